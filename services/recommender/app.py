@@ -18,6 +18,7 @@ from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.status import Status
 from services.recommender.domain.activations import ActiveGenerations
 from services.recommender.domain.erased_users import ErasedUsers
+from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
 from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
@@ -49,6 +50,7 @@ from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
 from services.recommender.store.running_experiments import RunningExperiments
 from services.recommender.store.spill_file import SpillFile
+from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserStates
 from services.recommender.store.visitor_states import VisitorStates
 from shared import s3
@@ -204,6 +206,8 @@ def worker(settings: Settings) -> FastAPI:
     publisher = Publisher(settings.kafka, "recommender", [ERASURE_RECEIPTS], essential=False)
     erased_users = ErasedUsers()
     erasures = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased_users.apply, keep=False)
+    fatigue_tenants = FatigueTenants()
+    placements = StateTable[PlacementChanged](settings.kafka, PLACEMENTS, fatigue_tenants.apply, keep=False)
     handlers = Handlers(
         histories,
         users,
@@ -211,6 +215,8 @@ def worker(settings: Settings) -> FastAPI:
         settings.purchase_lookback,
         erased_users,
         Erasures(redis, database, publisher),
+        UnclickedImpressions(redis, retention.history),
+        fatigue_tenants,
     )
     consumer = Consumer(settings.kafka, "recommender")
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
@@ -221,5 +227,5 @@ def worker(settings: Settings) -> FastAPI:
     expiry = PeriodicTask("expired-overrides", copies.delete_expired, seconds=EXPIRY_SECONDS)
     return application(
         "recommender",
-        parts=[database, redis, publisher, erasures, budget, refill, expiry, consumer],
+        parts=[database, redis, publisher, erasures, placements, budget, refill, expiry, consumer],
     )

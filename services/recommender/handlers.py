@@ -17,10 +17,12 @@ from services.recommender.domain.history_events import (
     login,
     replaced_event,
 )
+from services.recommender.domain.unclicked_impressions import FatigueTenants, impression_event
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserState, UserStates
 from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
 from shared.kafka import Tombstone
@@ -38,6 +40,8 @@ class Handlers:
     purchase_lookback: timedelta
     erased_users: ErasedUsers
     erasures: Erasures
+    unclicked_impressions: UnclickedImpressions
+    fatigue_tenants: FatigueTenants
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
         """Add events to histories and count impressions; raise Transient while Redis is unavailable.
@@ -60,6 +64,7 @@ class Handlers:
             if not events:
                 return
         await self._count_impressions(events)
+        await self._count_unclicked(events)
         _KEPT.inc(len(kept))
         _SKIPPED.inc(len(events) - len(kept))
         if not events[-1].historical:
@@ -87,6 +92,11 @@ class Handlers:
         for event, items in zip(implied, answered_items, strict=True):
             counts.setdefault(event.tenant, Counter()).update({*items} - {event.item_id})
         await self.impression_counts.count(counts)
+
+    async def _count_unclicked(self, events: Sequence[InteractionRecorded]) -> None:
+        """Count what visitors were shown in vain, for tenants with a placement that needs it."""
+        said = (impression_event(event) for event in events if event.tenant in self.fatigue_tenants)
+        await self.unclicked_impressions.record([event for event in said if event is not None])
 
 
 def _history_events(events: Sequence[InteractionRecorded], oldest: datetime) -> list[HistoryEvent]:

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from services.recommender.domain.erased_users import ErasedUsers
+from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserStates
 from shared.events import InteractionRecorded
 from shared.redis import Multiplexer
@@ -58,6 +60,8 @@ async def _measure(redis_url: str, values: Sequence[bytes]) -> Figure:
         RETENTION.purchases,
         ErasedUsers(),
         cast("Any", None),
+        UnclickedImpressions(redis),
+        FatigueTenants(),
     )
     await redis.start()
     try:

@@ -1,4 +1,4 @@
-"""Erase users: histories, purchases, links of sessions, locations, properties and overrides."""
+"""Erase users: histories, purchases, impressions, links of sessions, locations, properties and overrides."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.recommender.store.keys import (
     properties_key,
     purchases_key,
     subjects_key,
+    unclicked_key,
 )
 from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
@@ -47,6 +48,7 @@ class Erasures:
         rows = {
             "histories": await self._delete([history_key(tenant, subject) for subject in subjects]),
             "purchases": await self._delete([purchases_key(tenant, subject) for subject in subjects]),
+            "impressions": await self._delete([unclicked_key(tenant, subject) for subject in subjects]),
             "links": await self._delete([link_key(tenant, session) for session in request.session_ids]),
             "overrides": len(overrides),
             "attributes": await self._delete(

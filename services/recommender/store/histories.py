@@ -175,6 +175,13 @@ class Histories:
         ]
 
 
+def short_event_id(event_id: str) -> str:
+    """Return the id as Redis stores it: a long one as its SHA-1."""
+    if len(event_id) > MAX_EVENT_ID_CHARACTERS:
+        return hashlib.sha1(event_id.encode(), usedforsecurity=False).hexdigest()
+    return event_id
+
+
 def is_full(error: Exception) -> bool:
     """Return whether Redis rejected a write because it is out of memory."""
     return "OOM" in str(error)
@@ -182,10 +189,7 @@ def is_full(error: Exception) -> bool:
 
 def _entry_suffix(event: HistoryEvent) -> bytes:
     """Return the end of an entry in a history, by which an event is recognized."""
-    event_id = event.event_id
-    if len(event_id) > MAX_EVENT_ID_CHARACTERS:
-        event_id = hashlib.sha1(event_id.encode(), usedforsecurity=False).hexdigest()
-    return b"," + orjson.dumps(event_id) + b"]"
+    return b"," + orjson.dumps(short_event_id(event.event_id)) + b"]"
 
 
 def _expires_at(span: timedelta) -> int:

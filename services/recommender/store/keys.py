@@ -13,6 +13,8 @@
     endcap:over:{tenant}:{user}                      hash, item by its override; see `override_copies`
     endcap:shown:{tenant}                            hash, young item by its impressions
     endcap:answer:{tenant}:{recommendation}          JSON of the young items of an answer
+    endcap:unclicked:{{tenant}}:{subject}            hash, item by `day impressions day impressions ...`
+    endcap:quota:{tenant}:{placement}:{day}          hash, item by the answers of the day that contain it
     endcap:histories:{{tag}}                         time up to which histories are complete; see `refill`
 
 The braces of a name in two pairs are in the key: a Redis Cluster keeps all keys with the same text in braces
@@ -97,3 +99,13 @@ def impressions_key(tenant: str) -> str:
 def answer_key(tenant: str, recommendation_id: str) -> str:
     """Return the key of the young items of an answer."""
     return f"endcap:answer:{tenant}:{recommendation_id}"
+
+
+def unclicked_key(tenant: str, subject: str) -> str:
+    """Return the key of a subject's impressions without a click."""
+    return f"endcap:unclicked:{{{tenant}}}:{subject}"
+
+
+def quota_key(tenant: str, placement: str, day: str) -> str:
+    """Return the key of the answers of a placement on a day, such as 2026-11-29."""
+    return f"endcap:quota:{tenant}:{placement}:{day}"

@@ -21,6 +21,7 @@ from services.recommender.store.keys import (
     link_key,
     purchases_key,
     subjects_key,
+    unclicked_key,
 )
 from shared.errors import EndcapError
 
@@ -164,5 +165,6 @@ class MemoryBudget:
         return count - left
 
 
-def _keys(tenant: str, subject: str) -> tuple[str, str, str]:
-    return history_key(tenant, subject), purchases_key(tenant, subject), link_key(tenant, subject)
+def _keys(tenant: str, subject: str) -> tuple[str, ...]:
+    makers = (history_key, purchases_key, link_key, unclicked_key)
+    return tuple(make(tenant, subject) for make in makers)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from services.recommender.store.correction_script import REMOVE as _REMOVE
+from services.recommender.store.impression_script import COUNT_IMPRESSIONS as _COUNT_IMPRESSIONS
 from services.recommender.store.profiles import HISTORY_LENGTH
 from shared.redis import CommandRefused
 
@@ -174,6 +175,8 @@ class Script:
 
 
 RECORD, LINK, REMOVE, COUNT = Script(_RECORD), Script(_LINK), Script(_REMOVE), Script(_COUNT)
+COUNT_IMPRESSIONS = Script(_COUNT_IMPRESSIONS)
+_ALL = (RECORD, LINK, REMOVE, COUNT, COUNT_IMPRESSIONS)
 
 
 async def call(redis: Multiplexer, calls: Sequence[Sequence[Any]]) -> None:
@@ -187,5 +190,5 @@ async def call(redis: Multiplexer, calls: Sequence[Sequence[Any]]) -> None:
         if "NOSCRIPT" not in str(error):
             raise
         # Redis has restarted: load the scripts, and repeat all calls.
-        loads = [("SCRIPT", "LOAD", script.text) for script in (RECORD, LINK, REMOVE, COUNT)]
+        loads = [("SCRIPT", "LOAD", script.text) for script in _ALL]
         await redis.execute(*loads, *calls)

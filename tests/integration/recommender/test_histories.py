@@ -284,6 +284,13 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
     (keys,) = await redis.execute(("KEYS", "endcap:*{shop}:*"))
     assert {key.decode().rpartition(":")[2] for key in keys} == {"other"}
     (receipt,) = receipts.published
-    assert receipt.rows == {"histories": 2, "purchases": 2, "links": 1, "overrides": 0, "attributes": 0}
+    assert receipt.rows == {
+        "histories": 2,
+        "purchases": 2,
+        "impressions": 0,
+        "links": 1,
+        "overrides": 0,
+        "attributes": 0,
+    }
     (subjects,) = await redis.execute(("ZRANGE", subjects_key(receipt.tenant), 0, -1))
     assert subjects == [b"other"]

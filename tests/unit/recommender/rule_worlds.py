@@ -48,12 +48,25 @@ class Quotas:
 
     def __init__(self, answers: Mapping[str, int]) -> None:
         self.answers = answers
+        self.counted: list[str] = []
 
     async def of(self, _tenant: str, _placement: str, _now: datetime) -> Mapping[str, int]:
         return self.answers
 
-    def count(self, tenant: str, placement: str, item_ids: Iterable[str], now: datetime) -> None:
-        raise NotImplementedError
+    def count(self, _tenant: str, _placement: str, item_ids: Iterable[str], _now: datetime) -> None:
+        self.counted += item_ids
+
+
+class Impressions:
+    """Impressions by item; records what they are read for."""
+
+    def __init__(self, impressions: Mapping[str, int]) -> None:
+        self._impressions = impressions
+        self.reads: list[tuple[set[str], int]] = []
+
+    async def of(self, _tenant: str, subjects: set[str], days: int, _now: datetime) -> Mapping[str, int]:
+        self.reads.append((subjects, days))
+        return self._impressions
 
 
 @dataclass
@@ -65,11 +78,14 @@ class RuleWorld:
     filters: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)
+    impressions: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.catalogue = Catalogue()
         self.profiles = Profiles(self.users)
+        self.quotas = Quotas(self.answers)
+        self.read_impressions = Impressions(self.impressions)
         self.stored_filters = Filters(self.filters)
         for item_id in {*self.items, *self.withdrawn}:
             self.put(item_id, **self.items.get(item_id, {}))
@@ -77,8 +93,9 @@ class RuleWorld:
             self.catalogue,
             ItemFilters(self.stored_filters, self.profiles),
             RuleCompiler(),
-            Quotas(self.answers),
+            self.quotas,
             rng=random.Random(self.seed),
+            impressions=self.read_impressions,
         )
 
     def put(self, item_id: str, **columns: Any) -> None:

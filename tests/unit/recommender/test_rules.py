@@ -135,6 +135,14 @@ async def test_a_pin_returns_what_other_steps_dropped() -> None:
     assert result.applied == ("filter", "hide", "pin")
 
 
+async def test_a_pin_is_not_shown_twice_on_a_page() -> None:
+    pins = {"pins": [{"item_id": "x", "position": 1}, {"item_id": "y", "position": 2}]}
+
+    result = await world().apply({"rules": pins}, ["a"], request={"shown": frozenset("x")})
+
+    assert ids(result) == ["a", "y"]
+
+
 async def test_dropped_candidates_have_details() -> None:
     rules = {
         "hide": [{"item_ids": ["a"]}, {"where": 'INCLUDE ItemID WHERE Items.ITEM_ID IN ("b")'}],
@@ -144,9 +152,8 @@ async def test_dropped_candidates_have_details() -> None:
     }
     before = RULE_DROPS.labels("hide")._value.get()
 
-    result = await world(answers={"d": 5, "e": 4}).apply(
-        {"rules": rules, "limit": 1}, LETTERS, visitor=Visitor(Profile(), impressions={"c": 3, "e": 2})
-    )
+    shop = world(answers={"d": 5, "e": 4}, impressions={"c": 3, "e": 2})
+    result = await shop.apply({"rules": rules, "limit": 1}, LETTERS)
 
     assert {drop.item_id: (drop.step, drop.detail) for drop in result.dropped} == {
         "a": ("hide", "item_ids"),
@@ -169,6 +176,36 @@ async def test_without_explain_nothing_is_recorded() -> None:
     assert result.dropped == []
     assert result.items[0].signals == []
     assert result.applied == ("hide", "boost")
+
+
+async def test_counts_are_read_only_for_a_rule_that_needs_them() -> None:
+    shop = world()
+    fatigue = {"rules": {"fatigue": {"impressions": 3, "days": 5}}}
+
+    await shop.apply({}, LETTERS, request={"user_id": "u", "session_id": "s"})
+    assert shop.read_impressions.reads == []
+    await shop.apply(fatigue, LETTERS, request={"user_id": "u", "session_id": "s"})
+    await shop.apply(fatigue, LETTERS)
+    assert shop.read_impressions.reads == [({"u", "s"}, 5), (set(), 5)]
+
+
+async def test_an_answer_counts_for_the_items_that_have_a_quota() -> None:
+    shop = world()
+
+    async def counted(quota: dict[str, Any], **request: Any) -> list[str]:
+        placement = Placement.model_validate(
+            {"strategies": [{"strategy": "popular"}], "rules": {"quotas": [quota]}}
+        )
+        run = await RuleRun.begin(
+            placement, PlacementRequest("shop", "home", **request), Visitor(Profile()), shop.sources, NOON
+        )
+        shop.quotas.counted.clear()
+        run.count_answer(_candidates("abc"))
+        return list(shop.quotas.counted)
+
+    assert await counted({"per_day": 9, "item_ids": ["c", "x"]}) == ["c"]
+    assert await counted({"per_day": 9}) == ["a", "b", "c"]
+    assert await counted({"per_day": 9}, explain=True) == []
 
 
 async def test_strategies_are_admitted_one_after_the_other() -> None:

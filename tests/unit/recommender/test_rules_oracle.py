@@ -103,9 +103,11 @@ def cases(draw: st.DrawFn) -> Case:
 
 def outcome(case: Case, *, explain: bool) -> RuleResult:
     names = {f"f{n}": expression for n, expression in enumerate(case.filters)}
-    world = RuleWorld(case.items, frozenset({"gone"}), names, {"u": {"age": 40.0}}, case.answers)
+    world = RuleWorld(
+        case.items, frozenset({"gone"}), names, {"u": {"age": 40.0}}, case.answers, case.impressions
+    )
     history = [(item, "view", 1) for item in sorted(VIEWED)]
-    visitor = Visitor(Profile(history, set(BOUGHT)), impressions=case.impressions)
+    visitor = Visitor(Profile(history, set(BOUGHT)))
     placement = {"filters": [{"name": name} for name in names], "rules": case.rules, "limit": case.limit}
     request = {"user_id": "u", "item_id": CURRENT, "explain": explain}
     return asyncio.run(world.apply(placement, case.candidates, request=request, visitor=visitor))

@@ -52,7 +52,5 @@ class Visitor:
     model_user_id: str | None = None
     """The id by which models know the user: None while the user is being erased."""
     location: Location | None = None
-    impressions: dict[str, int] = field(default_factory=dict)
-    """The number of times that each item was shown without a click; only read if a rule needs it."""
     lists: dict[ListKey, StoredList] = field(default_factory=dict)
     """The lists that strategies read whatever the history says: they come with the profile."""

@@ -15,6 +15,14 @@ See docs/placements.md.
 
 from services.recommender.serving.placements.rules.compiled import RuleCompiler
 from services.recommender.serving.placements.rules.run import RuleResult, RuleRun, apply_rules
-from services.recommender.serving.placements.rules.sources import ItemQuotas, RuleSources
+from services.recommender.serving.placements.rules.sources import ItemImpressions, ItemQuotas, RuleSources
 
-__all__ = ["ItemQuotas", "RuleCompiler", "RuleResult", "RuleRun", "RuleSources", "apply_rules"]
+__all__ = [
+    "ItemImpressions",
+    "ItemQuotas",
+    "RuleCompiler",
+    "RuleResult",
+    "RuleRun",
+    "RuleSources",
+    "apply_rules",
+]

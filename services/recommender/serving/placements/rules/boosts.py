@@ -36,15 +36,15 @@ def boosted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     factors = {value: _factor(value, boosts) for value in set(bits)}
     if run.request.explain:
         _explain(candidates, bits, boosts)
-    ordered = list(candidates)
+    order = list(range(len(candidates)))
     for places in _places_by_strategy(candidates):
-        ranks = [rank / factors[bits[place]] for rank, place in enumerate(places, 1)]
-        order = sorted(range(len(places)), key=ranks.__getitem__)
-        for place, index in zip(places, order, strict=True):
-            ordered[place] = candidates[places[index]]
-    if ordered != candidates:
-        run.note(BOOST)
-    return ordered
+        ranks = {place: rank / factors[bits[place]] for rank, place in enumerate(places, 1)}
+        for place, origin in zip(places, sorted(places, key=ranks.__getitem__), strict=True):
+            order[place] = origin
+    if all(place == origin for place, origin in enumerate(order)):
+        return candidates
+    run.note(BOOST)
+    return [candidates[origin] for origin in order]
 
 
 def _places_by_strategy(candidates: list[Candidate]) -> list[list[int]]:

@@ -59,24 +59,30 @@ class Conditions:
         self._columns = tuple(dict.fromkeys([*read, *self._capped]))
         self._outcomes: dict[str, _Outcome] = {}
         self._trained_items: Callable[[], FilterableItems | None] = _nothing
+        # The outcomes of items that have not changed since this version of the catalogue.
+        self._version = -1
+        self._bits: dict[str, Bits] = {}
+        self._values: dict[str, tuple[Values, ...]] = {}
 
     def matches(self, item_ids: Iterable[str], sources: RuleSources) -> dict[str, Bits]:
-        """Return by item the expressions about columns of items that it matches."""
-        outcomes, state_token = self._current_outcomes(sources), sources.catalogue.state_token
-        matches = {}
-        for item_id in item_ids:
-            outcome = outcomes.get(item_id)
-            if outcome is None or outcome[0] is not state_token(item_id):
-                outcome = outcomes[item_id] = self._outcome(item_id, sources)
-            matches[item_id] = outcome[1]
-        return matches
+        """Return by item the expressions about columns of items that it matches.
 
-    def values(self, item_id: str, cap: int, sources: RuleSources) -> Values:
-        """Return the values of an item in the column of a cap, by the cap's number."""
-        outcome = self._outcomes.get(item_id)
-        if outcome is None:
-            outcome = self._outcomes[item_id] = self._outcome(item_id, sources)
-        return outcome.values[cap]
+        The result also has other items; it must not be changed.
+        """
+        self._check(sources)
+        bits = self._bits
+        for item_id in [item_id for item_id in item_ids if item_id not in bits]:
+            outcome = self._outcomes.get(item_id)
+            if outcome is None or outcome.state is not sources.catalogue.state_token(item_id):
+                outcome = self._outcomes[item_id] = self._outcome(item_id, sources)
+            self._bits[item_id] = outcome.bits
+            self._values[item_id] = outcome.values
+        return bits
+
+    def values(self, item_ids: Iterable[str], sources: RuleSources) -> dict[str, tuple[Values, ...]]:
+        """Return by item its values in the column of each cap; the result must not be changed."""
+        self.matches(item_ids, sources)
+        return self._values
 
     async def add_matches_of_request(
         self, matches: dict[str, Bits], context: RequestContext, sources: RuleSources
@@ -99,15 +105,16 @@ class Conditions:
         """Return whether expressions or caps read items."""
         return bool(self._of_items or self._of_requests or self._capped)
 
-    def _current_outcomes(self, sources: RuleSources) -> dict[str, _Outcome]:
-        """Return the kept outcomes; none after a new model, or when there are too many."""
-        trained_items = sources.trained_items
+    def _check(self, sources: RuleSources) -> None:
+        """Forget outcomes after a change of the catalogue or of the model, or when there are too many."""
+        trained_items, version = sources.trained_items, sources.catalogue.version
         if self._trained_items() is not trained_items:
             self._trained_items = _nothing if trained_items is None else weakref.ref(trained_items)
-            self._outcomes = {}
+            self._outcomes, self._version = {}, -1
         elif len(self._outcomes) > MAX_KEPT_ITEMS:
-            self._outcomes = {}
-        return self._outcomes
+            self._outcomes, self._version = {}, -1
+        if self._version != version:
+            self._version, self._bits, self._values = version, {}, {}
 
     def _outcome(self, item_id: str, sources: RuleSources) -> _Outcome:
         cells = sources.cells(item_id, self._columns)

@@ -43,7 +43,7 @@ def shown(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
 
 def not_tired_of(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     """Return the candidates that were not shown to the visitor too often without a click."""
-    fatigue, impressions = run.placement.rules.fatigue, run.visitor.impressions
+    fatigue, impressions = run.placement.rules.fatigue, run.impressions
     if fatigue is None or not impressions:
         return candidates
     most = fatigue.impressions

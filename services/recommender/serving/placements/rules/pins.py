@@ -16,13 +16,16 @@ PIN = "pin"
 def effective_pins(run: RuleRun) -> list[CompiledPin]:
     """Return the pins of this request in the order of their positions, at most one per item.
 
-    The first pin of an item counts. Of two pins of one position the second comes next. A pin beyond the
-    limit has no effect.
+    The first pin of an item counts. An item that is shown elsewhere on the page is not shown twice. Of two
+    pins of one position the second comes next. A pin beyond the limit has no effect.
     """
     pins: dict[str, CompiledPin] = {}
     for pin in run.compiled.pins:
-        if pin.item_id not in pins and pin.period.covers(run.now) and not _is_hidden(run, pin.item_id):
-            pins[pin.item_id] = pin
+        item_id = pin.item_id
+        if item_id in pins or item_id in run.request.shown or not pin.period.covers(run.now):
+            continue
+        if not _is_hidden(run, item_id):
+            pins[item_id] = pin
     effective: list[CompiledPin] = []
     previous = 0
     for pin in sorted(pins.values(), key=_position):
@@ -38,8 +41,7 @@ def pinned(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
         return candidates
     run.note(PIN)
     by_id = {candidate.item_id: candidate for candidate in candidates}
-    pinned_ids = {pin.item_id for pin in run.pins}
-    arranged = [candidate for candidate in candidates if candidate.item_id not in pinned_ids]
+    arranged = [candidate for candidate in candidates if candidate.item_id not in run.pinned_ids]
     for pin in run.pins:
         candidate = by_id.get(pin.item_id) or Candidate(pin.item_id, PIN)
         candidate.signals.append(Signal("pinned"))

@@ -23,16 +23,16 @@ def promoted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     active = [promotion for promotion in run.compiled.promotions if promotion.period.covers(run.now)]
     if not active:
         return candidates
-    pinned_ids = {pin.item_id for pin in run.pins}
+    pinned_ids, matches = run.pinned_ids, run.matches
     places = run.limit - len(pinned_ids)
-    unpinned = [candidate for candidate in candidates if candidate.item_id not in pinned_ids]
+    unpinned = candidates
+    if pinned_ids:
+        unpinned = [candidate for candidate in candidates if candidate.item_id not in pinned_ids]
     chosen: dict[str, Candidate] = {}
     for promotion in active:
         count = min(promoted_count(run.limit, promotion.percent), places - len(chosen))
         matching = (
-            each
-            for each in unpinned
-            if run.matches[each.item_id] & promotion.bit and each.item_id not in chosen
+            each for each in unpinned if matches[each.item_id] & promotion.bit and each.item_id not in chosen
         )
         for candidate in [each for each, _ in zip(matching, range(count), strict=False)]:
             candidate.signals.append(Signal("promoted", None, None, promotion.name))

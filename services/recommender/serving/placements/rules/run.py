@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.recommender.metrics import RULE_DROPS, RULE_PROBLEMS
@@ -18,6 +19,8 @@ from shared.aws import WireError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
+
+    from prometheus_client import Counter
 
     from services.recommender.serving.placements.candidates import Candidate
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
@@ -36,6 +39,11 @@ POOL_FACTOR, POOL_EXTRA, MAX_POOL = 3, 20, 200
 """Candidates that boosts, caps and promotions choose among. Arbitrary: a list has some hundred."""
 
 _ARRANGING_STEPS = (boosted, capped, promoted, pinned)
+
+
+@cache
+def _drops(step: str) -> Counter:
+    return RULE_DROPS.labels(step)
 
 
 class RuleResult(NamedTuple):
@@ -77,11 +85,13 @@ class RuleRun:
     now: datetime
     filter_problem: str | None = None
     answers_today: Mapping[str, int] = field(default_factory=dict)
+    impressions: Mapping[str, int] = field(default_factory=dict)
     matches: dict[str, Bits] = field(default_factory=dict)
     hides: list[CompiledHide] = field(default_factory=list)
     hidden_bits: Bits = 0
     hidden_ids: frozenset[str] = frozenset()
     pins: list[CompiledPin] = field(default_factory=list)
+    pinned_ids: frozenset[str] = frozenset()
     dropped: list[Dropped] = field(default_factory=list)
     effects: dict[str, None] = field(default_factory=dict)
 
@@ -100,6 +110,10 @@ class RuleRun:
         run = cls(compiled, request, visitor, sources, request.limit or placement.limit, now, problem)
         if placement.rules.quotas:
             run.answers_today = await sources.quotas.of(request.tenant, request.placement, now)
+        if placement.rules.fatigue is not None and sources.impressions is not None:
+            subjects = {name for name in (request.user_id, request.session_id) if name is not None}
+            days = placement.rules.fatigue.days
+            run.impressions = await sources.impressions.of(request.tenant, subjects, days, now)
         if compiled.hides:
             run.hides = [hide for hide in compiled.hides if hide.period.covers(now)]
             run.hidden_ids = frozenset().union(*(hide.item_ids for hide in run.hides))
@@ -108,6 +122,7 @@ class RuleRun:
         if compiled.pins:
             await run.match([pin.item_id for pin in compiled.pins])
             run.pins = effective_pins(run)
+            run.pinned_ids = frozenset(pin.item_id for pin in run.pins)
         return run
 
     @property
@@ -123,13 +138,14 @@ class RuleRun:
             return min(POOL_FACTOR * self.limit + POOL_EXTRA, MAX_POOL)
         return self.limit
 
-    async def match(self, item_ids: Iterable[str]) -> None:
+    async def match(self, item_ids: Sequence[str]) -> None:
         """Find out which expressions the items match."""
         conditions = self.compiled.conditions
         if not conditions.read_items:
             return
         matches = conditions.matches(item_ids, self.sources)
         if conditions.depend_on_request:
+            matches = {item_id: matches[item_id] for item_id in item_ids}
             request, visitor = self.request, self.visitor
             context = RequestContext(
                 request.tenant,
@@ -139,7 +155,10 @@ class RuleRun:
                 model_user_id=visitor.model_user_id,
             )
             await conditions.add_matches_of_request(matches, context, self.sources)
-        self.matches |= matches
+        if not self.matches or self.matches is matches:
+            self.matches = matches
+        else:
+            self.matches = self.matches | matches
 
     async def admitted(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates that no filter, hide, fatigue or quota leaves out, in their order."""
@@ -164,6 +183,14 @@ class RuleRun:
             dropped = [drop for drop in dropped if drop.item_id not in item_ids]
         return RuleResult(items, dropped, tuple(self.effects))
 
+    def count_answer(self, items: Iterable[Candidate]) -> None:
+        """Count the answer that the visitor gets for the quotas of its items; an explained one is a trial."""
+        of_items, of_others = self.compiled.quota_of, self.compiled.quota_of_others
+        if self.request.explain or not self.placement.rules.quotas:
+            return
+        item_ids = [each.item_id for each in items if of_others is not None or each.item_id in of_items]
+        self.sources.quotas.count(self.request.tenant, self.request.placement, item_ids, self.now)
+
     def kept(
         self,
         step: str,
@@ -174,7 +201,8 @@ class RuleRun:
         """Note what a step left out, and return the rest; `detail` says why a candidate was left out."""
         if len(kept) < len(before):
             self.effects[step] = None
-            RULE_DROPS.labels(step).inc(len(before) - len(kept))
+            if step != LIMIT:
+                _drops(step).inc(len(before) - len(kept))
             if self.request.explain:
                 kept_ids = {candidate.item_id for candidate in kept}
                 self.dropped += [

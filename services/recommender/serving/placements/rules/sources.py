@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from services.recommender.domain.properties import property_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from services.recommender.domain.catalogue import Catalogue
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from shared.models import Model
 
 _RNG = random.Random()  # noqa: S311 - positions in a list, no secrets
+
+
+class ItemImpressions(Protocol):
+    """Impressions of visitors without a click."""
+
+    async def of(self, tenant: str, subjects: Collection[str], days: int, now: datetime) -> dict[str, int]:
+        """Return the impressions by item of the last `days` days, of all subjects together."""
 
 
 class ItemQuotas(Protocol):
@@ -47,6 +54,8 @@ class RuleSources:
     trained_items: FilterableItems | None = None
     model: Model | None = None
     rng: random.Random = field(default=_RNG)
+    impressions: ItemImpressions | None = None
+    """Without it nobody tires of an item."""
 
     def cells(self, item_id: str, names: Sequence[str]) -> dict[str, PropertyValue]:
         """Return the values of some columns of an item, without missing ones."""
