@@ -1,13 +1,21 @@
-"""A file of resources: planned, applied, exported, applied again, with the commands that people run."""
+"""A file of resources: planned, applied, exported, applied again, with the commands that people run.
+
+One apply and one export are processes, as people start them. The others call the same functions in this
+process, since a start of each takes a second of CPU.
+"""
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from services.engine.commands import declarations
+from services.engine.settings import Settings
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
@@ -49,33 +57,59 @@ WITH_CAMPAIGN: dict[str, Any] = {
 class Commands:
     """`apply` and `export` as a person runs them against the engine."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        output: pytest.CaptureFixture[str],
+    ) -> None:
+        self.file = folder / "resources.yaml"
         self.environment = engine.environment | {
             "AWS_ENDPOINT_URL_PERSONALIZE": engine.server.url,
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": engine.keys["access_key_id"],
             "AWS_SECRET_ACCESS_KEY": engine.keys["secret_access_key"],
         }
-        self.file = folder / "resources.yaml"
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        self._output = output
 
     def apply(self, document: Any, *words: str, status: int = 0) -> str:
-        """Apply a document; gives what was said."""
+        """Apply a document; return what was written to both streams."""
         self.file.write_text(yaml.safe_dump(document))
-        done = run("services.engine", "apply", str(self.file), *words, environment=self.environment)
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        self._output.readouterr()
+        returned = declarations.apply(Settings(), [str(self.file), *words])
+        output = self._output.readouterr()
+        assert returned == status, output.out + output.err
+        return output.out + output.err
 
     def export(self, *words: str) -> Any:
-        """What exists, parsed."""
-        done = run("services.engine", "export", *words, environment=self.environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return yaml.safe_load(done.stdout)
+        """Return what exists, parsed."""
+        self._output.readouterr()
+        returned = declarations.export(Settings(), [*words])
+        output = self._output.readouterr()
+        assert returned == 0, output.out + output.err
+        return yaml.safe_load(output.out)
+
+    def in_a_process(self, command: str, *words: str, status: int = 0) -> str:
+        """Run `python -m services.engine …`; return its output, or what it wrote of an error."""
+        done = run("services.engine", command, *words, environment=self.environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stderr if status else done.stdout
 
 
 @pytest.fixture
-def commands(engine: Engine, worker: Process, tmp_path: Path) -> Commands:
+def commands(
+    engine: Engine,
+    worker: Process,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Commands:
     """The two commands, with a worker behind them."""
-    return Commands(engine, tmp_path)
+    return Commands(engine, tmp_path, monkeypatch, capsys)
 
 
 def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, commands: Commands) -> None:
@@ -85,7 +119,7 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     assert "declared" not in {group["name"] for group in groups}
 
     assert "no terminal to ask for confirmation" in commands.apply(BEFORE_DATA, status=1).lower()
-    commands.apply(BEFORE_DATA, "--yes")
+    assert "Done." in commands.in_a_process("apply", str(commands.file), "--yes")
     assert "All resources are as the file declares." in commands.apply(BEFORE_DATA)
 
     # A campaign before there is data: the training says what to do.
@@ -106,7 +140,7 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     commands.apply(WITH_CAMPAIGN, "--yes")
     assert "All resources are as the file declares." in commands.apply(WITH_CAMPAIGN)
 
-    exported = commands.export("--group", "declared")
+    exported = yaml.safe_load(commands.in_a_process("export", "--group", "declared"))
     assert exported["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] == {
         "minProvisionedTPS": 1
     }
@@ -173,6 +207,4 @@ def test_a_conflict_stops_everything_before_anything_is_done(engine: Engine, com
 def test_a_file_that_is_none_is_said_so(commands: Commands) -> None:
     assert "colour" in commands.apply({"datasetGroups": {"shop": {"colour": "red"}}}, status=1)
     commands.file.write_text("a: [")
-    done = run("services.engine", "apply", str(commands.file), environment=commands.environment)
-    assert done.returncode == 1
-    assert "is not valid YAML" in done.stderr
+    assert "is not valid YAML" in commands.in_a_process("apply", str(commands.file), status=1)
