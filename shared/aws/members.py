@@ -16,7 +16,9 @@ ARN_PATTERN = r"^arn:([a-z\d-]+):personalize:.*:.*:.+$"
 class WireModel(BaseModel):
     """A request or response: camelCase on the wire, unknown members ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
 
 
 def from_epoch(value: object) -> Any:

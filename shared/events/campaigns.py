@@ -11,7 +11,7 @@ from shared.events.values import CampaignName, ObjectUri, RecipeName, ResourceNa
 class RecipeTraits(BaseModel):
     """The inputs of a recipe's model, and the list that replaces it; the engine declares them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     needs_user: bool = False
     """A query must name a user as well as an item."""

@@ -25,7 +25,7 @@ class Event(BaseModel):
     change is a new optional field.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     version: ClassVar[int] = 1
 
     event_id: Name

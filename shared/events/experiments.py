@@ -11,7 +11,7 @@ from shared.events.values import LARGEST_INT4, Finite, Instant
 class VariantState(BaseModel):
     """A variant of an experiment; `strategy` is a recipe, a campaign's ARN, or None for the usual answer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     name: Name
     weight: Finite

@@ -51,7 +51,7 @@ def canonical_type(event_type: str) -> str:
 class Claim(BaseModel):
     """An event under the id of an order line that did not come from the shop's own order."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     user_id: Name | None = None
     session_id: Name | None = None

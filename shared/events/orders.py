@@ -11,7 +11,7 @@ from shared.events.values import LARGEST_INT4, Finite
 class OrderLine(BaseModel):
     """One line of an order. `n` counts the lines of the same item in the same order from 1."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     item_id: Name
     n: int = Field(1, ge=1, le=LARGEST_INT4)

@@ -17,7 +17,7 @@ class Serving(BaseModel):
     entry stands for all items. `request` are the parameters that are not fields here: item, cart, category.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     recommendation_id: Name
     served_at: Instant

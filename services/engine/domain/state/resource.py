@@ -50,7 +50,7 @@ class Unreadable(Permanent):
 class _StoredObject(BaseModel):
     """A JSON object in a jsonb column. Members that this version does not declare are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, defer_build=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object as it is stored, without members that are None."""
@@ -79,7 +79,7 @@ class Facts(_StoredObject):
 class ResourceState(BaseModel):
     """One resource: the columns of its row, and its document and facts as objects of its type."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     type: ClassVar[Type]
 
     id: int
