@@ -19,6 +19,9 @@ Result = TypeVar("Result")
 _MOST_TASKS = 256
 """A task is one byte in a pipe; far fewer than a pipe holds."""
 
+_ALIGNMENT_BYTES = 64
+"""The size of a cache line: numpy adds up an array that is not aligned in another order."""
+
 
 def in_two_processes(
     tasks: Sequence[Callable[[], Result]], begun: Callable[[int], None] = lambda _: None
@@ -92,13 +95,18 @@ def _end_with(lifeline: int) -> None:
 
 
 def _write(file: int, number: int, result: Any) -> None:
-    """Append a result: the size of its parts, its pickle, and its arrays as they lie in memory."""
+    """Append a result: the size of its parts, its pickle, and its arrays as they lie in memory.
+
+    Each part begins at a multiple of `_ALIGNMENT_BYTES`.
+    """
     buffers: list[pickle.PickleBuffer] = []
     document = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
     parts: list[bytes | memoryview] = [document, *(buffer.raw() for buffer in buffers)]
     head = pickle.dumps((number, [len(part) for part in parts]))
     with open(file, "ab", closefd=False) as target:
-        target.writelines((len(head).to_bytes(8), head, *parts))
+        for part in (len(head).to_bytes(_ALIGNMENT_BYTES), head, *parts):
+            target.write(part)
+            target.write(bytes(-len(part) % _ALIGNMENT_BYTES))
 
 
 def _read(file: int) -> dict[int, Any]:
@@ -112,14 +120,14 @@ def _read(file: int) -> dict[int, Any]:
     def take(length: int) -> memoryview:
         """Return the next bytes; raises EOFError where the fork died before it wrote them."""
         nonlocal place
-        place += length
+        first, place = place, place + length + -length % _ALIGNMENT_BYTES
         if place > size:
             raise EOFError
-        return written[place - length : place]
+        return written[first : first + length]
 
     with suppress(EOFError):
         while place < size:
-            number, lengths = pickle.loads(take(int.from_bytes(take(8))))  # noqa: S301 - the fork wrote it
+            number, lengths = pickle.loads(take(int.from_bytes(take(_ALIGNMENT_BYTES))))  # noqa: S301 - the fork wrote it
             document, *buffers = [take(length) for length in lengths]
             results[number] = pickle.loads(document, buffers=buffers)  # noqa: S301
     return results

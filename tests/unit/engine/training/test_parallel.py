@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,14 @@ def test_results_come_in_the_order_of_the_tasks_with_arrays_that_may_be_changed(
         for array, size in zip(arrays, (number, 2 * number), strict=True):
             np.add(array, 1, out=array)
             assert array.tolist() == [size + 1] * size
+
+
+def test_arrays_of_the_fork_are_aligned() -> None:
+    """Numpy adds up others in another order: a fit would depend on the process that did a task."""
+    tasks = [partial(made, "n" * number, [number, 5]) for number in range(40)]
+    # While this process pauses, the fork takes tasks.
+    results = in_two_processes(tasks, lambda _: time.sleep(0.01))
+    assert all(array.flags.aligned for _, arrays in results for array in arrays)
 
 
 def in_fork(me: int, does: Callable[[], int]) -> int:
