@@ -20,7 +20,7 @@ from tests.support.fuzz import INPUTS, SEED
 from tests.support.fuzz.documents import paths
 from tests.support.fuzz.mutations import mutated
 from tests.support.fuzz.requests import KeyPair, Request
-from tests.support.fuzz.session import Session, Tally
+from tests.support.fuzz.session import FuzzResults, Session
 from tests.support.fuzz.targets import Callers, Known, Target, operations, routes
 from tests.support.processes import Process
 from tests.support.tenants import SERVICE_KEY
@@ -50,22 +50,22 @@ async def test_every_bad_request_is_refused_with_a_sentence(
     shares = {target.name: _share(target, known) for target in targets}
     each = INPUTS * HTTP_SHARE / sum(shares.values())
     counts = {name: max(1, round(share * each)) for name, share in shares.items()}
-    tally = Tally()
+    results = FuzzResults()
     sessions = []
     for service in SERVICES:
         address = urlsplit(installation.services[service].url)
         session = Session(
-            address.hostname or "", address.port or 0, _log(installation.services[service]), tally
+            address.hostname or "", address.port or 0, _log(installation.services[service]), results
         )
         own = [target for target in targets if target.service == service]
         sessions.append(session.run(_inputs(own, counts, known, exceptions, callers)))
     began = time.perf_counter()
     await asyncio.gather(*sessions)
-    sys.stdout.write(_report(tally, time.perf_counter() - began))
+    sys.stdout.write(_report(results, time.perf_counter() - began))
 
-    assert not tally.faults
+    assert not results.faults
     if INPUTS >= 10_000:
-        unreached = {target.name for target in targets if not target.is_declined} - tally.reached
+        unreached = {target.name for target in targets if not target.is_declined} - results.reached
         assert not unreached, "no request of these was ever taken, so no change of one reaches their depth"
 
 
@@ -117,20 +117,20 @@ def _exceptions(log: str) -> Iterator[str]:
             yield "\n".join([*own[-4:], frames[-1][:600]])
 
 
-def _report(tally: Tally, seconds: float) -> str:
+def _report(results: FuzzResults, seconds: float) -> str:
     by_status = Counter[int]()
-    for (_, status), count in tally.statuses.items():
+    for (_, status), count in results.statuses.items():
         by_status[status] += count
-    lines = [f"seed {SEED}: {tally.inputs} inputs in {seconds:.0f} s; {dict(sorted(by_status.items()))}"]
-    targets = sorted({target for target, _ in tally.statuses})
+    lines = [f"seed {SEED}: {results.inputs} inputs in {seconds:.0f} s; {dict(sorted(by_status.items()))}"]
+    targets = sorted({target for target, _ in results.statuses})
     for target in targets:
         statuses = {
-            status: count for (name, status), count in sorted(tally.statuses.items()) if name == target
+            status: count for (name, status), count in sorted(results.statuses.items()) if name == target
         }
         lines.append(f"  {target}: {statuses}")
-    for fault in tally.faults:
+    for fault in results.faults:
         lines += [
-            f"\n{fault.problem} ({fault.status}; {tally.wrong[fault.kind]} times; seed {SEED})",
+            f"\n{fault.problem} ({fault.status}; {results.wrong[fault.kind]} times; seed {SEED})",
             fault.request.described(),
             fault.detail[-1_500:],
         ]

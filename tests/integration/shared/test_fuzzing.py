@@ -87,7 +87,7 @@ async def test_a_wrong_answer_is_a_fault(answer: bytes, problem: str | None) -> 
     async with serving(lambda _: answer) as session:
         await session.run([request()])
 
-    assert [fault.problem for fault in session.tally.faults] == ([problem] if problem else [])
+    assert [fault.problem for fault in session.results.faults] == ([problem] if problem else [])
 
 
 async def test_the_request_of_a_fault_is_reduced_to_what_matters() -> None:
@@ -97,8 +97,8 @@ async def test_the_request_of_a_fault_is_reduced_to_what_matters() -> None:
     async with serving(respond) as session:
         await session.run([request(), request(deep={"list": ["aaaaaaaaaaaaaaaa\0", 2]}), request(other="\0")])
 
-    [fault] = session.tally.faults
-    assert session.tally.wrong[fault.kind] == 2
+    [fault] = session.results.faults
+    assert session.results.wrong[fault.kind] == 2
     assert len(str(fault.request.document)) < 40
     assert (fault.request.query, fault.request.headers) == ((), ((b"x-api-key", b"k"),))
     assert "\\\\u0000" in fault.request.described()

@@ -41,7 +41,7 @@ class Fault:
 
 
 @dataclass
-class Tally:
+class FuzzResults:
     """The results of the inputs."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -70,18 +70,18 @@ class Session:
     host: str
     port: int
     explain: Callable[[], str]
-    tally: Tally = field(default_factory=Tally)
+    results: FuzzResults = field(default_factory=FuzzResults)
 
     def __post_init__(self) -> None:
         self._connection = Connection(self.host, self.port)
 
     async def run(self, requests: Iterable[Request]) -> None:
-        """Send every request; a wrong answer adds a fault to the tally."""
+        """Send every request; a wrong answer adds a fault to the results."""
         try:
             for request in requests:
                 fault = await self._check(request)
-                if fault is not None and self.tally.is_new(fault):
-                    self.tally.faults.append(await self._reduced(fault))
+                if fault is not None and self.results.is_new(fault):
+                    self.results.faults.append(await self._reduced(fault))
         finally:
             await self._connection.close()
 
@@ -105,17 +105,17 @@ class Session:
         try:
             answer = await self._answer(request)
         except ConnectionBroken as error:
-            self.tally.statuses[request.target, 0] += 1
+            self.results.statuses[request.target, 0] += 1
             if request.is_malformed:
                 return None
             return Fault(request, 0, "no usable answer", f"{error} {self.explain()}")
         except TimeoutError:
             await self._connection.close()
-            self.tally.statuses[request.target, 0] += 1
+            self.results.statuses[request.target, 0] += 1
             return None if request.is_malformed else Fault(request, 0, "no answer in time", self.explain())
-        self.tally.statuses[request.target, answer.status] += 1
+        self.results.statuses[request.target, answer.status] += 1
         if answer.status < 300 or answer.status == 409 or answer.header(b"x-amzn-errortype") in _STATE_ERRORS:
-            self.tally.reached.add(request.target)
+            self.results.reached.add(request.target)
         problem = _problem(request, answer)
         if problem:
             await self._connection.close()
