@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.state import DataDeletionJob
 from services.engine.personalize.data_deletion_jobs import STATUS_WORDS
 from services.engine.personalize.dispatcher import account_of
@@ -105,7 +105,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
         """Return what each service has erased, also while some services have not confirmed yet."""
         account = await _account_of(database, principal, settings)
         resources = Resources(database, account, principal.tenant, "")
-        job = await resources.load(DataDeletionJob, f"{Type.DATA_DELETION_JOB}/{name}")
+        job = await resources.load(DataDeletionJob, f"{ResourceType.DATA_DELETION_JOB}/{name}")
         return await _receipt(database, job, name, settings.erasure_services)
 
     return api

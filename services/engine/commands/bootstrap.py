@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.engine.commands.buckets import make_buckets
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
@@ -186,7 +186,7 @@ def _key_pair(known: dict[str, str]) -> dict[str, str]:
 async def _group(context: OperationContext) -> DatasetGroup:
     await context.resources.lock_account()
     await context.resources.end_deletions()
-    group = await context.resources.load(DatasetGroup, f"{Type.DATASET_GROUP}/{TENANT}")
+    group = await context.resources.load(DatasetGroup, f"{ResourceType.DATASET_GROUP}/{TENANT}")
     if group is None:
         group = await dataset_groups.create_group(context, dataset_groups.CreateDatasetGroup(name=TENANT))
     if group.owner != TENANT:

@@ -37,7 +37,7 @@ Arbitrary: a program that polls right after the deletion sees both. In AWS a del
 """
 
 
-class Type(StrEnum):
+class ResourceType(StrEnum):
     """The types of resources, as in ARNs. Solution versions have the ARN of their solution and an id."""
 
     DATASET_GROUP = "dataset-group"
@@ -59,7 +59,7 @@ class Type(StrEnum):
     MODEL_RENEWAL = "model-renewal"
 
 
-NOUNS = {kind: kind.value.replace("-", " ") for kind in Type}
+NOUNS = {kind: kind.value.replace("-", " ") for kind in ResourceType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Resource:
     id: int
     account: str
     tenant: str | None
-    type: Type
+    type: ResourceType
     path: str
     parent: str | None
     arn: str
@@ -97,7 +97,7 @@ class Resource:
 class NewResource:
     """A row to insert into the table `resources`."""
 
-    type: Type
+    type: ResourceType
     path: str
     name: str
     tenant: str | None

@@ -8,7 +8,7 @@ from services.engine import metrics
 from services.engine.computations import dataset_import
 from services.engine.computations.table import DATASET_IMPORT
 from services.engine.domain import locations
-from services.engine.domain.resources import Status, Type
+from services.engine.domain.resources import ResourceType, Status
 from services.engine.domain.state import Dataset, DatasetImportJob
 from services.engine.jobs import metric_attributions
 from services.engine.jobs.resource_job import Failure, ResourceJob
@@ -107,9 +107,9 @@ class DatasetImport(ResourceJob[DatasetImportJob]):
 async def _queue_next(connection: Connection, ended: DatasetImportJob) -> None:
     """Queue the oldest pending import of the same dataset."""
     store = resources.in_account_of(connection, ended)
-    siblings = await store.children(ended.parent or "", Type.DATASET_IMPORT_JOB)
+    siblings = await store.children(ended.parent or "", ResourceType.DATASET_IMPORT_JOB)
     pending = [sibling for sibling in siblings if sibling.status == Status.PENDING and sibling.id != ended.id]
     if pending:
         oldest = min(pending, key=lambda sibling: sibling.id)
-        kind = Type.DATASET_IMPORT_JOB.value
+        kind = ResourceType.DATASET_IMPORT_JOB.value
         await jobs.enqueue(connection, kind, str(oldest.id), {"resource": oldest.id}, tenant=oldest.owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.jobs import metric_attributions
 from services.engine.jobs.batch_inferences import BatchInference
 from services.engine.jobs.batch_segments import BatchSegment
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from shared.postgres import Database
 
 _JOBS: Mapping[str, type[ResourceJob[Any]]] = {
-    Type.DATASET_IMPORT_JOB.value: DatasetImport,
-    Type.SOLUTION_VERSION.value: Training,
-    Type.RECOMMENDER_TRAINING.value: RecommenderTraining,
-    Type.MODEL_RENEWAL.value: IncrementalUpdate,
-    Type.BATCH_INFERENCE_JOB.value: BatchInference,
-    Type.BATCH_SEGMENT_JOB.value: BatchSegment,
-    Type.DATASET_EXPORT_JOB.value: DatasetExport,
-    Type.DATA_DELETION_JOB.value: DataDeletion,
+    ResourceType.DATASET_IMPORT_JOB.value: DatasetImport,
+    ResourceType.SOLUTION_VERSION.value: Training,
+    ResourceType.RECOMMENDER_TRAINING.value: RecommenderTraining,
+    ResourceType.MODEL_RENEWAL.value: IncrementalUpdate,
+    ResourceType.BATCH_INFERENCE_JOB.value: BatchInference,
+    ResourceType.BATCH_SEGMENT_JOB.value: BatchSegment,
+    ResourceType.DATASET_EXPORT_JOB.value: DatasetExport,
+    ResourceType.DATA_DELETION_JOB.value: DataDeletion,
     metric_attributions.KIND: MetricAttributionCount,
 }
 

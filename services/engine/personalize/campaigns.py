@@ -11,7 +11,7 @@ from pydantic import Field
 
 from services.engine.domain import state
 from services.engine.domain.deployment_config import CampaignConfig
-from services.engine.domain.resources import Status, Type
+from services.engine.domain.resources import ResourceType, Status
 from services.engine.personalize import recipes
 from services.engine.personalize.context import NewState, OperationContext, require_model
 from services.engine.personalize.members import (
@@ -103,7 +103,7 @@ async def create(context: OperationContext, request: CreateCampaign) -> Campaign
         campaign_config=request.campaign_config,
     )
     new = NewState(
-        f"{Type.CAMPAIGN}/{request.name}",
+        f"{ResourceType.CAMPAIGN}/{request.name}",
         request.name,
         version.owner,
         document,

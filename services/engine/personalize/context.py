@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from services.engine.domain.resources import NOUNS, NewResource, Resource, Status, Type
+from services.engine.domain.resources import NOUNS, NewResource, Resource, ResourceType, Status
 from services.engine.domain.state import Document, Facts, ModelFacts, ResourceState, SolutionVersion
 from services.engine.personalize import quotas
 from services.engine.personalize.members import MAX_TAGS, Page, Tag, Tagged, View
@@ -68,7 +68,7 @@ class OperationContext:
         is no such resource, ResourceInUseException if it is being deleted and the call changes something.
         """
         kind = state.type
-        prefix = "solution" if kind is Type.SOLUTION_VERSION else kind.value
+        prefix = "solution" if kind is ResourceType.SOLUTION_VERSION else kind.value
         parsed = Arn.parse(str(arn), prefix)
         resource = await self.resources.load(state, f"{prefix}/{parsed.path}", lock=lock)
         if resource is None:
@@ -141,7 +141,7 @@ class OperationContext:
         token = self.tokens.issue(listing, shown[-1].id) if has_more else None
         return readable(view.of, shown), token
 
-    async def check_pending_limit(self, limit: int, tenant: str, kind: Type) -> None:
+    async def check_pending_limit(self, limit: int, tenant: str, kind: ResourceType) -> None:
         """Raise WireError (LimitExceededException) if `limit` resources of a type are unfinished."""
         if await self.resources.count_unfinished(tenant, kind) >= limit:
             message = f"More than {limit} resources with PENDING or IN_PROGRESS status."

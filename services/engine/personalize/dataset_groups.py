@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.engine.domain import state
-from services.engine.domain.resources import Status, Type, tenant_id
+from services.engine.domain.resources import ResourceType, Status, tenant_id
 from services.engine.personalize import unsupported
 from services.engine.personalize.context import (
     NewState,
@@ -100,7 +100,7 @@ async def create_group(context: OperationContext, request: CreateDatasetGroup) -
     """
     resources = context.resources
     await resources.lock_account()
-    path = f"{Type.DATASET_GROUP}/{request.name}"
+    path = f"{ResourceType.DATASET_GROUP}/{request.name}"
     if await resources.get(path) is not None:
         raise already_exists(f"Another dataset group with the name {request.name} already exists.")
     prefix = tenant_id(request.name, lambda _: False)
@@ -131,7 +131,12 @@ async def delete(context: OperationContext, request: DatasetGroupName) -> None:
     group = await context.find(request.dataset_group_arn, state.DatasetGroup, lock=True)
     resources = context.resources
     members = await resources.children(
-        group.path, Type.DATASET, Type.SOLUTION, Type.RECOMMENDER, Type.EVENT_TRACKER, with_deleting=True
+        group.path,
+        ResourceType.DATASET,
+        ResourceType.SOLUTION,
+        ResourceType.RECOMMENDER,
+        ResourceType.EVENT_TRACKER,
+        with_deleting=True,
     )
     deletions = await resources.list_children(state.DataDeletionJob, group.path)
     check_no_dependents([*members, *(job for job in deletions if job.is_unfinished)], group)

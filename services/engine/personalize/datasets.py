@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from services.engine.domain import locations, state
 from services.engine.domain import schemas as avro
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.personalize import dataset_groups, unsupported
 from services.engine.personalize.context import (
     NewState,
@@ -109,7 +109,7 @@ async def create(context: OperationContext, request: CreateDataset) -> DatasetCr
     if any(sibling.document.dataset_type == kind for sibling in siblings):
         raise already_exists(f"The dataset group {group.arn} has a dataset of type {kind} already.")
     new = NewState(
-        f"{Type.DATASET}/{group.name}/{kind}",
+        f"{ResourceType.DATASET}/{group.name}/{kind}",
         request.name,
         group.owner,
         state.DatasetDocument(dataset_group_arn=group.arn, dataset_type=kind, schema_arn=schema.arn),
@@ -187,7 +187,7 @@ async def delete(context: OperationContext, request: DatasetName) -> None:
     """
     dataset = await context.find(request.dataset_arn, state.Dataset, lock=True)
     resources = context.resources
-    for kind in (Type.SOLUTION_VERSION, Type.RECOMMENDER_TRAINING):
+    for kind in (ResourceType.SOLUTION_VERSION, ResourceType.RECOMMENDER_TRAINING):
         if await resources.count_unfinished(dataset.owner, kind):
             raise in_use(f"{dataset.arn} is in use: a version of its group is being trained; wait for it.")
     imports = await resources.list_children(state.DatasetImportJob, dataset.path)

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 
 from services.engine.domain import state
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.personalize import dataset_groups
 from services.engine.personalize.context import NewState, OperationContext, already_exists
 from services.engine.personalize.members import (
@@ -92,12 +92,12 @@ async def create_tracker(
 
     Raise WireError (ResourceAlreadyExistsException) if the group has one, or the name is taken.
     """
-    if await context.resources.children(group.path, Type.EVENT_TRACKER, with_deleting=True):
+    if await context.resources.children(group.path, ResourceType.EVENT_TRACKER, with_deleting=True):
         raise already_exists(f"The dataset group {group.arn} has an event tracker already; it can have one.")
-    if await context.resources.has_name(Type.EVENT_TRACKER, request.name):
+    if await context.resources.has_name(ResourceType.EVENT_TRACKER, request.name):
         raise already_exists(f"Another event tracker with the name {request.name} already exists.")
     new = NewState(
-        f"{Type.EVENT_TRACKER}/{secrets.token_hex(4)}",
+        f"{ResourceType.EVENT_TRACKER}/{secrets.token_hex(4)}",
         request.name,
         group.owner,
         state.EventTrackerDocument(dataset_group_arn=group.arn, tracking_id=tracking_id),

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
 from services.engine.domain import state
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.personalize import dataset_groups, datasets
 from services.engine.personalize.context import NewState, OperationContext
 from services.engine.personalize.members import (
@@ -85,7 +85,7 @@ async def create(context: OperationContext, request: CreateFilter) -> FilterName
     group = await dataset_groups.lock_active(context, request.dataset_group_arn)
     Filter.parse(request.filter_expression).check(await _columns(context, group))
     new = NewState(
-        f"{Type.FILTER}/{request.name}",
+        f"{ResourceType.FILTER}/{request.name}",
         request.name,
         group.owner,
         state.FilterDocument(dataset_group_arn=group.arn, filter_expression=request.filter_expression),

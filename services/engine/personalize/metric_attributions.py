@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.engine.domain import state
 from services.engine.domain.attribution import Metric
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.personalize import datasets, job_locations
 from services.engine.personalize.context import NewState, OperationContext, already_exists
 from services.engine.personalize.dataset_groups import lock_active
@@ -111,7 +111,9 @@ async def create(context: OperationContext, request: CreateMetricAttribution) ->
     InvalidInputException for metrics that it cannot have.
     """
     group = await lock_active(context, request.dataset_group_arn)
-    existing = await context.resources.children(group.path, Type.METRIC_ATTRIBUTION, with_deleting=True)
+    existing = await context.resources.children(
+        group.path, ResourceType.METRIC_ATTRIBUTION, with_deleting=True
+    )
     if existing:
         message = f"The dataset group {group.arn} has the metric attribution {existing[0].arn} already."
         raise WireError("LimitExceededException", message)
@@ -121,7 +123,7 @@ async def create(context: OperationContext, request: CreateMetricAttribution) ->
         dataset_group_arn=group.arn, metrics_output_config=request.metrics_output_config
     )
     new = NewState(
-        f"{Type.METRIC_ATTRIBUTION}/{request.name}",
+        f"{ResourceType.METRIC_ATTRIBUTION}/{request.name}",
         request.name,
         group.owner,
         document,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from services.engine.domain.resources import NOUNS, Type
+from services.engine.domain.resources import NOUNS, ResourceType
 from services.engine.settings import Settings
 from services.engine.store.resources import Resources
 from shared.aws import WireError
 
 SETTINGS = {
-    Type.DATASET_GROUP: "max_dataset_groups",
-    Type.SCHEMA: "max_schemas",
-    Type.SOLUTION: "max_solutions",
-    Type.CAMPAIGN: "max_campaigns",
-    Type.RECOMMENDER: "max_recommenders",
-    Type.FILTER: "max_filters",
+    ResourceType.DATASET_GROUP: "max_dataset_groups",
+    ResourceType.SCHEMA: "max_schemas",
+    ResourceType.SOLUTION: "max_solutions",
+    ResourceType.CAMPAIGN: "max_campaigns",
+    ResourceType.RECOMMENDER: "max_recommenders",
+    ResourceType.FILTER: "max_filters",
 }
 """The setting with the quota of each type.
 
@@ -21,10 +21,10 @@ Other types need none: a dataset group has one event tracker, one metric attribu
 type, and the number of pending jobs is limited.
 """
 
-_OF_ACCOUNT = frozenset({Type.DATASET_GROUP, Type.SCHEMA})
+_OF_ACCOUNT = frozenset({ResourceType.DATASET_GROUP, ResourceType.SCHEMA})
 
 
-async def check(kind: Type, tenant: str | None, resources: Resources, settings: Settings) -> None:
+async def check(kind: ResourceType, tenant: str | None, resources: Resources, settings: Settings) -> None:
     """Raise WireError (LimitExceededException) if no more resources of a type may be created.
 
     `tenant` is the tenant of the new resource.

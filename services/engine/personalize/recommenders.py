@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from services.engine.domain import state
 from services.engine.domain.deployment_config import RecommenderConfig
-from services.engine.domain.resources import UNFINISHED, Status, Type
+from services.engine.domain.resources import UNFINISHED, ResourceType, Status
 from services.engine.personalize import dataset_groups, recipes, recommender_trainings
 from services.engine.personalize.context import NewState, OperationContext, in_use, require_active
 from services.engine.personalize.members import (
@@ -96,7 +96,7 @@ async def create(context: OperationContext, request: CreateRecommender) -> Recom
         recommender_config=request.recommender_config,
     )
     new = NewState(
-        f"{Type.RECOMMENDER}/{request.name}",
+        f"{ResourceType.RECOMMENDER}/{request.name}",
         request.name,
         group.owner,
         document,

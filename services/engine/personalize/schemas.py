@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.engine.domain import schemas as avro
 from services.engine.domain import state
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.personalize import unsupported
 from services.engine.personalize.context import NewState, OperationContext, in_use
 from services.engine.personalize.members import (
@@ -82,7 +82,7 @@ async def create(context: OperationContext, request: CreateSchema) -> SchemaCrea
     schema = await context.create(
         state.Schema,
         NewState(
-            f"{Type.SCHEMA}/{request.name}",
+            f"{ResourceType.SCHEMA}/{request.name}",
             request.name,
             None,
             state.SchemaDocument(avro=request.avro, domain=request.domain),
@@ -117,7 +117,7 @@ async def delete(context: OperationContext, request: SchemaName) -> None:
             f"The schema {schema.arn} belongs to the account, and other dataset groups may use it; delete it "
             "with an AWS key pair of the account."
         )
-    users = await context.resources.count_with_members(Type.DATASET, schemaArn=str(schema.arn))
+    users = await context.resources.count_with_members(ResourceType.DATASET, schemaArn=str(schema.arn))
     if users:
         raise in_use(f"The schema {schema.arn} is used by {users} dataset(s); delete them first.")
     await context.resources.delete(schema)

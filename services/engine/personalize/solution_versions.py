@@ -9,7 +9,7 @@ from pydantic import Field
 
 from services.engine.domain import state
 from services.engine.domain.locations import model_prefix
-from services.engine.domain.resources import Status, Type
+from services.engine.domain.resources import ResourceType, Status
 from services.engine.domain.solution_config import SolutionConfig
 from services.engine.personalize import algorithms
 from services.engine.personalize.context import (
@@ -101,7 +101,7 @@ async def create(context: OperationContext, request: CreateSolutionVersion) -> S
     """
     solution = await context.find(request.solution_arn, state.Solution, lock=True)
     limit = context.settings.max_pending_versions
-    await context.check_pending_limit(limit, solution.owner, Type.SOLUTION_VERSION)
+    await context.check_pending_limit(limit, solution.owner, ResourceType.SOLUTION_VERSION)
     earlier = await context.resources.list_children(state.SolutionVersion, solution.path)
     if request.name and any(version.name == request.name for version in earlier):
         raise already_exists(f"Another solution version with the name {request.name} already exists.")

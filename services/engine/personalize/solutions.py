@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain import state
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.solution_config import MAX_AUTO_TRAINING_DAYS, AutoTrainingConfig, SolutionConfig
 from services.engine.personalize import dataset_groups, datasets, recipes, unsupported
 from services.engine.personalize.context import NewState, OperationContext, check_no_dependents
@@ -123,7 +123,7 @@ async def create(context: OperationContext, request: CreateSolution) -> Solution
     )
     await _check_config(context, recipe, group, document)
     new = NewState(
-        f"{Type.SOLUTION}/{request.name}",
+        f"{ResourceType.SOLUTION}/{request.name}",
         request.name,
         group.owner,
         document,
@@ -198,7 +198,7 @@ async def delete(context: OperationContext, request: SolutionName) -> None:
     for version in versions:
         # Creating a campaign or a job locks the version: wait for that, so that it is seen below.
         await resources.get(version.path, lock=True)
-    campaigns = await resources.children(solution.path, Type.CAMPAIGN, with_deleting=True)
+    campaigns = await resources.children(solution.path, ResourceType.CAMPAIGN, with_deleting=True)
     check_no_dependents(campaigns, solution)
     check_no_dependents([version for version in versions if version.is_unfinished], solution)
     for version in versions:

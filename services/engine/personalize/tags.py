@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from services.engine.domain import state
-from services.engine.domain.resources import NOUNS, Type
+from services.engine.domain.resources import NOUNS, ResourceType
 from services.engine.personalize.context import OperationContext, merge_tags
 from services.engine.personalize.members import MAX_TAGS, ArnText, Tag, TagKey, WireModel
 from shared.aws import WireError, invalid_input
 
-_UNTAGGED = (Type.SCHEMA, Type.RECOMMENDER_TRAINING, Type.MODEL_RENEWAL)
+_UNTAGGED = (ResourceType.SCHEMA, ResourceType.RECOMMENDER_TRAINING, ResourceType.MODEL_RENEWAL)
 
 
 class ResourceArn(WireModel):

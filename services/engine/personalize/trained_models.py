@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.engine.domain import state
-from services.engine.domain.resources import Resource, Status, Type
+from services.engine.domain.resources import Resource, ResourceType, Status
 from services.engine.personalize import campaigns, recommender_trainings
 from services.engine.store import resources
 
@@ -103,7 +103,7 @@ async def _redeploy(account: Resources, training: Training, facts: state.ModelFa
 
 
 def _training_of(row: Resource) -> Training:
-    kind = state.SolutionVersion if row.type is Type.SOLUTION_VERSION else state.RecommenderTraining
+    kind = state.SolutionVersion if row.type is ResourceType.SOLUTION_VERSION else state.RecommenderTraining
     return kind.of(row)
 
 

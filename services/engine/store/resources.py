@@ -10,8 +10,8 @@ from services.engine.domain.resources import (
     UNFINISHED,
     NewResource,
     Resource,
+    ResourceType,
     Status,
-    Type,
     resource_arn,
 )
 from services.engine.domain.state import Document, Facts, ResourceState
@@ -100,14 +100,16 @@ class Resources:
             before = rows[-1]["id"]
         return states
 
-    async def has_name(self, kind: Type, name: str) -> bool:
+    async def has_name(self, kind: ResourceType, name: str) -> bool:
         """Return whether a resource of a type has a name. For types whose path does not contain the name."""
         match = await self.connection.fetchval(
             *SQL.resource_named(account=self.account, type=kind.value, name=name)
         )
         return match is not None
 
-    async def children(self, parent: str, *types: Type, with_deleting: bool = False) -> list[Resource]:
+    async def children(
+        self, parent: str, *types: ResourceType, with_deleting: bool = False
+    ) -> list[Resource]:
         """Return the rows of some types below a parent, newest first.
 
         `with_deleting` includes deleted ones.
@@ -140,14 +142,14 @@ class Resources:
         """
         return readable(state.of, await self.children(parent, state.type))
 
-    async def has_at_least(self, limit: int, kind: Type, tenant: str | None) -> bool:
+    async def has_at_least(self, limit: int, kind: ResourceType, tenant: str | None) -> bool:
         """Return whether the account, or one of its tenants, has at least `limit` resources of a type."""
         count = await self.connection.fetchval(
             *SQL.count_resources(account=self.account, type=kind.value, tenant=tenant, limit=limit)
         )
         return int(count) >= limit
 
-    async def count_unfinished(self, tenant: str, kind: Type) -> int:
+    async def count_unfinished(self, tenant: str, kind: ResourceType) -> int:
         """Return how many resources of a type are unfinished."""
         return int(
             await self.connection.fetchval(
@@ -155,7 +157,7 @@ class Resources:
             )
         )
 
-    async def count_with_members(self, kind: Type, **members: str) -> int:
+    async def count_with_members(self, kind: ResourceType, **members: str) -> int:
         """Return how many resources of a type have these members in their document."""
         return int(
             await self.connection.fetchval(

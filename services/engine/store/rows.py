@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from services.engine.domain.resources import DELETE_PENDING_SECONDS, Resource, Status, Type
+from services.engine.domain.resources import DELETE_PENDING_SECONDS, Resource, ResourceType, Status
 from services.engine.domain.state import ResourceState, Unreadable
 
 State = TypeVar("State", bound=ResourceState)
@@ -30,7 +30,7 @@ def from_row(row: Any) -> Resource | None:
     values = {name: row[name] for name in _COLUMNS}
     if values["status"] == Status.DELETE_PENDING and row.get("age_seconds", 0) >= DELETE_PENDING_SECONDS:
         values["status"] = Status.DELETE_IN_PROGRESS.value
-    return Resource(**{**values, "type": Type(values["type"])})
+    return Resource(**{**values, "type": ResourceType(values["type"])})
 
 
 def readable(parse: Callable[[Stored], Parsed], stored: Sequence[Stored]) -> list[Parsed]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from services.engine.domain.resources import NewResource, Type
+from services.engine.domain.resources import NewResource, ResourceType
 from services.engine.domain.state import MetricAttribution
 from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.store import attributions
@@ -52,7 +52,9 @@ async def store(database: MigratedDatabase) -> AsyncIterator[Database]:
         await resources.add_tenant("shop", "shop")
         metric = {"metricName": "m", "eventType": "Purchase", "expression": "SAMPLECOUNT()"}
         facts = {"metrics": [metric]}
-        new = NewResource(Type.METRIC_ATTRIBUTION, "metric-attribution/a", "a", "shop", DOCUMENT, facts=facts)
+        new = NewResource(
+            ResourceType.METRIC_ATTRIBUTION, "metric-attribution/a", "a", "shop", DOCUMENT, facts=facts
+        )
         await resources.add(new)
         await connection.execute("UPDATE resources SET created_at = created_at - interval '1 day'")
     yield pool
@@ -91,7 +93,10 @@ async def queued(store: Database) -> list[tuple[int, int]]:
 async def test_a_recommendation_is_of_the_campaign_or_recommender_that_gave_it(store: Database) -> None:
     async with store.transaction() as connection:
         resources = Resources(connection, ACCOUNT, None, "eu-west-1")
-        for kind, facts in ((Type.CAMPAIGN, {}), (Type.RECOMMENDER, {"model_uri": "s3://a/b"})):
+        for kind, facts in (
+            (ResourceType.CAMPAIGN, {}),
+            (ResourceType.RECOMMENDER, {"model_uri": "s3://a/b"}),
+        ):
             await resources.add(NewResource(kind, f"{kind}/home", "home", "shop", {}, facts=facts))
 
     origin = source_among(await attributions.recommendation_sources(store, "shop"), "shop")
@@ -178,7 +183,7 @@ async def test_one_that_cannot_be_looked_at_does_not_hold_up_the_others(
         document, facts = first.document.to_json(), first.facts.to_json()
         for name in "bc":
             path = f"metric-attribution/{name}"
-            new = NewResource(Type.METRIC_ATTRIBUTION, path, name, "shop", document, facts=facts)
+            new = NewResource(ResourceType.METRIC_ATTRIBUTION, path, name, "shop", document, facts=facts)
             await connected.add(new)
         wrong = first.facts.metrics[0].model_copy(update={"expression": "what nobody can read"})
         await connected.save(first, facts=first.facts.merged({"metrics": [wrong]}))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from services.engine.domain.resources import NewResource, Type
+from services.engine.domain.resources import NewResource, ResourceType
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
 from services.engine.store import cleanup, resources
@@ -25,7 +25,7 @@ METRICS = [{"eventType": "view", "metricName": "views", "expression": "SAMPLECOU
 class Deletable(NamedTuple):
     """A kind of resource by the names that its operations and members have."""
 
-    type: Type
+    type: ResourceType
     word: str
     listed: str
 
@@ -35,14 +35,14 @@ class Deletable(NamedTuple):
 
 
 KINDS = (
-    Deletable(Type.CAMPAIGN, "Campaign", "campaigns"),
-    Deletable(Type.FILTER, "Filter", "filters"),
-    Deletable(Type.RECOMMENDER, "Recommender", "recommenders"),
-    Deletable(Type.EVENT_TRACKER, "EventTracker", "event_trackers"),
-    Deletable(Type.METRIC_ATTRIBUTION, "MetricAttribution", "metric_attributions"),
-    Deletable(Type.SOLUTION, "Solution", "solutions"),
-    Deletable(Type.DATASET, "Dataset", "datasets"),
-    Deletable(Type.DATASET_GROUP, "DatasetGroup", "dataset_groups"),
+    Deletable(ResourceType.CAMPAIGN, "Campaign", "campaigns"),
+    Deletable(ResourceType.FILTER, "Filter", "filters"),
+    Deletable(ResourceType.RECOMMENDER, "Recommender", "recommenders"),
+    Deletable(ResourceType.EVENT_TRACKER, "EventTracker", "event_trackers"),
+    Deletable(ResourceType.METRIC_ATTRIBUTION, "MetricAttribution", "metric_attributions"),
+    Deletable(ResourceType.SOLUTION, "Solution", "solutions"),
+    Deletable(ResourceType.DATASET, "Dataset", "datasets"),
+    Deletable(ResourceType.DATASET_GROUP, "DatasetGroup", "dataset_groups"),
 )
 """In the order in which they can be deleted."""
 
@@ -59,7 +59,7 @@ def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, str]:
+async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[ResourceType, str]:
     """One resource of each kind; those that a model is needed for are stored as a worker leaves them."""
     group = (
         await perform(dispatcher, "CreateDatasetGroup", name="shop", domain="ECOMMERCE")
@@ -91,11 +91,11 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
         **of_group,
     )
     arns = {
-        Type.DATASET_GROUP: group,
-        Type.DATASET: dataset.dataset_arn,
-        Type.SOLUTION: solution.solution_arn,
-        Type.EVENT_TRACKER: tracker.event_tracker_arn,
-        Type.FILTER: kept.filter_arn,
+        ResourceType.DATASET_GROUP: group,
+        ResourceType.DATASET: dataset.dataset_arn,
+        ResourceType.SOLUTION: solution.solution_arn,
+        ResourceType.EVENT_TRACKER: tracker.event_tracker_arn,
+        ResourceType.FILTER: kept.filter_arn,
     }
     stored = Resources(store, ACCOUNT, None, "eu-west-1")
     config = {
@@ -110,16 +110,16 @@ async def shop(dispatcher: OperationDispatcher, store: Database) -> dict[Type, s
     }
     for new in (
         NewResource(
-            Type.CAMPAIGN, "campaign/c", "c", "shop",
+            ResourceType.CAMPAIGN, "campaign/c", "c", "shop",
             {"solutionVersionArn": f"{solution.solution_arn}/1", "minProvisionedTPS": 1},
             "solution/s", facts=served,
         ),
         NewResource(
-            Type.RECOMMENDER, "recommender/r", "r", "shop",
+            ResourceType.RECOMMENDER, "recommender/r", "r", "shop",
             {"datasetGroupArn": group, "recipeArn": RECIPE}, "dataset-group/shop", facts=served,
         ),
         NewResource(
-            Type.METRIC_ATTRIBUTION, "metric-attribution/m", "m", "shop",
+            ResourceType.METRIC_ATTRIBUTION, "metric-attribution/m", "m", "shop",
             config, "dataset-group/shop", facts={"metrics": METRICS},
         ),
     ):  # fmt: skip
@@ -153,9 +153,13 @@ async def pass_time(store: Database, share: float) -> None:
 
 
 async def test_every_kind_is_pending_then_in_progress_then_gone(
-    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[ResourceType, str]
 ) -> None:
-    parents = {Type.CAMPAIGN: KINDS[5], Type.DATASET: KINDS[7], Type.SOLUTION: KINDS[7]}
+    parents = {
+        ResourceType.CAMPAIGN: KINDS[5],
+        ResourceType.DATASET: KINDS[7],
+        ResourceType.SOLUTION: KINDS[7],
+    }
     for kind in KINDS:
         named = {kind.member: shop[kind.type]}
         await perform(dispatcher, f"Delete{kind.word}", **named)
@@ -167,7 +171,7 @@ async def test_every_kind_is_pending_then_in_progress_then_gone(
         if parent := parents.get(kind.type):
             held = await refused(dispatcher, f"Delete{parent.word}", **{parent.member: shop[parent.type]})
             assert held.code == "ResourceInUseException"
-            if kind.type is Type.CAMPAIGN:
+            if kind.type is ResourceType.CAMPAIGN:
                 assert "wait until that is deleted" in held.message
 
         await pass_time(store, 0.75)
@@ -183,40 +187,42 @@ async def test_every_kind_is_pending_then_in_progress_then_gone(
 
 
 async def test_a_name_is_free_when_its_deletion_is_over(
-    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[ResourceType, str]
 ) -> None:
-    tracker = {"name": "t", "datasetGroupArn": shop[Type.DATASET_GROUP]}
-    solution = {"name": "s", "recipeArn": RECIPE, "datasetGroupArn": shop[Type.DATASET_GROUP]}
+    tracker = {"name": "t", "datasetGroupArn": shop[ResourceType.DATASET_GROUP]}
+    solution = {"name": "s", "recipeArn": RECIPE, "datasetGroupArn": shop[ResourceType.DATASET_GROUP]}
     for kind in (KINDS[0], KINDS[3]):
         await perform(dispatcher, f"Delete{kind.word}", **{kind.member: shop[kind.type]})
     await pass_time(store, 0)
     taken = await refused(dispatcher, "CreateEventTracker", **tracker)
     await end_deletions(store)
-    await perform(dispatcher, "DeleteSolution", solutionArn=shop[Type.SOLUTION])
+    await perform(dispatcher, "DeleteSolution", solutionArn=shop[ResourceType.SOLUTION])
     await pass_time(store, 0)
     also_taken = await refused(dispatcher, "CreateSolution", **solution)
-    below = await refused(dispatcher, "CreateSolutionVersion", solutionArn=shop[Type.SOLUTION])
+    below = await refused(dispatcher, "CreateSolutionVersion", solutionArn=shop[ResourceType.SOLUTION])
     await end_deletions(store)
 
     assert taken.code == also_taken.code == "ResourceAlreadyExistsException"
     assert below.code == "ResourceInUseException"
     assert (await perform(dispatcher, "CreateEventTracker", **tracker)).event_tracker_arn != shop[
-        Type.EVENT_TRACKER
+        ResourceType.EVENT_TRACKER
     ]
-    assert (await perform(dispatcher, "CreateSolution", **solution)).solution_arn == shop[Type.SOLUTION]
+    assert (await perform(dispatcher, "CreateSolution", **solution)).solution_arn == shop[
+        ResourceType.SOLUTION
+    ]
 
 
 async def test_a_killed_process_delays_no_deletion(
-    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[ResourceType, str]
 ) -> None:
     """Nothing in memory ends a deletion: whoever looks, then or later, sees the same."""
-    await perform(dispatcher, "DeleteFilter", filterArn=shop[Type.FILTER])
+    await perform(dispatcher, "DeleteFilter", filterArn=shop[ResourceType.FILTER])
     await pass_time(store, 0)
     another = OperationDispatcher(store, Settings(), PageTokens())
-    assert await status(another, KINDS[1], shop[Type.FILTER]) == "DELETE PENDING"
+    assert await status(another, KINDS[1], shop[ResourceType.FILTER]) == "DELETE PENDING"
 
     await end_deletions(store)
-    gone = await refused(another, "DescribeFilter", filterArn=shop[Type.FILTER])
+    gone = await refused(another, "DescribeFilter", filterArn=shop[ResourceType.FILTER])
     await cleanup.end_deletions(store)
 
     assert gone.code == "ResourceNotFoundException"
@@ -225,7 +231,7 @@ async def test_a_killed_process_delays_no_deletion(
 
 
 async def test_other_services_see_no_deleted_resource(
-    dispatcher: OperationDispatcher, store: Database, shop: dict[Type, str]
+    dispatcher: OperationDispatcher, store: Database, shop: dict[ResourceType, str]
 ) -> None:
     views = ("campaigns_v1", "filters_v1", "trackers_v1", "datasets_v1", "all_datasets_v1")
     before = [await store.fetchval(f"SELECT count(*) FROM {view}") for view in views]

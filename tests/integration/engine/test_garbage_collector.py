@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.resources import NewResource, ResourceType, Status
 from services.engine.domain.state import SolutionVersion
 from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
@@ -101,7 +101,7 @@ async def test_what_a_failed_training_has_written_is_cleared_away(
 ) -> None:
     await perform(dispatcher, "CreateSolutionVersion", solutionArn=solution)
     (version,) = await all_versions(store)
-    job = Job(1, Type.SOLUTION_VERSION.value, str(version.id), {}, 1, {}, "test", store)
+    job = Job(1, ResourceType.SOLUTION_VERSION.value, str(version.id), {}, 1, {}, "test", store)
 
     await EngineJobs(store, Settings()).failed(job, "no data")
 
@@ -181,7 +181,7 @@ async def test_a_campaign_that_is_being_made_keeps_its_solution(
         await account.get(version.path, lock=True)
         deleting = asyncio.create_task(perform(dispatcher, "DeleteSolution", solutionArn=solution))
         await asyncio.sleep(0.3)
-        campaign = NewResource(Type.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
+        campaign = NewResource(ResourceType.CAMPAIGN, "campaign/c", "c", "shop", {}, parent=version.parent)
         await account.add(campaign)
 
     with pytest.raises(WireError, match=r"in use by arn.*campaign/c"):

@@ -6,7 +6,7 @@ import json
 
 from services.engine.computations.dataset_import import Imported
 from services.engine.computations.row_deletion import PartResult
-from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.resources import NewResource, ResourceType, Status
 from services.engine.domain.state import DataDeletionJob, DatasetImportJob
 from services.engine.jobs.data_deletions import DataDeletion
 from services.engine.jobs.dataset_imports import DatasetImport
@@ -72,7 +72,7 @@ async def test_a_dataset_lets_go_of_its_own_files_alone_in_the_folder_of_a_delet
             )
         document = {"datasetArn": events.arn, "dataSource": {}, "importMode": "FULL"}
         job = NewResource(
-            Type.DATASET_IMPORT_JOB,
+            ResourceType.DATASET_IMPORT_JOB,
             "dataset-import-job/j",
             "j",
             "shop",
@@ -114,14 +114,14 @@ async def test_what_dead_attempts_of_a_deletion_have_written_is_cleared_away(
     assert failed is not None
     fresh = f"shop/datasets/deletions/{done.id}/2-0/"
     results = {key: PartResult(key, 1, f"{fresh}{key}", 1, 1) for key in "ab"}
-    job = Job(1, Type.DATA_DELETION_JOB.value, str(done.id), {}, 2, {"received": 0}, "test", store)
+    job = Job(1, ResourceType.DATA_DELETION_JOB.value, str(done.id), {}, 2, {"received": 0}, "test", store)
     async with store.transaction() as connection:
         await datasets.add_parts(connection, users.id, 0, [datasets.Part("a", 2, 2)], replacing=True)
         # Meanwhile an import has replaced the part b.
         assert await DataDeletion(store, Settings())._replace_parts(
             connection, job, DataDeletionJob.of(done), results
         )
-    failed_job = Job(2, Type.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
+    failed_job = Job(2, ResourceType.DATA_DELETION_JOB.value, str(failed.id), {}, 1, {}, "test", store)
     await EngineJobs(store, Settings()).failed(failed_job, "no such file")
     # What has taken the place of parts stays, also when the job fails later.
     await EngineJobs(store, Settings()).failed(job, "a service did not confirm")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.engine.domain.resources import NewResource, Status, Type
+from services.engine.domain.resources import NewResource, ResourceType, Status
 from services.engine.domain.state import ResourceState
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
@@ -24,18 +24,20 @@ BROKEN = {"tags": "none"}
 """Facts that no type of resource has."""
 
 
-def noun(kind: Type) -> str:
+def noun(kind: ResourceType) -> str:
     return kind.value.title().replace("-", "")
 
 
 LISTED = [each for each in ROWS if f"List{noun(each[0].type)}s" in TABLE]
 
 
-async def add(store: Database, kind: Type, name: str, document: dict[str, Any], facts: dict[str, Any]) -> str:
+async def add(
+    store: Database, kind: ResourceType, name: str, document: dict[str, Any], facts: dict[str, Any]
+) -> str:
     """Store a resource; return its ARN."""
-    tenant = None if kind is Type.SCHEMA else "shop"
-    prefix = "solution" if kind is Type.SOLUTION_VERSION else kind.value
-    status = Status.PENDING if kind is Type.DATASET_IMPORT_JOB else Status.ACTIVE
+    tenant = None if kind is ResourceType.SCHEMA else "shop"
+    prefix = "solution" if kind is ResourceType.SOLUTION_VERSION else kind.value
+    status = Status.PENDING if kind is ResourceType.DATASET_IMPORT_JOB else Status.ACTIVE
     new = NewResource(kind, f"{prefix}/{name}", name, tenant, document, status=status, facts=facts)
     row = await Resources(store, ACCOUNT, None, "eu-west-1").add(new)
     assert row is not None
@@ -80,9 +82,9 @@ async def test_a_list_leaves_it_out_and_describe_says_what_to_do(
 
 
 async def test_its_job_ends_with_the_reason(dispatcher: OperationDispatcher, store: Database) -> None:
-    arn = await add(store, Type.DATASET_IMPORT_JOB, "broken", {}, BROKEN)
+    arn = await add(store, ResourceType.DATASET_IMPORT_JOB, "broken", {}, BROKEN)
     identifier = await store.fetchval("SELECT id FROM resources WHERE arn = $1", arn)
-    kind, payload = Type.DATASET_IMPORT_JOB.value, {"resource": identifier}
+    kind, payload = ResourceType.DATASET_IMPORT_JOB.value, {"resource": identifier}
     job, jobs = Job(1, kind, str(identifier), payload, 1, {}, "test", store), EngineJobs(store, Settings())
 
     with pytest.raises(Exception, match="cannot be read") as refusal:

@@ -9,16 +9,16 @@ import pytest
 from pydantic import ValidationError
 
 from services.engine.domain import state
-from services.engine.domain.resources import Resource, Type
+from services.engine.domain.resources import Resource, ResourceType
 from tests.support.stored_resources import GROUP, PREFIX, ROWS, SETTINGS
 from tests.support.training import training_config
 
 IDS = [kind.__name__ for kind, _, _ in ROWS]
 
 
-def row(kind: Type, document: dict[str, Any], facts: dict[str, Any]) -> Resource:
+def row(kind: ResourceType, document: dict[str, Any], facts: dict[str, Any]) -> Resource:
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    tenant = None if kind is Type.SCHEMA else "shop"
+    tenant = None if kind is ResourceType.SCHEMA else "shop"
     path = f"{kind}/name"
     return Resource(
         1, "0" * 12, tenant, kind, path, "dataset-group/shop", PREFIX + path, "name", "ACTIVE", None,
@@ -27,7 +27,7 @@ def row(kind: Type, document: dict[str, Any], facts: dict[str, Any]) -> Resource
 
 
 def test_every_type_has_a_state() -> None:
-    assert {kind.type for kind, _, _ in ROWS} == set(Type)
+    assert {kind.type for kind, _, _ in ROWS} == set(ResourceType)
 
 
 @pytest.mark.parametrize(("kind", "document", "facts"), ROWS, ids=IDS)
@@ -54,17 +54,19 @@ def test_members_of_another_version_of_the_engine_are_kept(
 
 def test_a_row_without_a_required_member_is_refused() -> None:
     with pytest.raises(state.Unreadable, match="trackingId"):
-        state.EventTracker.of(row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP}, {}))
+        state.EventTracker.of(row(ResourceType.EVENT_TRACKER, {"datasetGroupArn": GROUP}, {}))
 
 
 def test_a_row_with_an_arn_that_cannot_be_parsed_is_refused() -> None:
     with pytest.raises(state.Unreadable, match="datasetGroupArn"):
-        state.EventTracker.of(row(Type.EVENT_TRACKER, {"datasetGroupArn": "shop", "trackingId": "t"}, {}))
+        state.EventTracker.of(
+            row(ResourceType.EVENT_TRACKER, {"datasetGroupArn": "shop", "trackingId": "t"}, {})
+        )
 
 
 def test_a_state_does_not_change() -> None:
     tracker = state.EventTracker.of(
-        row(Type.EVENT_TRACKER, {"datasetGroupArn": GROUP, "trackingId": "t"}, {})
+        row(ResourceType.EVENT_TRACKER, {"datasetGroupArn": GROUP, "trackingId": "t"}, {})
     )
 
     with pytest.raises(ValidationError, match="frozen"):

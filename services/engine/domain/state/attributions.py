@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from services.engine.domain.members import RoleArn, ShortText
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.s3_config import S3DataConfig
 from services.engine.domain.state.jobs import JobFacts, JobState
 from services.engine.domain.state.resource import ArnValue, Document
@@ -43,6 +43,6 @@ class MetricAttributionFacts(JobFacts):
 class MetricAttribution(JobState):
     """The metric attribution of a dataset group."""
 
-    type: ClassVar[Type] = Type.METRIC_ATTRIBUTION
+    type: ClassVar[ResourceType] = ResourceType.METRIC_ATTRIBUTION
     document: MetricAttributionDocument
     facts: MetricAttributionFacts

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.schemas import DatasetType
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.updates import DatasetUpdate
@@ -23,7 +23,7 @@ class DatasetGroupDocument(Document):
 class DatasetGroup(ResourceState):
     """A dataset group, which is a tenant."""
 
-    type: ClassVar[Type] = Type.DATASET_GROUP
+    type: ClassVar[ResourceType] = ResourceType.DATASET_GROUP
     document: DatasetGroupDocument
 
 
@@ -43,7 +43,7 @@ class SchemaFacts(Facts):
 class Schema(ResourceState):
     """A schema. It belongs to the account."""
 
-    type: ClassVar[Type] = Type.SCHEMA
+    type: ClassVar[ResourceType] = ResourceType.SCHEMA
     document: SchemaDocument
     facts: SchemaFacts
 
@@ -60,7 +60,7 @@ class DatasetDocument(Document):
 class Dataset(ResourceState):
     """A dataset of a dataset group."""
 
-    type: ClassVar[Type] = Type.DATASET
+    type: ClassVar[ResourceType] = ResourceType.DATASET
     document: DatasetDocument
 
 
@@ -74,7 +74,7 @@ class EventTrackerDocument(Document):
 class EventTracker(ResourceState):
     """The event tracker of a dataset group."""
 
-    type: ClassVar[Type] = Type.EVENT_TRACKER
+    type: ClassVar[ResourceType] = ResourceType.EVENT_TRACKER
     document: EventTrackerDocument
 
 
@@ -88,5 +88,5 @@ class FilterDocument(Document):
 class Filter(ResourceState):
     """A filter of a dataset group."""
 
-    type: ClassVar[Type] = Type.FILTER
+    type: ClassVar[ResourceType] = ResourceType.FILTER
     document: FilterDocument

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from services.engine.domain.deployment_config import CampaignConfig, RecommenderConfig
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.solutions import ModelFacts, ModelTraining, ModelTrainingDocument
 from services.engine.domain.state.updates import CampaignUpdate, RecommenderUpdate
@@ -36,7 +36,7 @@ class CampaignFacts(Facts):
 class Campaign(ResourceState):
     """A deployed solution version."""
 
-    type: ClassVar[Type] = Type.CAMPAIGN
+    type: ClassVar[ResourceType] = ResourceType.CAMPAIGN
     document: CampaignDocument
     facts: CampaignFacts
 
@@ -69,7 +69,7 @@ class RecommenderFacts(Facts):
 class Recommender(ResourceState):
     """A use case of a domain: trained and deployed as one resource."""
 
-    type: ClassVar[Type] = Type.RECOMMENDER
+    type: ClassVar[ResourceType] = ResourceType.RECOMMENDER
     document: RecommenderDocument
     facts: RecommenderFacts
 
@@ -86,6 +86,6 @@ class RecommenderTrainingDocument(ModelTrainingDocument):
 class RecommenderTraining(ModelTraining):
     """A training of a recommender. No operation shows it."""
 
-    type: ClassVar[Type] = Type.RECOMMENDER_TRAINING
+    type: ClassVar[ResourceType] = ResourceType.RECOMMENDER_TRAINING
     document: RecommenderTrainingDocument
     facts: ModelFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from services.engine.domain.deployment_config import BatchInferenceJobConfig
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.s3_config import DataSource, JobInput, JobOutput
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 
@@ -55,7 +55,7 @@ class DatasetImportJobFacts(JobFacts):
 class DatasetImportJob(JobState):
     """An import of CSV files into a dataset."""
 
-    type: ClassVar[Type] = Type.DATASET_IMPORT_JOB
+    type: ClassVar[ResourceType] = ResourceType.DATASET_IMPORT_JOB
     document: DatasetImportJobDocument
     facts: DatasetImportJobFacts
 
@@ -79,7 +79,7 @@ class DatasetExportJobFacts(JobFacts):
 class DatasetExportJob(JobState):
     """An export of a dataset into CSV files."""
 
-    type: ClassVar[Type] = Type.DATASET_EXPORT_JOB
+    type: ClassVar[ResourceType] = ResourceType.DATASET_EXPORT_JOB
     document: DatasetExportJobDocument
     facts: DatasetExportJobFacts
 
@@ -109,7 +109,7 @@ class DataDeletionJobFacts(JobFacts):
 class DataDeletionJob(JobState):
     """A deletion of users."""
 
-    type: ClassVar[Type] = Type.DATA_DELETION_JOB
+    type: ClassVar[ResourceType] = ResourceType.DATA_DELETION_JOB
     document: DataDeletionJobDocument
     facts: DataDeletionJobFacts
 
@@ -141,7 +141,7 @@ class BatchInferenceJobDocument(Document):
 class BatchInferenceJob(JobState):
     """Recommendations for each line of a file."""
 
-    type: ClassVar[Type] = Type.BATCH_INFERENCE_JOB
+    type: ClassVar[ResourceType] = ResourceType.BATCH_INFERENCE_JOB
     document: BatchInferenceJobDocument
     facts: BatchJobFacts
 
@@ -160,6 +160,6 @@ class BatchSegmentJobDocument(Document):
 class BatchSegmentJob(JobState):
     """User segments for each line of a file."""
 
-    type: ClassVar[Type] = Type.BATCH_SEGMENT_JOB
+    type: ClassVar[ResourceType] = ResourceType.BATCH_SEGMENT_JOB
     document: BatchSegmentJobDocument
     facts: BatchJobFacts

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
-from services.engine.domain.resources import DELETING, NOUNS, UNFINISHED, Resource, Status, Type
+from services.engine.domain.resources import DELETING, NOUNS, UNFINISHED, Resource, ResourceType, Status
 from shared.aws import Arn, WireError
 from shared.errors import Permanent
 
@@ -80,7 +80,7 @@ class ResourceState(BaseModel):
     """One resource: the columns of its row, and its document and facts as objects of its type."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
-    type: ClassVar[Type]
+    type: ClassVar[ResourceType]
 
     id: int
     account: str

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from services.engine.domain.resources import Type
+from services.engine.domain.resources import ResourceType
 from services.engine.domain.solution_config import SolutionConfig, TrainingConfig
 from services.engine.domain.state.resource import ArnValue, Document, Facts, ResourceState
 from services.engine.domain.state.updates import SolutionUpdate
@@ -54,7 +54,7 @@ class SolutionFacts(Facts):
 class Solution(ResourceState):
     """A recipe with its configuration."""
 
-    type: ClassVar[Type] = Type.SOLUTION
+    type: ClassVar[ResourceType] = ResourceType.SOLUTION
     document: SolutionDocument
     facts: SolutionFacts
 
@@ -101,7 +101,7 @@ class SolutionVersionDocument(TrainingSettings, ModelTrainingDocument):
 class SolutionVersion(ModelTraining):
     """A training of a solution, and its model."""
 
-    type: ClassVar[Type] = Type.SOLUTION_VERSION
+    type: ClassVar[ResourceType] = ResourceType.SOLUTION_VERSION
     document: SolutionVersionDocument
     facts: ModelFacts
 
@@ -113,7 +113,7 @@ class ModelRenewalDocument(ModelTrainingDocument):
 class ModelRenewal(ModelTraining):
     """An incremental update: a training whose model replaces that of a version. No operation shows it."""
 
-    type: ClassVar[Type] = Type.MODEL_RENEWAL
+    type: ClassVar[ResourceType] = ResourceType.MODEL_RENEWAL
     document: ModelRenewalDocument
     facts: ModelFacts
 
