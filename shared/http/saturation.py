@@ -2,15 +2,16 @@
 
 A process has one event loop, whose iterations become longer as more requests are in progress: each waits for
 all the others. While requests are in progress a timer measures by how much an iteration is late. After three
-late ones in a row new requests are refused, until an iteration is in time again. One late iteration alone, as
-after a pause of the machine, refuses nothing. See docs/decisions/0015-http-limits.
+late ones in a row new requests are refused, until an iteration is in time again. Time in which the process
+did not run is not counted: when others use the machine, refusing would not make it any faster.
+See docs/decisions/0015-http-limits.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -57,6 +58,7 @@ class Saturation:
         self._most = most_wait_seconds
         self._is_measuring = False
         self._due = 0.0
+        self._used = 0.0
         self._late = self._in_time = 0
         self._refused_at = float("-inf")
 
@@ -79,12 +81,13 @@ class Saturation:
             self.refuses, self._refused_at = True, now
 
     def _measure_later(self, now: float) -> None:
-        self._due = now + PROBE_SECONDS
+        self._due, self._used = now + PROBE_SECONDS, thread_time()
         asyncio.get_running_loop().call_later(PROBE_SECONDS, self._measured)
 
     def _measured(self) -> None:
         now = monotonic()
-        self.observe(max(now - self._due, 0.0), now)
+        late, used = now - self._due, thread_time() - self._used
+        self.observe(max(min(late, used), 0.0), now)
         if self._in_time >= CALM_PROBES:
             self._is_measuring = False
             WAIT.set(0.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from shared.http import saturation as module
 from shared.http.saturation import Saturation
 
 LATE, IN_TIME = 0.030, 0.010
@@ -34,3 +37,19 @@ def test_soon_after_a_refusal_one_late_measurement_is_enough() -> None:
 
     assert observed(saturation, (IN_TIME, 0.3), (LATE, 0.9)) == [False, True]
     assert observed(saturation, (IN_TIME, 1.0), (LATE, 2.5)) == [False, False]
+
+
+@pytest.mark.parametrize("cpu_share", [1.0, 0.2])
+async def test_time_in_which_the_process_did_not_run_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch, cpu_share: float
+) -> None:
+    saturation, clock = Saturation(0.025), [100.0]
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "thread_time", lambda: clock[0] * cpu_share)
+
+    saturation.measure()
+    for _ in range(3):
+        clock[0] += 0.045
+        saturation._measured()
+
+    assert saturation.refuses == (cpu_share == 1)
