@@ -94,6 +94,7 @@ def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
             micros = _micros(pid, port, limited, size.requests, size.rounds)
             name = f"recommender: a cached list, filtered, {limit} items decorated"
             yield Figure(name, micros, "µs CPU", f"{micros / raw:.1f} × raw ASGI", budget)
+        yield from _placements(pid, port, users, size, raw)
         bodies = [orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in users]
         micros = _micros(pid, port, ["/graphql"] * len(users), size.requests, size.rounds, bodies)
         reference = f"{micros / raw:.1f} × raw ASGI"
@@ -102,6 +103,14 @@ def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
         )
         routed = {**environment, "ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}
         yield from _routed(routed, paths, size)
+
+
+def _placements(pid: int, port: int, users: list[str], size: Size, raw: float) -> Iterator[Figure]:
+    for name, what in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
+        paths = [f"/api/v1/placements/{name}?user_id={user}" for user in users]
+        micros = _micros(pid, port, paths, size.requests, size.rounds)
+        reference = f"{micros / raw:.1f} × raw ASGI"
+        yield Figure(f"placement: {what}, 10 items", micros, "µs CPU", reference, "≤ 3.5 × raw ASGI")
 
 
 def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Iterator[Figure]:

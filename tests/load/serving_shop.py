@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
 import redis
 
-from shared.events import CacheRefreshed, ItemChanged
-from shared.events.topics import CACHES, ITEMS, Topic
+from shared.events import CacheRefreshed, Event, FilterChanged, ItemChanged, PlacementChanged
+from shared.events.placements import Placement
+from shared.events.topics import CACHES, FILTERS, ITEMS, PLACEMENTS, Topic
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
@@ -20,6 +21,7 @@ from tests.support.kafka import settings_for
 TENANT = "bench"
 LIST_LENGTH = 25
 RECIPE = "user-personalization"
+PLACEMENT = "bench"
 SERVICE_KEY = "ek_service_bench"
 HEADERS = {"x-api-key": SERVICE_KEY, "x-endcap-tenant": TENANT}
 SETTINGS = {"ENDCAP_SERVICE_KEY": SERVICE_KEY}
@@ -74,14 +76,49 @@ async def _publish(settings: KafkaSettings, items: int) -> None:
         event_id="pointer", tenant=TENANT, occurred_at=NOW, activation=1, generations={RECIPE: 1}
     )
     try:
+        await _deliver(producer, FILTERS, [_filter()])
+        await _deliver(producer, PLACEMENTS, [_placement()])
         await _deliver(producer, ITEMS, changes)
         await _deliver(producer, CACHES, [pointer])
     finally:
         await producer.stop()
 
 
-async def _deliver(
-    producer: Producer, topic: Topic, events: list[ItemChanged] | list[CacheRefreshed]
-) -> None:
+def _filter() -> FilterChanged:
+    return FilterChanged(
+        event_id="filter",
+        tenant=TENANT,
+        occurred_at=NOW,
+        name="affordable",
+        arn="arn:aws:personalize:us-east-1:000000000000:filter/affordable",
+        status="ACTIVE",
+        expression="INCLUDE ItemID WHERE Items.PRICE < 100",
+    )
+
+
+def _placement() -> PlacementChanged:
+    """Return a placement whose filter admits every item, and whose rules apply to some."""
+    rules = {
+        "hide": [{"item_ids": [f"product-{n}" for n in range(50)]}],
+        "boosts": [{"where": "INCLUDE ItemID WHERE Items.PRICE < 50", "factor": 2}],
+        "pins": [{"item_id": "product-99", "position": 3}],
+    }
+    definition = {
+        "strategies": [{"strategy": "for-you"}],
+        "filters": [{"name": "affordable"}],
+        "rules": rules,
+    }
+    placement = Placement.model_validate(definition)
+    return PlacementChanged(
+        event_id="placement",
+        tenant=TENANT,
+        occurred_at=NOW,
+        name=PLACEMENT,
+        revision=1,
+        placement=placement,
+    )
+
+
+async def _deliver(producer: Producer, topic: Topic, events: Sequence[Event]) -> None:
     records = [encoded(event, "bench", f"00-{'1' * 32}-{'2' * 16}-00") for event in events]
     await producer.deliver(topic.name, records, 60.0)
