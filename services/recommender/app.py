@@ -151,7 +151,7 @@ def build(settings: Settings) -> FastPathApplication:
     precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations, overrides)
     answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
     batches = ListBatches(redis, lists, active, activations)
-    parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender)
+    parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender, overrides)
     popular = Popular(parts)
     states = VisitorStates(redis, profiles, lists, batches)
     engine = placement_engine(placements, parts, popular, states, erased_users, item_filters)

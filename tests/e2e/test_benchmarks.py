@@ -87,6 +87,7 @@ def test_serving(endcap: Endcap) -> None:
         bench_serving.measure(endcap.stack.environment, size),
         "raw ASGI answer",
         "10 items decorated",
+        "placement: one with a filter and rules",
         "GraphQL, getRecommendations of 10 items",
         "router: a decision on top",
         "live scoring",

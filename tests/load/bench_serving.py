@@ -106,11 +106,11 @@ def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
 
 
 def _placements(pid: int, port: int, users: list[str], size: Size, raw: float) -> Iterator[Figure]:
-    for name, what in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
+    for name, label in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
         paths = [f"/api/v1/placements/{name}?user_id={user}" for user in users]
         micros = _micros(pid, port, paths, size.requests, size.rounds)
         reference = f"{micros / raw:.1f} × raw ASGI"
-        yield Figure(f"placement: {what}, 10 items", micros, "µs CPU", reference, "≤ 3.5 × raw ASGI")
+        yield Figure(f"placement: {label}, 10 items", micros, "µs CPU", reference, "≤ 3.5 × raw ASGI")
 
 
 def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Iterator[Figure]:

@@ -71,7 +71,7 @@ class PlacementRecommendations(BaseModel):
     recommendations: list[PlacementItem]
     count: int = Field(description="number of recommendations")
     source: str = Field(
-        description="of the first item: redis, postgres, popular, model, history, catalogue or fixed"
+        description="of the first item: redis, postgres, popular, model, history, catalogue, fixed, overrides"
     )
     generation: int | None = Field(description="the batch that the first item's list comes from")
     explanation: Explanation | None = Field(None, description="only with explain=1")

@@ -193,7 +193,12 @@ async def test_one_placement_for_many_users(shop: Any) -> None:
     users = [f"u{n}" for n in range(200)]
     async with shop.recommender() as caller:
         await ready(caller)
-        answer = await caller.post("/api/v1/pages", json={"placement": "email", "users": users, "limit": 3})
+        body = {"placement": "email", "users": users, "limit": 3}
+        # On a busy machine Redis may be too slow for some users, whose answer is then what is popular.
+        answer = await eventually(
+            lambda: caller.post("/api/v1/pages", json=body),
+            enough=lambda answer: answer.json()["users"][1]["source"] == "redis",
+        )
 
     assert answer.status_code == 200, answer.text
     parts = answer.json()["users"]

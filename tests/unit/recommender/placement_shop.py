@@ -15,6 +15,8 @@ from services.recommender.domain.catalogue_index import CatalogueIndex
 from services.recommender.domain.deployed_campaign import DeployedCampaign
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.filterable_items import FilterableItems
+from services.recommender.domain.override import Override
+from services.recommender.domain.recipes import POPULARITY
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.placement_rules import PlacementRules, UnlimitedQuotas
@@ -24,7 +26,9 @@ from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.recommender import Recommender
 from services.recommender.store.filters import Filters
 from services.recommender.store.list_batches import ListKey, StoredList
+from services.recommender.store.lists import ListLookup, Location
 from services.recommender.store.placements import Placements
+from services.recommender.store.profiles import Profile
 from services.recommender.store.visitor_states import VisitorState
 from shared.events import CampaignChanged, FilterChanged
 from shared.models import (
@@ -68,6 +72,7 @@ class Shop:
     state: VisitorState = field(default_factory=VisitorState)
     deployed: dict[str, DeployedCampaign] = field(default_factory=dict)
     catalogue: Catalogue = field(default_factory=Catalogue)
+    overrides: list[Override] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for number, item_id in enumerate(ITEMS):
@@ -77,8 +82,10 @@ class Shop:
         self.filters = Filters(cast("Any", NoView()))
         self.index = CatalogueIndex(self.catalogue)
         store, explorer = cast("Any", self), cast("Any", Explorer())
-        recommender = Recommender(store, store, store, store, store, store, explorer, ErasedUsers())
-        self.parts = StrategyParts(store, store, store, store, recommender)
+        recommender = Recommender(
+            cast("Any", States(self)), store, store, store, store, store, explorer, ErasedUsers()
+        )
+        self.parts = StrategyParts(store, store, store, store, recommender, store)
         self.popular_items = Popular(self.parts)
         self.strategies = strategies(self.parts, self.popular_items)
         self.engine = PlacementEngine(
@@ -111,6 +118,10 @@ class Shop:
             expression=expression,
         )
         self.filters.apply(announced.key, announced)
+
+    def override(self, item_id: str, score: float) -> None:
+        """Recommend an item to the user by hand."""
+        self.overrides.append(Override(TENANT, "u1", item_id, score, None, 0.0, 2e9, 1))
 
     def withdraw(self, item_id: str) -> None:
         self.put(item_id, available=False)
@@ -165,6 +176,18 @@ class Shop:
     async def get(self, _tenant: str, list_id: str) -> tuple[ItemScores, int]:
         return self.popular.get(list_id, []), GENERATION
 
+    async def nearest(self, tenant: str, location: Location | None) -> tuple[ItemScores, int]:
+        return await self.get(tenant, f"city:{location[0]}" if location else "all")
+
+    async def look_up(
+        self, _tenant: str, _generation: int | None, recipe: str, list_id: str, _user: str | None
+    ) -> ListLookup:
+        items = self.popular.get(list_id) if recipe == POPULARITY else self.lists.get((recipe, list_id))
+        return ListLookup([*(items or [])], set(self.state.profile.purchased), b"redis")
+
+    async def of_user(self, _tenant: str, _user: str) -> list[Override]:
+        return self.overrides
+
     def newest(self, _tenant: str, list_recipe: str) -> DeployedCampaign | None:
         return self.deployed.get(list_recipe)
 
@@ -174,9 +197,12 @@ class Shop:
 
 @dataclass
 class States:
-    """Visitor states that return the shop's one."""
+    """Visitor states and profiles that are the shop's one."""
 
     shop: Shop
+
+    async def of(self, _tenant: str, _subject: str) -> Profile:
+        return self.shop.state.profile
 
     async def read(
         self, tenant: str, _user: str | None, _session: str | None, keys: Iterable[ListKey]

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.domain.recipes import SIMILAR, USER
 from services.recommender.serving.placements.request import PlacementRequest
-from services.recommender.store.visitor_states import VisitorState
 from shared.errors import ApiError
 from shared.events.placements import Exclusions, FilterUse, Placement, StrategyUse
 from tests.unit.recommender.placement_shop import ITEMS, NOW, TENANT, Shop, ranked
@@ -200,58 +196,3 @@ async def test_a_filter_on_purchases_keeps_purchased_items() -> None:
     placement = Placement(strategies=(fixed("i1", "i2"),), filters=(FilterUse(name="bought"),), fill_up=False)
 
     assert await shop.ids(placement, user_id="u1") == ["i1"]
-
-
-NAMES = ("for-you", "because-you-viewed", "similar", "bought-together", "buy-again", "recently-viewed")
-NAMES += ("trending", "new-arrivals", "popular", "campaign", "recipe", "fixed")
-ITEM = st.sampled_from(ITEMS)
-CASES = st.fixed_dictionaries(
-    {
-        "names": st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
-        "hidden": st.sets(ITEM, min_size=1),
-        "deleted": st.sets(ITEM),
-        "viewed": st.lists(ITEM, max_size=6),
-        "cart": st.lists(ITEM, max_size=3),
-        "item_id": st.none() | ITEM,
-        "category": st.sampled_from([None, "tea", "coffee", "none"]),
-        "is_live": st.booleans(),
-        "limit": st.integers(1, 25),
-    }
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(CASES)
-async def test_a_hidden_item_is_never_shown(case: dict[str, Any]) -> None:
-    shop = Shop()
-    every = ranked(*range(20))
-    shop.lists = {(USER, "u1"): every, **{(SIMILAR, each): every for each in ITEMS}}
-    shop.popular = {"all": every, "category:tea": every}
-    shop.state = VisitorState()
-    shop.views(*case["viewed"])
-    if case["is_live"]:
-        shop.deploy(USER, "user")
-        shop.deploy(SIMILAR, "item")
-    shop.index.newest(None, 1, 0.0)
-    for each in case["hidden"]:
-        shop.withdraw(each)
-    for each in case["deleted"]:
-        shop.catalogue.remove(each)
-    request = PlacementRequest(
-        TENANT,
-        "test",
-        "u1",
-        item_id=case["item_id"],
-        cart=tuple(case["cart"]),
-        category=case["category"],
-        limit=case["limit"],
-        explain=True,
-    )
-
-    answer = await shop.engine.answer(request, a_placement(*case["names"]))
-    body = PlacementAnswers(shop.engine, shop).encode(answer)  # type: ignore[arg-type]
-
-    gone = case["hidden"] | case["deleted"]
-    assert not gone & {item.item_id for item in answer.items}
-    assert not [each for each in gone if b'{"product_id":"%b","product_name"' % each.encode() in body]
-    assert len(answer.items) == len({item.item_id for item in answer.items}) <= case["limit"]

@@ -119,6 +119,28 @@ async def test_a_session_is_scored_live_and_a_new_visitor_gets_popular_items() -
     assert [candidate.signals[0].detail for candidate in new.candidates] == ["city:Graz"] + ["everywhere"] * 2
 
 
+async def test_overrides_stand_in_the_users_list_and_before_other_items() -> None:
+    shop = Shop()
+    shop.lists = {(USER, "u1"): ranked(0, 1, 2)}
+    shop.override("i9", 0.99)
+    shop.override("i1", 5.0)
+    shop.override("i8", 0.5)
+    shop.withdraw("i8")
+
+    user = PlacementRequest(TENANT, "test", "u1")
+    listed = await proposed(shop, "for-you", user)
+    shop.lists = {}
+    shop.popular = {"all": ranked(5, 9)}
+    popular = await proposed(shop, "for-you", user)
+    shop.popular = {}
+    alone = await proposed(shop, "for-you", user, count=1)
+
+    assert ids(listed) == ["i1", "i0", "i9", "i2"]
+    assert (listed.candidates[0].algorithm, listed.candidates[0].signals[0].name) == ("override", "override")
+    assert (ids(popular), popular.source) == (["i1", "i9", "i5"], b"popular")
+    assert (ids(alone), alone.source) == (["i1"], b"overrides")
+
+
 async def test_the_lists_of_a_cart_are_added_up() -> None:
     shop = Shop()
     shop.lists = {(SIMILAR, "i1"): ranked(5, 6, 7), (SIMILAR, "i2"): ranked(7, 1, 6)}

@@ -53,7 +53,7 @@ class Proposal:
 
     candidates: Sequence[Candidate] = ()
     source: bytes = b""
-    """`redis`, `postgres`, `popular`, `model`, `history`, `catalogue` or `fixed`; empty: nothing."""
+    """`redis`, `postgres`, `popular`, `model`, `history`, `catalogue`, `fixed`, `overrides`; or empty."""
     generation: int | None = None
     model_sha256: str | None = None
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from services.recommender.domain.recipes import USER
-from services.recommender.serving.placements.candidates import Signal
+from services.recommender.serving.overrides import ALGORITHM, merge
+from services.recommender.serving.placements.candidates import Candidate, Signal
 from services.recommender.serving.placements.strategies.live import live_proposal
 from services.recommender.serving.placements.strategies.parts import NOTHING, candidates_of, proposal_of
+from services.recommender.store.lists import POSTGRES, REDIS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.recommender.domain.deployed_campaign import DeployedCampaign
+    from services.recommender.domain.override import Override
     from services.recommender.serving.placements.candidates import Proposal
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
     from services.recommender.serving.placements.strategies.parts import StrategyParts
@@ -20,7 +24,11 @@ if TYPE_CHECKING:
     from services.recommender.store.list_batches import ListKey
     from shared.events.placements import StrategyUse
 
+OVERRIDES = b"overrides"
+"""The source of an answer that has nothing but overrides."""
+
 _SIGNAL = Signal("list", detail=USER)
+_OVERRIDE = Signal("override")
 
 
 class ForYou:
@@ -44,7 +52,16 @@ class ForYou:
     async def propose(
         self, use: StrategyUse, request: PlacementRequest, visitor: Visitor, count: int
     ) -> Proposal:
-        """Return items for the visitor, best first."""
+        """Return items for the visitor, best first, with the overrides of the user."""
+        proposal = await self._propose(request, visitor, count)
+        if request.user_id is None:
+            return proposal
+        overrides = await self._parts.overrides.of_user(request.tenant, request.user_id)
+        if not overrides:
+            return proposal
+        return self._with_overrides(proposal, overrides, request.tenant, count)
+
+    async def _propose(self, request: PlacementRequest, visitor: Visitor, count: int) -> Proposal:
         deployed = self._parts.campaigns.newest(request.tenant, USER)
         stored = visitor.lists.get((USER, request.user_id or "")) if visitor.model_user_id else None
         has_list = stored is not None and bool(stored.items)
@@ -61,6 +78,30 @@ class ForYou:
                 ),
             )
         return await self._popular.chain(self.name, request, visitor, count)
+
+    def _with_overrides(
+        self, proposal: Proposal, overrides: Sequence[Override], tenant: str, count: int
+    ) -> Proposal:
+        """Return a list with the overrides where their scores belong; elsewhere they come first.
+
+        Scores of a model and shares of popular items have another scale than those of overrides.
+        """
+        by_id = {candidate.item_id: candidate for candidate in proposal.candidates}
+        scores = [(candidate.item_id, candidate.score) for candidate in proposal.candidates]
+        is_list = proposal.source in {REDIS, POSTGRES}
+        merged = merge(scores if is_list else [], overrides)
+        overridden = {override.item_id for override in overrides}
+        if not is_list:
+            merged += [(item_id, score) for item_id, score in scores if item_id not in overridden]
+        is_withdrawn = self._parts.catalogues.of(tenant).is_withdrawn
+        candidates = [
+            Candidate(item_id, self.name, score, [_OVERRIDE], ALGORITHM)
+            if item_id in overridden
+            else by_id[item_id]
+            for item_id, score in merged
+            if not is_withdrawn(item_id)
+        ]
+        return replace(proposal, candidates=candidates[:count], source=proposal.source or OVERRIDES)
 
 
 def _is_scored_live(visitor: Visitor, deployed: DeployedCampaign, *, has_list: bool) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.list_batches import ListBatches, ListKey, StoredList
+    from services.recommender.store.overrides import Overrides
     from services.recommender.store.popularity_lists import PopularityLists
     from shared.events.placements import StrategyUse
 
@@ -40,13 +41,14 @@ class WithoutLists:
 
 @dataclass(frozen=True, slots=True)
 class StrategyParts:
-    """Lists, popular items, items for sale and models, as strategies read them."""
+    """Lists, popular items, items for sale, models and overrides, as strategies read them."""
 
     lists: ListBatches
     popularity: PopularityLists
     catalogues: Catalogues
     campaigns: Campaigns
     recommender: Recommender
+    overrides: Overrides
 
 
 def candidates_of(
