@@ -14,7 +14,6 @@ from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase
 from shared.http.refused import INVALID, Refused
 from shared.http.refusing import RefusingProtocol
 from shared.http.trailers import NOTHING
-from shared.http.upgrades import MAX_TARGET_BYTES
 from shared.http.writer import Writer
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ class BoundedProtocol(RefusingProtocol):
 
     def _upgrade(self) -> None:
         is_busy = self.answered is not None and not self.answered.response_complete
-        if self._is_surplus or is_busy or len(self.url) > MAX_TARGET_BYTES:
+        if self._is_surplus or is_busy:
             self._refuse(
                 Refused("upgrade", 503, "Unavailable", "The connection can't become a WebSocket now.")
             )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MAX_TARGET_BYTES: Final = 4096
 """Bytes of the path and query of an upgrade; the WebSocket library reads lines of 8 KiB."""
 
+_OF_BODIES: Final = (b"content-length", b"transfer-encoding")
+
 
 class UpgradingProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, with the request and the connection of an upgrade apart from its own.
@@ -26,8 +28,17 @@ class UpgradingProtocol(HttpToolsProtocol):
         return self.is_upgrade
 
     def wants_websocket(self) -> bool:
-        """Return whether the request, whose headers are complete, is the handshake of a WebSocket."""
-        return bool(self.parser.should_upgrade()) and self._get_upgrade() == b"websocket"
+        """Return whether the request, whose headers are complete, is the handshake of a WebSocket.
+
+        Any other request with the same headers, or with a longer target, is answered as HTTP/1.1.
+        """
+        return (
+            bool(self.parser.should_upgrade())
+            and self._get_upgrade() == b"websocket"
+            and self.parser.get_method() == b"GET"
+            and len(self.url) <= MAX_TARGET_BYTES
+            and not any(name in _OF_BODIES for name, _ in self.headers)
+        )
 
     def hand_over(self, websocket: asyncio.Protocol, transport: asyncio.Transport) -> None:
         """Let `websocket` read the request again, and everything after it."""

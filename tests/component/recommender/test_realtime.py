@@ -171,3 +171,20 @@ async def test_other_paths_and_protocols_are_no_websockets(url: str) -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(address + path, subprotocols=protocols, open_timeout=PATIENCE)
         assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("request_line", "header"),
+    [
+        ("POST /graphql/realtime", "content-length: 3"),
+        ("GET /graphql/realtime", "content-length: 3"),
+        (f"GET /graphql/realtime?{'a' * 5_000}", "accept: */*"),
+    ],
+)
+async def test_what_is_no_handshake_is_answered_as_http(url: str, request_line: str, header: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    offer = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13"
+    writer.write(f"{request_line} HTTP/1.1\r\nhost: x\r\n{offer}\r\n{header}\r\n\r\nabc".encode())
+
+    assert b"404 Not Found" in await asyncio.wait_for(reader.readline(), PATIENCE)
+    writer.close()
