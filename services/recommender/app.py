@@ -39,6 +39,7 @@ from services.recommender.store.filters import Filters
 from services.recommender.store.guarded_database import GuardedDatabase
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.item_quotas import ItemQuotaCounts
 from services.recommender.store.list_batches import ListBatches
 from services.recommender.store.lists import Lists
 from services.recommender.store.memory_budget import MemoryBudget
@@ -153,8 +154,17 @@ def build(settings: Settings) -> FastPathApplication:
     batches = ListBatches(redis, lists, active, activations)
     parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender, overrides)
     popular = Popular(parts)
-    states = VisitorStates(redis, profiles, lists, batches)
-    engine = placement_engine(placements, parts, popular, states, erased_users, item_filters)
+    quotas = ItemQuotaCounts(redis)
+    engine = placement_engine(
+        placements,
+        parts,
+        popular,
+        VisitorStates(redis, profiles, lists, batches),
+        erased_users,
+        item_filters,
+        quotas,
+        UnclickedImpressions(redis),
+    )
     pages = PagedRecommendations(precomputed, popularity, popular, catalogues, active)
     graphql = GraphqlApi(Fields(pages, engine, catalogues, overrides), overrides, authenticator)
     placement_answers = PlacementAnswers(engine, catalogues)
@@ -171,7 +181,7 @@ def build(settings: Settings) -> FastPathApplication:
     app = application(
         "recommender",
         parts=[
-            database, redis, authenticator,
+            database, redis, quotas, authenticator,
             caches, items, campaign_states, filter_states, placement_states, erasures,
             experiment_states,
             activations, catalogues, campaigns, overrides, running, publisher, exposures,

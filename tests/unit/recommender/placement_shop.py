@@ -19,7 +19,7 @@ from services.recommender.domain.override import Override
 from services.recommender.domain.recipes import POPULARITY
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
-from services.recommender.serving.placements.placement_rules import PlacementRules, UnlimitedQuotas
+from services.recommender.serving.placements.placement_rules import PlacementRules
 from services.recommender.serving.placements.request import PlacementRequest, Visitor
 from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
 from services.recommender.serving.placements.visitor import Visitors
@@ -41,6 +41,7 @@ from shared.models import (
     ScoringComponent,
     SeenItems,
 )
+from tests.unit.recommender.rule_worlds import Impressions, Quotas
 
 TENANT = "shop"
 GENERATION = 7
@@ -94,7 +95,7 @@ class Shop:
             self.popular_items,
             Visitors(cast("Any", States(self)), ErasedUsers()),
             store,
-            PlacementRules(store, store, ItemFilters(self.filters, store), UnlimitedQuotas()),
+            PlacementRules(store, store, ItemFilters(self.filters, store), Quotas({}), Impressions({})),
         )
 
     def put(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.recommender.serving.placements.engine import PlacementEngine
-from services.recommender.serving.placements.placement_rules import PlacementRules, UnlimitedQuotas
+from services.recommender.serving.placements.placement_rules import PlacementRules
 from services.recommender.serving.placements.strategies import strategies
 from services.recommender.serving.placements.visitor import Visitors
 
 if TYPE_CHECKING:
     from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.serving.filtering import ItemFilters
+    from services.recommender.serving.placements.rules import ItemImpressions, ItemQuotas
     from services.recommender.serving.placements.strategies import Popular, StrategyParts
     from services.recommender.store.placements import Placements
     from services.recommender.store.visitor_states import VisitorStates
@@ -24,6 +25,8 @@ def placement_engine(
     states: VisitorStates,
     erased_users: ErasedUsers,
     item_filters: ItemFilters,
+    quotas: ItemQuotas,
+    impressions: ItemImpressions,
 ) -> PlacementEngine:
     """Return the engine that answers placements."""
     return PlacementEngine(
@@ -32,5 +35,5 @@ def placement_engine(
         popular,
         Visitors(states, erased_users),
         parts.catalogues,
-        PlacementRules(parts.catalogues, parts.campaigns, item_filters, UnlimitedQuotas()),
+        PlacementRules(parts.catalogues, parts.campaigns, item_filters, quotas, impressions),
     )

@@ -108,12 +108,12 @@ class PlacementEngine:
             visitor.profile.newest_seconds,
         )
         if run is not None:
-            run.pins = [pin for pin in run.pins if pin.item_id not in request.shown]
             result = run.result(run.arranged(items))
             answer.items = result.items
-            answer.dropped = [*dropped, *result.dropped]
+            unpinned = [drop for drop in dropped if drop.item_id not in run.pinned_ids]
+            answer.dropped = [*unpinned, *result.dropped]
             answer.facts["rules"] = result.applied
-            self._rules.count(run, [item.item_id for item in answer.items])
+            run.count_answer(answer.items)
         return answer
 
     async def _find(self, tenant: str, name: str) -> DefinedPlacement:

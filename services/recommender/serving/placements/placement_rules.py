@@ -9,37 +9,30 @@ from services.recommender.domain.recipes import USER
 from services.recommender.serving.placements.rules import RuleCompiler, RuleRun, RuleSources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from services.recommender.serving.filtering import ItemFilters
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
-    from services.recommender.serving.placements.rules import ItemQuotas
+    from services.recommender.serving.placements.rules import ItemImpressions, ItemQuotas
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.catalogues import Catalogues
     from shared.events.placements import Placement, Rules
-
-
-class UnlimitedQuotas:
-    """Quotas that count nothing, so that no item reaches its quota."""
-
-    async def of(self, _tenant: str, _placement: str, _now: datetime) -> Mapping[str, int]:
-        """Return no counts."""
-        return {}
-
-    def count(self, _tenant: str, _placement: str, _item_ids: Iterable[str], _now: datetime) -> None:
-        """Count nothing."""
 
 
 class PlacementRules:
     """Begins the rules of requests; a placement without filters and rules costs nothing."""
 
     def __init__(
-        self, catalogues: Catalogues, campaigns: Campaigns, item_filters: ItemFilters, quotas: ItemQuotas
+        self,
+        catalogues: Catalogues,
+        campaigns: Campaigns,
+        item_filters: ItemFilters,
+        quotas: ItemQuotas,
+        impressions: ItemImpressions,
     ) -> None:
         self._catalogues = catalogues
         self._campaigns = campaigns
         self._item_filters = item_filters
         self._quotas = quotas
+        self._impressions = impressions
         self._compiler = RuleCompiler()
 
     async def begin(
@@ -56,13 +49,9 @@ class PlacementRules:
             self._quotas,
             deployed.filterable_items if deployed else None,
             deployed.model if deployed else None,
+            impressions=self._impressions,
         )
         return await RuleRun.begin(placement, request, visitor, sources, datetime.now(UTC))
-
-    def count(self, run: RuleRun, item_ids: Iterable[str]) -> None:
-        """Count an answer with these items against the quotas of its placement."""
-        if run.placement.rules.quotas:
-            self._quotas.count(run.request.tenant, run.request.placement, item_ids, run.now)
 
 
 def _has_rules(rules: Rules) -> bool:
