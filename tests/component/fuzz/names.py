@@ -170,6 +170,17 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "tracker POST /v1/events": native,
         "recommender POST /recommendations": recommendation,
         "recommender POST /personalize-ranking": of_the_user,
+        "recommender GET /api/v1/placements/{name}": {
+            "name": ["home", "product"],
+            **{key: ["u1"] for key in ("user_id", "userId")},
+            **{key: ["i1"] for key in ("item_id", "itemId", "product_id", "productId")},
+            **{key: [5] for key in ("limit", "num_results", "numResults")},
+        },
+        "recommender POST /api/v1/pages": {
+            "placements": [["home", "product"]],
+            "placement": [None],
+            "users": [[]],
+        },
         "router POST /recommendations": recommendation,
         "router POST /personalize-ranking": of_the_user,
         **{
