@@ -197,7 +197,9 @@ def build(settings: Settings) -> FastPathApplication:
     )  # fmt: skip
     rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
     front = PlacementFastPath(graphql.fast_path(rest_front), placement_answers, authenticator)
-    return FastPathApplication(tracing.TracedRequests(front), app, settings.http, BoundedWebSocket)
+    return FastPathApplication(
+        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, rest_front.direct
+    )
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -7,6 +7,7 @@ only adds units. (PlanOut, GrowthBook and Statsig do the same with other hashes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import accumulate
@@ -36,5 +37,4 @@ def range_ends(weights: Sequence[float]) -> tuple[int, ...]:
 
 def variant_index(salt: str, unit: str, ends: Sequence[int]) -> int:
     """Return the index of the variant whose range contains the unit's bucket."""
-    number = bucket(salt, "variant", unit)
-    return next(index for index, end in enumerate(ends) if number < end)
+    return bisect_right(ends, bucket(salt, "variant", unit))

@@ -84,7 +84,17 @@ class Connections:
         """Open WebSockets, whose tasks last as long as they do; `http_max_requests` does not count them."""
         self._by_client: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._ok_head = b""
         CONNECTIONS.set_function(lambda: len(self.open))
+
+    def ok_head(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Return the beginning of a 200: the status line, and headers of the server such as `date`."""
+        if default_headers is not self._default_headers:
+            self._default_headers = default_headers
+            lines = [b"%b: %b\r\n" % header for header in default_headers]
+            self._ok_head = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
+        return self._ok_head
 
     def add(self, connection: BoundedProtocol, client: str) -> bool | None:
         """Count a connection: True if it may send requests, False to answer 503, None to abort it."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from shared.http.body_limits import SMALL_BODY_BYTES
 from shared.http.cors import Cors
 from shared.http.unexpected_errors import UnexpectedErrors
+from shared.observability import tracing
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from shared.http.direct import DirectPath
     from shared.http.websockets import BoundedWebSocket
     from shared.settings import HttpSettings
 
@@ -29,16 +31,24 @@ class FastPathApplication:
         app: FastAPI,
         http: HttpSettings,
         websocket: type[BoundedWebSocket] | None = None,
+        direct: DirectPath | None = None,
     ) -> None:
         """`front` answers first and passes the other requests on to `app`.
 
-        It also answers WebSockets if there is a class for their connections.
+        It also answers WebSockets if there is a class for their connections. `direct` answers simple requests
+        before `front`, under the server of `shared.http.server`.
 
         Unexpected errors of `front` become a 500 here; those of `app` never leave it.
         """
+        self._direct = direct
         self._guarded = Cors(UnexpectedErrors(front), http.cors_origins)
         self.app = app
         self.websocket = websocket
+
+    @property
+    def direct(self) -> DirectPath | None:
+        """Return the direct path; None while spans are exported, which it does not make."""
+        return None if tracing.exporting() else self._direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

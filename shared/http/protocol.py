@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 
 from shared.http.connections import PROBES, REFUSED, SWEEP_SECONDS, Phase
-from shared.http.refused import INVALID, Refused
+from shared.http.direct import MAX_PIPELINED, DirectLine, new_scope
+from shared.http.refused import INVALID, NO_UPGRADE, TOO_MUCH_FRAMING, Refused, late_headers, slow_body
 from shared.http.refusing import RefusingProtocol
 from shared.http.trailers import NOTHING
 from shared.http.writer import Writer
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from shared.http.connections import Connections
-
-MAX_PIPELINED: Final = 16
-"""Requests that a client may send before the answer to the first; arbitrary, known clients send one."""
 
 _FRAMING_BYTES: Final = 8
 """Bytes of framing per byte of body, at most: a chunk of one byte is `1\\r\\nx\\r\\n`."""
@@ -46,7 +44,7 @@ class BoundedProtocol(RefusingProtocol):
         self.since = 0.0
         self._shared = shared
         self._limits = shared.limits
-        self._is_surplus = False
+        self.is_surplus = False
         self._client_host = ""
         self._raw: asyncio.Transport = None  # type: ignore[assignment] # as uvicorn's own transport
         self._begun = 0  # messages of this connection
@@ -59,6 +57,8 @@ class BoundedProtocol(RefusingProtocol):
         self._stalled_seconds = 0.0
         self._refusal: Refused | None = None
         self.answered: RequestResponseCycle | None = None  # the request whose answer is due
+        self._direct = getattr(self.app, "direct", None)
+        self.line: DirectLine = None  # type: ignore[assignment] # made with the connection
 
     # The transport's side
 
@@ -66,10 +66,11 @@ class BoundedProtocol(RefusingProtocol):
         """Count the connection, or abort it."""
         super().connection_made(transport)
         self._raw = transport
+        self.line = DirectLine(self, transport)
         self._writer = self.transport = Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses
         self._client_host = self.client[0] if self.client else ""
         admitted = self._shared.add(self, self._client_host)
-        self._is_surplus = not admitted
+        self.is_surplus = not admitted
         if admitted is None:
             self.phase = CLOSING
             transport.abort()
@@ -121,24 +122,24 @@ class BoundedProtocol(RefusingProtocol):
         elif before == self.phase and before in _READS_BODY:
             self._wire_bytes += len(data)
             if self._wire_bytes > _FRAMING_BYTES * self._body_bytes + self._limits.http_max_header_bytes:
-                detail = "The body has more framing than data: chunk extensions or trailers."
-                self._refuse(Refused("framing", 400, "InvalidHttp", detail))
+                self._refuse(TOO_MUCH_FRAMING)
 
     # The parser's side
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if max(len(self.pipeline), len(self.line.cycles) - 1) >= MAX_PIPELINED:
             raise self._refused("pipelined", 400, "TooManyRequests", "Too many requests without a pause.")
         self._begun += 1
         self._head_bytes = 0
         self.phase, self.since = HEAD, 0.0
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """Start the application, or refuse the request."""
-        most = self._limits.http_max_headers
-        if len(self.headers) > most:
+        if len(self.headers) > (most := self._limits.http_max_headers):
             detail = f"The request has {len(self.headers)} headers; {most} are allowed."
             raise self._refused("headers", 431, "TooManyHeaders", detail)
         if self._shared.websocket is not None and self.wants_websocket():
@@ -147,10 +148,14 @@ class BoundedProtocol(RefusingProtocol):
         self.phase, self.since = BODY, 0.0
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
-        app = self.app
         overload = self._shared.overload(len(self.tasks) - self._shared.idle_tasks)
-        if (overload or self._is_surplus) and self.url not in PROBES:
-            if not self._is_surplus and self.can_turn_away():
+        if self._direct is not None and not overload and self.line.accept(self._direct, self._shared):
+            self.headers = NOTHING
+            return
+        self.scope = new_scope(self, self.headers)  # type: ignore[assignment] # completed by uvicorn
+        app = self.app
+        if (overload or self.is_surplus) and self.url not in PROBES:
+            if not self.is_surplus and self.can_turn_away():
                 self.turn_away(self._shared.refusals, overload)
                 return
             self.app = self._shared.busy
@@ -167,11 +172,9 @@ class BoundedProtocol(RefusingProtocol):
         """Wait for the answer, or for the next request after an early answer."""
         if self.answer_refused(self._raw):
             self.phase, self.since = IDLE, 0.0
-            return
-        if self.is_upgrade:
-            return
-        self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
-        super().on_message_complete()
+        elif not self.is_upgrade:
+            self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for it; after an early answer, read and drop the rest of the body.
@@ -183,6 +186,11 @@ class BoundedProtocol(RefusingProtocol):
         if self.is_closing():
             return
         self.flow.resume_reading()
+        if not self.line.passed_on_is_sent():
+            self.next_request()
+
+    def next_request(self) -> None:
+        """Start the next request of the pipeline, or wait for one."""
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self.phase == ANSWER:
@@ -195,23 +203,21 @@ class BoundedProtocol(RefusingProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _upgrade(self) -> None:
-        is_busy = self.answered is not None and not self.answered.response_complete
-        if self._is_surplus or is_busy:
-            self._refuse(
-                Refused("upgrade", 503, "Unavailable", "The connection can't become a WebSocket now.")
-            )
+        if self.is_surplus or self._is_answering():
+            self._refuse(NO_UPGRADE)
             return
         options = {"config": self.config, "server_state": self.server_state, "app_state": self.app_state}
         websocket = self._shared.upgraded(self, self._client_host, options)
         self.phase = CLOSING
         self.hand_over(websocket, self._raw)
 
+    def _is_answering(self) -> bool:
+        return bool(self.line.cycles) or not (self.answered is None or self.answered.response_complete)
+
     def _refused(self, reason: str, status: int, code: str, detail: str) -> Refused:
         """Return the exception for a callback of the parser, and keep it: the parser raises another one."""
         self._refusal = Refused(reason, status, code, detail)
         return self._refusal
-
-    # Ends
 
     def check(self, now: float, allowed_seconds: tuple[float, ...]) -> None:
         """End the connection if it has been in its phase for too long, or does not read its answer."""
@@ -247,13 +253,9 @@ class BoundedProtocol(RefusingProtocol):
     def _time_out(self, phase: Phase) -> None:
         match phase:
             case Phase.HEAD:
-                seconds = self._limits.http_header_seconds
-                detail = f"The request line and headers did not arrive within {seconds:g} seconds."
-                self._refuse(Refused("header_time", 408, "RequestTimeout", detail))
+                self._refuse(late_headers(self._limits.http_header_seconds))
             case Phase.BODY:
-                rate = self._limits.http_body_bytes_per_second
-                detail = f"The body arrived too slowly: the least rate is {rate} bytes a second."
-                self._refuse(Refused("body_time", 408, "RequestTimeout", detail))
+                self._refuse(slow_body(self._limits.http_body_bytes_per_second))
             case Phase.CLOSING:
                 self._raw.abort()
             case _:
@@ -265,10 +267,8 @@ class BoundedProtocol(RefusingProtocol):
         There is no answer while that of an earlier request is being sent.
         """
         REFUSED.labels(refusal.reason).inc()
-        answered = self.answered
-        if answered is None or answered.response_complete:
-            can_answer = self.phase == HEAD
-        else:
+        can_answer, answered = self.phase == HEAD and not self._is_answering(), self.answered
+        if answered is not None and not answered.response_complete:
             can_answer = self.phase == BODY and answered is self.cycle and not answered.response_started
             answered.disconnected = True
             answered.message_event.set()

@@ -33,3 +33,19 @@ def error_body(code: str, detail: str) -> bytes:
 
 
 INVALID: Final = Refused("invalid", 400, "InvalidHttp", "This is not a valid HTTP/1.1 request.")
+TOO_MUCH_FRAMING: Final = Refused(
+    "framing", 400, "InvalidHttp", "The body has more framing than data: chunk extensions or trailers."
+)
+NO_UPGRADE: Final = Refused("upgrade", 503, "Unavailable", "The connection can't become a WebSocket now.")
+
+
+def late_headers(seconds: float) -> Refused:
+    """Return the refusal of a request whose headers took longer."""
+    detail = f"The request line and headers did not arrive within {seconds:g} seconds."
+    return Refused("header_time", 408, "RequestTimeout", detail)
+
+
+def slow_body(rate: float) -> Refused:
+    """Return the refusal of a body that is slower than this number of bytes a second."""
+    detail = f"The body arrived too slowly: the least rate is {rate} bytes a second."
+    return Refused("body_time", 408, "RequestTimeout", detail)

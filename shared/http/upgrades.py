@@ -44,7 +44,7 @@ class UpgradingProtocol(HttpToolsProtocol):
         """Let `websocket` read the request again, and everything after it."""
         self.connections.discard(self)
         lines = [b"GET ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.scope["headers"]:
+        for name, value in self.headers:
             lines += [name, b": ", value, b"\r\n"]
         websocket.connection_made(transport)
         websocket.data_received(b"".join([*lines, b"\r\n"]))

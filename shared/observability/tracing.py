@@ -48,6 +48,11 @@ def configure(service: str, endpoint: str | None) -> None:
     _exporting = True
 
 
+def exporting() -> bool:
+    """Return whether this process exports spans."""
+    return _exporting
+
+
 def current() -> str | None:
     """Return the `traceparent` of the current span; None outside of a trace."""
     here = trace.get_current_span().get_span_context()

@@ -56,12 +56,13 @@ class CampaignExperiments:
         if campaign.kind != "campaign":
             return None
         surface = campaign_surface(campaign.name)
+        await self._experiments.read()
         tenant = call.principal.tenant or await self._tenant(call.principal.account, surface)
-        return await self._experiments.assign(tenant, surface, user_id) if tenant else None
+        return self._experiments.assign(tenant, surface, user_id) if tenant else None
 
     async def _tenant(self, account: str | None, surface: str) -> str | None:
         """Return the tenant of an account that has an experiment on a surface; None if none has."""
-        experimenting = await self._experiments.tenants(surface)
+        experimenting = self._experiments.tenants(surface)
         if not experimenting or account is None:
             return None
         tenants = await self._accounts.tenants(account)

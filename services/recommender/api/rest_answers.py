@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,7 +14,7 @@ from shared.errors import ApiError, EndcapError
 from shared.experiments import surfaces
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from services.recommender.domain.activations import ActiveGenerations
     from services.recommender.serving.experiments import Experiments
@@ -29,7 +29,7 @@ _SURFACES = {USER: surfaces.RECOMMENDATIONS, AFFINITY: surfaces.AFFINITY, SIMILA
 """The recipe by which a route answers without a strategy → the surface of its experiments."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """The body of an answer, and what its headers say about it."""
 
@@ -49,6 +49,18 @@ class Reply:
             (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
             *self.assigned,
         ]
+
+    def message(self, head: bytes) -> bytes:
+        """Return the whole HTTP message, with the same headers; `head` is its beginning."""
+        body = self.body
+        message = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-recs-source: %b\r\n" % (
+            head,
+            len(body),
+            self.source,
+        )
+        generation = b"" if self.generation is None else b"%d" % self.generation
+        assigned = b"".join([b"%b: %b\r\n" % header for header in self.assigned])
+        return b"%bx-recs-generation: %b\r\n%b\r\n%b" % (message, generation, assigned, body)
 
     def for_backend(self) -> Reply:
         """Return the same answer with the two fields that backends of shops read first."""
@@ -81,22 +93,28 @@ class RestAnswers:
         self._active = active
         self._experiments = experiments
 
-    async def for_user(
+    def for_user(
+        self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
+    ) -> Coroutine[Any, Any, Reply]:
+        """Return items for a user."""
+        if strategy is not None or not self._experiments.may_run(tenant):
+            return self._for_user(tenant, user_id, limit, strategy, default_recipe)
+        return self._by_variant(
+            tenant,
+            default_recipe,
+            user_id,
+            lambda strategy: self._for_user(tenant, user_id, limit, strategy, default_recipe),
+        )
+
+    async def _for_user(
         self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
     ) -> Reply:
-        """Return items for a user."""
-
-        async def answer(strategy: str | None) -> Reply:
-            member = b'"user_id":' + orjson.dumps(user_id)
-            if strategy is not None and strategy.startswith("arn:"):
-                query = RecommendationQuery(user_id, None, limit)
-                return await self._by_campaign(tenant, strategy, query, member)
-            recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-            return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
-
-        if strategy is not None:
-            return await answer(strategy)
-        return await self._by_variant(tenant, default_recipe, user_id, answer)
+        member = b'"user_id":' + orjson.dumps(user_id)
+        if strategy is not None and strategy.startswith("arn:"):
+            query = RecommendationQuery(user_id, None, limit)
+            return await self._by_campaign(tenant, strategy, query, member)
+        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+        return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
 
     async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
         """Return what is popular, for a visitor without an id."""
@@ -105,7 +123,7 @@ class RestAnswers:
         self._precomputed.check_strategy(tenant, strategy, USER)
         return _reply(_GUEST, await self._precomputed.for_guest(tenant, limit))
 
-    async def for_item(
+    def for_item(
         self,
         tenant: str,
         item_id: str,
@@ -113,20 +131,26 @@ class RestAnswers:
         strategy: str | None,
         default_recipe: str,
         unit: str | None = None,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Return items related to an item."""
+        if strategy is not None or unit is None or not self._experiments.may_run(tenant):
+            return self._for_item(tenant, item_id, limit, strategy, default_recipe)
+        return self._by_variant(
+            tenant,
+            default_recipe,
+            unit,
+            lambda strategy: self._for_item(tenant, item_id, limit, strategy, default_recipe),
+        )
 
-        async def answer(strategy: str | None) -> Reply:
-            member = b'"product_id":' + orjson.dumps(item_id)
-            if strategy is not None and strategy.startswith("arn:"):
-                query = RecommendationQuery(None, item_id, limit)
-                return await self._by_campaign(tenant, strategy, query, member)
-            recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-            return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
-
-        if strategy is not None or unit is None:
-            return await answer(strategy)
-        return await self._by_variant(tenant, default_recipe, unit, answer)
+    async def _for_item(
+        self, tenant: str, item_id: str, limit: int, strategy: str | None, default_recipe: str
+    ) -> Reply:
+        member = b'"product_id":' + orjson.dumps(item_id)
+        if strategy is not None and strategy.startswith("arn:"):
+            query = RecommendationQuery(None, item_id, limit)
+            return await self._by_campaign(tenant, strategy, query, member)
+        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+        return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""
@@ -137,12 +161,16 @@ class RestAnswers:
     async def _by_variant(
         self, tenant: str, recipe: str, unit: str, answer: Callable[[str | None], Awaitable[Reply]]
     ) -> Reply:
-        assignment = await self._experiments.assign(tenant, _SURFACES[recipe], unit)
-        reply, assignment = await self._experiments.answer(assignment, answer)
+        experiments = self._experiments
+        await experiments.read()
+        assignment = experiments.assign(tenant, _SURFACES[recipe], unit)
+        if assignment is None:
+            return await answer(None)
+        reply, assignment = await experiments.answer(assignment, answer)
         if assignment is None:
             return reply
-        self._experiments.expose(assignment, reply.body)
-        return replace(reply, assigned=assignment.headers)
+        experiments.expose(assignment, reply.body)
+        return Reply(reply.body, reply.source, reply.generation, assignment.headers)
 
     async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, member: bytes) -> Reply:
         try:

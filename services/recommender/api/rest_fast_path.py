@@ -1,4 +1,4 @@
-"""The fast path: the most frequent REST routes, answered in raw ASGI in front of the FastAPI application.
+"""The fast path: the most frequent REST routes, answered without FastAPI, and under its server without ASGI.
 
 It takes a GET request of a known route with one id, at most a valid limit, and an API key that was verified
 within the last minute. The application handles every other request, and returns the same bytes for these; a
@@ -7,13 +7,16 @@ test compares the two.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import unquote
 
 from services.recommender.api.parameters import DEFAULT_LIMIT, DEFAULT_SIMILAR, LIMIT_NAMES, MAX_LIMIT
 from services.recommender.domain.recipes import AFFINITY, SIMILAR, USER
 from shared.experiments import BACKEND, PREFIX, RESERVED
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.recommender.api.rest_answers import Reply, RestAnswers
@@ -55,31 +58,53 @@ class RestFastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
-        reply = await self._answer(scope) if scope["type"] == "http" else None
-        if reply is None:
+        answer = None
+        if scope["type"] == "http" and scope["method"] == "GET":
+            headers = dict(scope["headers"])
+            answer = self._answer(scope["path"], scope["query_string"], headers)
+        if answer is None:
             await self._app(scope, receive, send)
             return
+        reply = await answer
         await send({"type": "http.response.start", "status": 200, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _answer(self, scope: Scope) -> Reply | None:
-        """Return the reply; None for a request that the application has to handle."""
-        head, _, identifier = scope["path"].rpartition("/")
-        route = ROUTES.get(head)
-        if route is None or not 0 < len(identifier) <= _MAX_ID_CHARACTERS or scope["method"] != "GET":
+    def direct(
+        self, url: bytes, headers: Mapping[bytes, bytes], head: bytes
+    ) -> Coroutine[Any, Any, bytes] | None:
+        """Return the answer of a request as `shared.http.direct` sends it; None for one to be passed on."""
+        if not url.isascii() or b"#" in url:
             return None
-        if "\0" in identifier:
+        path, _, query = url.decode().partition("?")
+        answer = self._answer(unquote(path) if "%" in path else path, query.encode(), headers)
+        return None if answer is None else _message(answer, head)
+
+    def _answer(
+        self, path: str, query: bytes, headers: Mapping[bytes, bytes]
+    ) -> Coroutine[Any, Any, Reply] | None:
+        """Return the answer of a GET request; None for one that the application has to handle."""
+        prefix, _, identifier = path.rpartition("/")
+        route = ROUTES.get(prefix)
+        if route is None or not 0 < len(identifier) <= _MAX_ID_CHARACTERS or "\0" in identifier:
             return None
-        limit = _limit(scope["query_string"], route)
+        limit = _limit(query, route)
         if limit is None or identifier in RESERVED:
             return None
-        principal = self._authenticator.known(scope)
+        principal = self._authenticator.known_key(headers)
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
         if route.kind == "user":
-            return await self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)
-        reply = await self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
-        return reply.for_backend() if route.for_backend else reply
+            return self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)
+        if route.for_backend:
+            return self._for_backend(principal.tenant, identifier, limit, route.recipe)
+        return self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
+
+    async def _for_backend(self, tenant: str, item_id: str, limit: int, recipe: str) -> Reply:
+        return (await self._answers.for_item(tenant, item_id, limit, None, recipe)).for_backend()
+
+
+async def _message(answer: Coroutine[Any, Any, Reply], head: bytes) -> bytes:
+    return (await answer).message(head)
 
 
 def _limit(query: bytes, route: _Route) -> int | None:

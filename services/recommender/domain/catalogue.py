@@ -6,6 +6,7 @@ encoded properties that filters need. Nothing else of its state stays in memory.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -172,7 +173,13 @@ class Catalogue:
 
     def encode(self, scores: ItemScores, excluded: set[str], limit: int, algorithm: str) -> list[bytes]:
         """Return the same selection as `visible`, each item as a JSON object with its score and algorithm."""
-        prefixes, encoded, suffix = self._prefixes, [], _json_suffix(algorithm)
+        prefixes, suffix = self._prefixes, _json_suffix(algorithm)
+        if not excluded and len(scores) >= limit:
+            with contextlib.suppress(KeyError, TypeError):
+                # The usual case in two thirds of the time; an item that is not known or not for sale, or has
+                # no score (None), raises an error.
+                return [b"%b%r%b" % (prefixes[item], +score, suffix) for item, score in scores[:limit]]  # type: ignore[operator, str-format] # see above
+        encoded = []
         for item, score in scores:
             if item in excluded:
                 continue

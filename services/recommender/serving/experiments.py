@@ -6,12 +6,10 @@ See docs/decisions/0033-experiments.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from services.recommender.metrics import ASSIGNED, SET_ASIDE
-from services.recommender.store.exposure_publisher import Exposure
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
 
@@ -41,22 +39,27 @@ class Experiments:
         self._running = running
         self._exposures = exposures
 
-    async def assign(self, tenant: str, surface: str, unit: str | None) -> Assignment | None:
-        """Return the variant of a unit on a surface; None if no experiment runs or it does not take part."""
-        if not self._running.is_read:
-            await self._running.first_read()
-        experiment = self._running.on(tenant, surface)
-        if experiment is None or not unit:
-            return None
-        variant = experiment.assign(unit)
-        if variant is None:
-            return None
-        return Assignment(experiment, variant, unit, _headers(experiment, variant))
+    def may_run(self, tenant: str) -> bool:
+        """Return whether a tenant has an experiment; True before the experiments were read."""
+        return not self._running.is_read or tenant in self._running.experimenting
 
-    async def tenants(self, surface: str) -> Sequence[str]:
-        """Return the tenants that have an experiment on a surface."""
+    async def read(self) -> None:
+        """Wait for a short time until the experiments were read, if they were not yet."""
         if not self._running.is_read:
             await self._running.first_read()
+
+    def assign(self, tenant: str, surface: str, unit: str) -> Assignment | None:
+        """Return the variant of a unit on a surface; None if no experiment runs or it does not take part."""
+        experiment = self._running.on(tenant, surface)
+        variant = None if experiment is None else experiment.assign(unit)
+        if experiment is None or variant is None:
+            return None
+        return Assignment(
+            experiment, variant, unit, _headers(experiment.name, experiment.version, variant.name)
+        )
+
+    def tenants(self, surface: str) -> Sequence[str]:
+        """Return the tenants that have an experiment on a surface."""
         return self._running.tenants(surface)
 
     async def answer(
@@ -85,7 +88,7 @@ class Experiments:
         """Record that an answer goes to the unit; publishing it happens later."""
         experiment, variant, unit, _ = assignment
         _assigned(experiment.name, variant.name).inc()
-        self._exposures.add(Exposure(experiment, variant, unit, datetime.now(UTC), answer))
+        self._exposures.add(experiment, variant, unit, answer)
 
 
 def _is_client_error(error: ApiError | WireError | Permanent) -> bool:
@@ -94,12 +97,8 @@ def _is_client_error(error: ApiError | WireError | Permanent) -> bool:
     return not isinstance(error, WireError) or error.code not in {"InternalFailure", "ServiceUnavailable"}
 
 
-def _headers(experiment: Experiment, variant: Variant) -> Sequence[tuple[bytes, bytes]]:
-    return _encoded_headers(experiment.name, experiment.version, variant.name)
-
-
 @lru_cache(maxsize=4_096)
-def _encoded_headers(name: str, version: int, variant: str) -> Sequence[tuple[bytes, bytes]]:
+def _headers(name: str, version: int, variant: str) -> Sequence[tuple[bytes, bytes]]:
     return ((b"x-experiment", f"{name};v={version}".encode()), (b"x-variant", variant.encode()))
 
 

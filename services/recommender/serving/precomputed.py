@@ -6,8 +6,8 @@ the user's location, then everywhere, then with any items that are for sale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.recommender.domain.recipes import (
     BY_ITEM,
@@ -76,9 +76,11 @@ class PrecomputedRecommendations:
         self._activations = activations
         self._overrides = overrides
 
-    async def for_user(self, tenant: str, user_id: str, limit: int, recipe: str) -> EncodedList:
+    def for_user(
+        self, tenant: str, user_id: str, limit: int, recipe: str
+    ) -> Coroutine[Any, Any, EncodedList]:
         """Return items for a user, without recent purchases."""
-        return await self._recommend(tenant, recipe, user_id, user_id, limit)
+        return self._recommend(tenant, recipe, user_id, user_id, limit)
 
     async def for_guest(self, tenant: str, limit: int) -> EncodedList:
         """Return the most popular items, for a visitor without an id."""
@@ -87,9 +89,11 @@ class PrecomputedRecommendations:
         popular = await self._fill_up(tenant, items, ListLookup(), set(), limit)
         return _counted(items, POPULAR, popular.generation if popular else None)
 
-    async def for_item(self, tenant: str, item_id: str, limit: int, recipe: str) -> EncodedList:
+    def for_item(
+        self, tenant: str, item_id: str, limit: int, recipe: str
+    ) -> Coroutine[Any, Any, EncodedList]:
         """Return items related to an item."""
-        return await self._recommend(tenant, recipe, item_id, None, limit)
+        return self._recommend(tenant, recipe, item_id, None, limit)
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> EncodedList:
         """Return what is popular in the nearest area that has a list, filled up from larger areas."""

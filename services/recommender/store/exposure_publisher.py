@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from shared.kafka import Publisher
 
 BATCH = 500
+DAY_SECONDS = 86_400
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 4.0
 MAX_REMEMBERED = 200_000
@@ -89,10 +91,10 @@ class ExposurePublisher:
         """Return None: answers do not wait for exposures."""
         return None
 
-    def add(self, exposure: Exposure) -> None:
-        """Add an exposure, unless there was one of the same unit, version and day."""
-        experiment = exposure.experiment
-        key = (experiment.tenant, experiment.name, experiment.version, exposure.unit, exposure.at.toordinal())
+    def add(self, experiment: Experiment, variant: Variant, unit: str, answer: bytes | Shown) -> None:
+        """Add an exposure of now, unless there was one of the same unit, version and UTC day."""
+        now = time.time()
+        key = (experiment.tenant, experiment.name, experiment.version, unit, int(now // DAY_SECONDS))
         if key in self._remembered:
             _REPEATED.inc()
             return
@@ -102,7 +104,8 @@ class ExposurePublisher:
         if len(self._waiting) >= self._max_waiting:
             self._waiting.popleft()
             _LOST.inc()
-        self._waiting.append(exposure)
+        at = datetime.fromtimestamp(now, UTC)
+        self._waiting.append(Exposure(experiment, variant, unit, at, answer))
         self._added.set()
 
     async def _publish_all(self) -> None:

@@ -44,7 +44,11 @@ class RunningExperiments:
         self._poll_seconds = poll_seconds
         self._states: dict[tuple[str, str], Experiment] = {}
         self._by_surface: dict[tuple[str, str], Experiment] = {}
-        self._is_read = asyncio.Event()
+        self.experimenting: frozenset[str] = frozenset()
+        """The tenants that have a running experiment."""
+        self.is_read = False
+        """True when the experiments were read, or could not be: then requests do not wait for them."""
+        self._first_read = asyncio.Event()
         self._kafka_is_read = False
         self._task: asyncio.Task[None] | None = None
 
@@ -74,19 +78,14 @@ class RunningExperiments:
     def retain(self, _keys: set[str]) -> None:
         """Poll the view less often: experiments-v1 was read completely."""
         self._kafka_is_read = True
-        self._is_read.set()
-
-    @property
-    def is_read(self) -> bool:
-        """Return whether the experiments were read, or could not be: then requests do not wait for them."""
-        return self._is_read.is_set()
+        self._end_of_first_read()
 
     async def first_read(self) -> None:
         """Wait until the view or the topic was read for the first time, or the view could not be."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_READ_SECONDS):
-                await self._is_read.wait()
-        self._is_read.set()
+                await self._first_read.wait()
+        self._end_of_first_read()
 
     def on(self, tenant: str, surface: str) -> Experiment | None:
         """Return the experiment that runs on a surface."""
@@ -112,7 +111,12 @@ class RunningExperiments:
         # Two run on a surface only while the end of the earlier one is not known here yet.
         running.sort(key=lambda each: each.started_at or each.created_at)
         self._by_surface = {(each.tenant, each.surface): each for each in running}
+        self.experimenting = frozenset(each.tenant for each in running)
         RUNNING.set(len(self._by_surface))
+
+    def _end_of_first_read(self) -> None:
+        self.is_read = True
+        self._first_read.set()
 
     async def _poll(self) -> None:
         await repeat(self._read_view_and_wait, 0.0)
@@ -122,7 +126,7 @@ class RunningExperiments:
             async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                 self._merge(_parsed(await self._database.fetch(*SQL.experiments())))
         finally:
-            self._is_read.set()
+            self._end_of_first_read()
         await asyncio.sleep(self._poll_seconds if self._kafka_is_read else UNREAD_POLL_SECONDS)
 
 

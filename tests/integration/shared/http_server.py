@@ -14,6 +14,8 @@ from fastapi.responses import StreamingResponse
 
 from shared.http import BoundedProtocol, Connections
 from shared.http.connections import REFUSED
+from shared.http.direct import DirectPath
+from shared.http.fast_path import FastPathApplication
 from shared.http.request_bodies import read_body
 from shared.http.runtime import application
 from shared.settings import HttpSettings
@@ -143,11 +145,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**limits: float) -> AsyncIterator[Served]:
+async def served(direct: DirectPath | None = None, **limits: float) -> AsyncIterator[Served]:
     settings = HttpSettings(**{f"http_{name}": value for name, value in limits.items()})
     shared, released = Connections(settings), asyncio.Event()
+    app = application("test", parts=[], routers=[routes(released), odd_routes()])
     config = uvicorn.Config(
-        application("test", parts=[], routers=[routes(released), odd_routes()]),
+        FastPathApplication(app, app, settings, direct),
         port=0,
         http=partial(BoundedProtocol, shared),  # type: ignore[arg-type]
         ws="none",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from services.recommender.store.exposure_publisher import Exposure, ExposurePublisher
+from services.recommender.store.exposure_publisher import ExposurePublisher
 from shared.events import VariantExposed
 from shared.experiments import Experiment, Variant
 
@@ -41,8 +41,8 @@ class Published:
         self.units += [event.unit for event in events]
 
 
-def exposure(unit: str, answer: object) -> Exposure:
-    return Exposure(EXPERIMENT, VARIANTS[0], unit, NOW, orjson.dumps(answer))
+def exposure(unit: str, answer: object) -> tuple[Experiment, Variant, str, bytes]:
+    return EXPERIMENT, VARIANTS[0], unit, orjson.dumps(answer)
 
 
 async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:
@@ -56,11 +56,11 @@ async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:
         exposure("a\0b", fine),
         exposure("odd", {"recommendations": ["i1"]}),
     ):
-        exposures.add(bad)
+        exposures.add(*bad)
     # A batch of nothing else, and then one that has others around it.
     await asyncio.sleep(0.01)
     for each in (exposure("u1", fine), exposure("\0", fine), exposure("u2", fine)):
-        exposures.add(each)
+        exposures.add(*each)
     await asyncio.sleep(0.01)
 
     assert exposures.alive() is None

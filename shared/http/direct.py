@@ -1,0 +1,255 @@
+"""Direct answers: simple GET requests that need no ASGI application, from their headers to bytes.
+
+For a small answer uvicorn's scope, cycle and messages take longer than everything else (docs/speed.md). An
+application may have a `direct` path, which takes a request or leaves it to the application. Several requests
+of a connection are answered at the same time and in their order (pipelining, RFC 9112, section 9.3.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+if TYPE_CHECKING:
+    from shared.http.connections import Connections
+    from shared.http.protocol import BoundedProtocol
+
+MAX_PIPELINED: Final = 16
+"""Requests that a client may send before the answer to the first; arbitrary, known clients send one."""
+
+DirectPath = Callable[[bytes, Mapping[bytes, bytes], bytes], Coroutine[Any, Any, bytes | None] | None]
+"""From the URL as it was sent, the headers, and the beginning of a 200 (status line and date) to a coroutine
+that returns the whole answer, or None for an answer of the application. Without a coroutine the application
+answers at once. An exception of the coroutine counts as None: the application meets the same one, and
+answers it."""
+
+_NOT_DIRECT: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"origin", b"traceparent")
+)
+"""Headers of requests with a body, of pages in browsers, and of traces, which the application handles."""
+
+log = structlog.get_logger()
+
+
+def is_simple(method: bytes, headers: Mapping[bytes, bytes]) -> bool:
+    """Return whether a request has no body and nothing else that only the application handles."""
+    return method == b"GET" and _NOT_DIRECT.isdisjoint(headers)
+
+
+class DirectCycle:
+    """One request whose answer is direct, with the attributes that uvicorn reads of a cycle.
+
+    It drives the coroutine without a task, which would take a tenth of the time of a small answer. What only
+    a task can await fails, and the application answers then.
+    """
+
+    __slots__ = (
+        "_coroutine",
+        "_line",
+        "answer",
+        "disconnected",
+        "headers",
+        "is_done",
+        "keep_alive",
+        "more_body",
+        "response_complete",
+        "response_started",
+        "url",
+    )
+
+    def __init__(
+        self,
+        line: DirectLine,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        coroutine: Coroutine[Any, Any, bytes | None],
+    ) -> None:
+        self._line = line
+        self._coroutine = coroutine
+        self.url = url
+        self.headers = headers
+        self.answer: bytes | None = None
+        self.is_done = False
+        self.disconnected = False
+        self.keep_alive = True
+        self.more_body = False
+        self.response_started = False
+        self.response_complete = False
+
+    @property
+    def message_event(self) -> DirectCycle:
+        """Return something to set: nobody waits for the body of the request."""
+        return self
+
+    def set(self) -> None:
+        """Do nothing."""
+
+    def step(self, _: object = None) -> None:
+        """Continue the coroutine until it waits for a future or returns the answer."""
+        try:
+            future = self._coroutine.send(None)
+        except StopIteration as returned:
+            self.answer = returned.value
+        except Exception as error:  # noqa: BLE001 - the application meets it again, and answers it
+            log.debug("http.direct_failed", error=repr(error))
+        else:
+            if future is None:  # asyncio.sleep(0)
+                self._line.call_soon(self.step)
+            else:
+                future._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
+                future.add_done_callback(self.step)
+            return
+        self._end()
+
+    def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
+        """Give up, because the process stops."""
+        self._coroutine.close()
+        self.keep_alive = False
+        self._end()
+
+    def _end(self) -> None:
+        self.is_done = True
+        self._line.tasks.discard(self)
+        self._line.answered()
+
+
+class DirectLine:
+    """The direct requests of one connection that have no answer yet, in their order."""
+
+    __slots__ = ("_is_passing", "_protocol", "_sends", "_write", "call_soon", "cycles", "tasks")
+
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self._write = transport.write
+        self._sends = False  # `send` is scheduled
+        self._is_passing = False  # the application answers a request that came before `cycles`
+        self.cycles: deque[DirectCycle] = deque()
+        self.call_soon = protocol.loop.call_soon
+        self.tasks: set[Any] = protocol.tasks
+        """Those of the server, which it awaits when it stops."""
+
+    def accept(self, direct: DirectPath, shared: Connections) -> bool:
+        """Start to answer the request whose headers are complete; return False if that is not possible."""
+        protocol = self._protocol
+        parser, headers = protocol.parser, dict(protocol.headers)
+        if (
+            not is_simple(parser.get_method(), headers)
+            or not parser.should_keep_alive()
+            or parser.get_http_version() != "1.1"
+            or not self._is_free()
+        ):
+            return False
+        answer = direct(protocol.url, headers, shared.ok_head(protocol.server_state.default_headers))
+        if answer is None:
+            return False
+        cycle = DirectCycle(self, protocol.url, protocol.headers, answer)
+        self.cycles.append(cycle)
+        self.tasks.add(cycle)
+        protocol.cycle = cycle  # type: ignore[assignment] # it has what uvicorn reads of one
+        # The parser must have finished this request before its answer is sent.
+        self.call_soon(cycle.step)
+        if len(self.cycles) >= MAX_PIPELINED:
+            protocol.flow.pause_reading()
+        return True
+
+    def _is_free(self) -> bool:
+        """Return whether only direct requests are waiting."""
+        protocol, before = self._protocol, self._protocol.cycle
+        if self._is_passing or protocol.is_surplus or protocol.pipeline or protocol.flow.write_paused:
+            return False
+        return bool(self.cycles) or before is None or before.response_complete
+
+    def answered(self) -> None:
+        """Send a single answer at once, and several of one turn of the loop together."""
+        if len(self.cycles) == 1:
+            self.send()
+        elif not self._sends:
+            self._sends = True
+            self.call_soon(self.send)
+
+    def send(self) -> None:
+        """Send the answers that are due; a request that has none is passed to the application."""
+        self._sends = False
+        cycles, protocol = self.cycles, self._protocol
+        if protocol.is_closing():
+            cycles.clear()
+            return
+        if self._is_passing:
+            return
+        answers = []
+        closes = False
+        while cycles and cycles[0].answer is not None and not closes:
+            cycle = cycles.popleft()
+            cycle.response_complete = True
+            closes = not cycle.keep_alive
+            answers.append(cycle.answer or b"")
+        if answers:
+            self._write(answers[0] if len(answers) == 1 else b"".join(answers))
+            protocol.server_state.total_requests += len(answers)
+            protocol.flow.resume_reading()
+            if closes:
+                protocol.close()
+            elif not cycles:
+                protocol.next_request()
+        if cycles and cycles[0].is_done and not closes:
+            self._pass_on(cycles.popleft())
+
+    def passed_on_is_sent(self) -> bool:
+        """Continue after an answer of the application; return whether direct requests are waiting."""
+        if self._is_passing:
+            self._is_passing = False
+            self.send()
+        return self._is_passing or bool(self.cycles)
+
+    def _pass_on(self, direct: DirectCycle) -> None:
+        """Let the application answer a request that is not answered directly after all."""
+        self._is_passing = True
+        protocol = self._protocol
+        url = httptools.parse_url(direct.url)
+        path = url.path.decode("ascii")
+        request_line = {
+            "method": "GET",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+        }
+        cycle = RequestResponseCycle(
+            scope=new_scope(protocol, direct.headers) | request_line,  # type: ignore[arg-type] # complete
+            transport=protocol.transport,
+            flow=protocol.flow,
+            logger=protocol.logger,
+            access_logger=protocol.access_logger,
+            access_log=protocol.access_log,
+            default_headers=protocol.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=direct.keep_alive,
+            on_response=protocol.on_response_complete,
+        )
+        cycle.more_body = False
+        cycle.message_event.set()
+        if cast("object", protocol.cycle) is direct:
+            protocol.cycle = cycle
+        protocol._start_asgi_task(cycle, protocol.app)  # noqa: SLF001 - as uvicorn does
+
+
+def new_scope(protocol: BoundedProtocol, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """Return the scope of a request as uvicorn makes it, without the request line."""
+    return {
+        "type": "http",
+        "asgi": {"version": protocol.asgi_version, "spec_version": "2.3"},
+        "http_version": "1.1",
+        "server": protocol.server,
+        "client": protocol.client,
+        "scheme": protocol.scheme,
+        "root_path": protocol.root_path,
+        "headers": headers,
+        "state": protocol.app_state.copy(),
+    }
