@@ -64,8 +64,8 @@ def build(settings: Settings) -> FastPathApplication:
         description="Experiments and their results; recommendations of the recommender.",
         http=settings.http,
     )
-    front = RestFastPath(AwsFastPath(app, runtime.routes), upstream, authenticator)
-    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
+    front = tracing.TracedRequests(AwsFastPath(app, runtime.routes))
+    return FastPathApplication(front, app, settings.http, direct=RestFastPath(upstream, authenticator).direct)
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -77,8 +77,8 @@ class GraphqlRoutes:
         except AuthError as error:
             return _refusal(error)
         headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
-        query = request.scope["query_string"].decode("latin-1")
-        target = f"{PATH}?{query}" if query else PATH
+        query = request.scope["query_string"]
+        target = b"%b?%b" % (PATH.encode(), query) if query else PATH.encode()
         reply = await self._upstream.call_as(headers, request.method, target, body)
         response = Response(reply.body, reply.status)
         response.raw_headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]

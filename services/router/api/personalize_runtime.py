@@ -16,7 +16,8 @@ from shared.experiments import campaign_surface
 if TYPE_CHECKING:
     from services.router.store.accounts import Accounts
     from services.router.store.running_experiments import RunningExperiments
-    from services.router.store.upstream import Reply, Upstream
+    from services.router.store.upstream import Upstream
+    from services.router.store.upstream_connection import Reply
     from shared.auth import Authenticator, Principal
 
 RuntimeRequest = GetRecommendationsRequest | GetPersonalizedRankingRequest
@@ -63,7 +64,9 @@ class PersonalizeRuntime:
     async def _answer(self, path: str, call: Call, request: RuntimeRequest) -> dict[str, Any]:
         tenant = await self._tenant(call.principal, request)
         body = orjson.dumps(request.model_dump(by_alias=True, exclude_none=True))
-        reply = await self._upstream.call(tenant, "POST", path, body, {"content-type": "application/json"})
+        reply = await self._upstream.call(
+            tenant, "POST", path.encode(), body, {"content-type": "application/json"}
+        )
         call.answer_headers.extend(header for header in reply.headers if header[0].startswith(b"x-"))
         return _members(reply)
 

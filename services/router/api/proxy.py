@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from services.router.store.upstream_connection import Reply
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.experiments import BACKEND, PREFIX
@@ -13,11 +14,13 @@ from shared.http import accept_any_parameters
 from shared.http.runtime import error_response
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from collections.abc import Coroutine, Mapping
 
-    from services.router.store.upstream import Reply, Upstream
+    from starlette.types import Scope
 
-_PREFIXES = (f"{PREFIX}/", BACKEND)
+    from services.router.store.upstream import Upstream
+
+_DIRECT_PREFIXES = (f"{PREFIX}/".encode(), f"{BACKEND}/".encode(), f"{BACKEND}?".encode())
 
 
 class ProxyRoutes:
@@ -51,50 +54,47 @@ class ProxyRoutes:
 
     async def _forward(self, request: Request, principal: Principal) -> Response:
         accept_any_parameters(request.scope)  # the recommender reports unknown ones
-        reply = await _answer(self._upstream, request.scope, principal.own_tenant)
+        reply = await self._upstream.call(principal.own_tenant, "GET", _target(request.scope))
         response = Response(reply.body, reply.status)
         response.raw_headers = _headers(reply)
         return response
 
 
 class RestFastPath:
-    """An ASGI application that answers GET requests with a recently verified key, before `app` does."""
+    """Simple requests: a GET with a recently verified key, sent on without FastAPI and ASGI."""
 
-    def __init__(self, app: ASGIApp, upstream: Upstream, authenticator: Authenticator) -> None:
-        """Pass all other requests on to `app`."""
-        self._app = app
+    def __init__(self, upstream: Upstream, authenticator: Authenticator) -> None:
         self._upstream = upstream
         self._authenticator = authenticator
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or pass it on."""
-        tenant = self._tenant(scope)
-        if tenant is None:
-            await self._app(scope, receive, send)
-            return
-        try:
-            reply = await _answer(self._upstream, scope, tenant)
-        except ApiError as error:
-            await error_response(error)(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
-        await send({"type": "http.response.body", "body": reply.body})
+    def direct(
+        self, url: bytes, headers: Mapping[bytes, bytes], head: bytes
+    ) -> Coroutine[Any, Any, bytes] | None:
+        """Return the answer of a request as `shared.http.direct` sends it; None for one to be passed on.
 
-    def _tenant(self, scope: Scope) -> str | None:
-        """Return the tenant of a simple request; None for one that the application has to handle."""
-        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_PREFIXES):
+        The recommender answers a request that names a strategy by a model, which may take longer: it gets a
+        connection of its own, from the application.
+        """
+        if not url.startswith(_DIRECT_PREFIXES) or b"#" in url or b"strategy" in url:
             return None
-        principal = self._authenticator.known(scope)
+        principal = self._authenticator.known_key(headers)
         if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
             return None
-        return principal.tenant
+        return self._answer(principal.tenant, url, head)
+
+    async def _answer(self, tenant: str, url: bytes, head: bytes) -> bytes:
+        try:
+            return (await self._upstream.get(tenant, url)).message(head)
+        except ApiError as error:
+            response = error_response(error)
+            headers = [header for header in response.raw_headers if header[0] != b"content-length"]
+            return Reply(response.status_code, headers, bytes(response.body)).message(head)
 
 
-async def _answer(upstream: Upstream, scope: Scope, tenant: str) -> Reply:
-    raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
-    query = scope["query_string"]
-    target = b"%b?%b" % (raw_path, query) if query else raw_path
-    return await upstream.call(tenant, "GET", target.decode("latin-1"))
+def _target(scope: Scope) -> bytes:
+    path: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+    query: bytes = scope["query_string"]
+    return b"%b?%b" % (path, query) if query else path
 
 
 def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:

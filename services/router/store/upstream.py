@@ -1,44 +1,38 @@
-"""Call the recommender over HTTP: persistent connections, one attempt, a time limit."""
+"""Call the recommender over HTTP/1.1: few persistent connections, one attempt, a time limit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+import re
+import ssl
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 from opentelemetry.trace import SpanKind
-from yarl import URL
 
 from services.router.metrics import ANSWERS
-from shared.errors import unavailable
-from shared.http import UNKNOWN_PARAMETERS
+from services.router.store.upstream_connection import Reply, UpstreamConnection
+from shared.errors import ApiError, unavailable
 from shared.observability import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from prometheus_client import Counter
+
     from shared.settings import AuthSettings
 
+MAX_PIPELINED = 8
+"""Simple requests that share a connection at a time. Arbitrary: half of what the recommender takes, so that a
+slow one delays few others."""
+IDLE_SECONDS = 30.0
+"""An unused connection is closed after this time, before the recommender would close it (75 s)."""
+
+_TARGET = re.compile(rb"/[^\x00-\x20\x7f]*")
+
 log = structlog.get_logger()
-
-FORWARDED_HEADERS = (
-    "content-type",
-    "x-recs-source",
-    "x-recs-generation",
-    "x-experiment",
-    "x-variant",
-    "x-amzn-errortype",
-    "retry-after",
-    UNKNOWN_PARAMETERS,
-)
-
-
-class Reply(NamedTuple):
-    """An answer of the recommender."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
 
 
 class Upstream:
@@ -48,28 +42,38 @@ class Upstream:
 
     def __init__(self, url: str, auth: AuthSettings, timeout_seconds: float) -> None:
         """Take the URL of the recommender, without a path."""
-        self._url = url.rstrip("/")
+        address = urlsplit(url)
         key = auth.endcap_service_key
         self._key = key.get_secret_value() if key else ""
+        self._is_tls = address.scheme == "https"
+        self._host = address.hostname or ""
+        self._port = address.port or (443 if self._is_tls else 80)
+        self._path = address.path.rstrip("/").encode()
+        self._host_line = f"host: {address.netloc}\r\n".encode()
+        self._credentials = f"x-api-key: {self._key}\r\nx-endcap-tenant: ".encode()
         self._timeout_seconds = timeout_seconds
-        self._session: aiohttp.ClientSession | None = None
+        self._shared: list[UpstreamConnection] = []
+        self._exclusive: list[UpstreamConnection] = []
+        self._tls: ssl.SSLContext | None = None
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Create the connection pool; connections are opened when they are needed."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        )
+        """Start to check timeouts; connections are opened when they are needed."""
+        self._tls = ssl.create_default_context() if self._is_tls else None
+        self._sweeper = asyncio.create_task(self._sweep(), name="upstream")
 
     async def stop(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait({self._sweeper}, timeout=1)
+        for connection in [*self._shared, *self._exclusive]:
+            connection.close()
 
     def alive(self) -> str | None:
-        """Return None: broken connections are replaced."""
+        """Return why a restart would help; None while timeouts are checked."""
+        if self._sweeper is not None and self._sweeper.done():
+            return "timeouts of the recommender are no longer checked because of a defect; see the log"
         return None
 
     def ready(self) -> str | None:
@@ -80,43 +84,72 @@ class Upstream:
         self,
         tenant: str,
         method: str,
-        target: str,
+        target: bytes,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a request and return the answer; raise ApiError (503) if there is none in time.
 
-        `target` is an encoded path with its query.
+        `target` is an encoded path with its query. The request has a connection for itself.
         """
-        request_headers = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
-        return await self.call_as(request_headers, method, target, body)
+        credentials = {"x-api-key": self._key, "x-endcap-tenant": tenant}
+        return await self.call_as({**credentials, **(headers or {})}, method, target, body)
 
     async def call_as(
-        self, request_headers: dict[str, str], method: str, target: str, body: bytes = b""
+        self, request_headers: Mapping[str, str], method: str, target: bytes, body: bytes = b""
     ) -> Reply:
         """Send a request with the credentials of its headers; else as `call`."""
+        headers = dict(request_headers)
         with tracing.work(f"recommender {method}", kind=SpanKind.CLIENT):
             if (traceparent := tracing.current()) is not None:
-                request_headers["traceparent"] = traceparent
-            reply = await self._reply(method, target, body, request_headers)
-        ANSWERS.labels(str(reply.status)).inc()
+                headers["traceparent"] = traceparent
+            if body or method == "POST":
+                headers["content-length"] = str(len(body))
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            message = self._message(method.encode(), target, lines.encode("latin-1")) + body
+            return await self._reply(self._pick(self._exclusive, 1), message)
+
+    async def get(self, tenant: str, target: bytes) -> Reply:
+        """Send a simple GET request as `call` does, on a connection that others share."""
+        message = self._message(b"GET", target, b"%b%b\r\n" % (self._credentials, tenant.encode()))
+        return await self._reply(self._pick(self._shared, MAX_PIPELINED), message)
+
+    def _message(self, method: bytes, target: bytes, lines: bytes) -> bytes:
+        if _TARGET.fullmatch(target) is None:
+            raise ApiError(400, "InvalidRequest", "The path or the query has bytes that a URL must not have.")
+        return b"%b %b%b HTTP/1.1\r\n%b%b\r\n" % (method, self._path, target, self._host_line, lines)
+
+    async def _reply(self, connection: UpstreamConnection, message: bytes) -> Reply:
+        try:
+            reply = await connection.send(message)
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError
+            _answers("none").inc()
+            log.warning("upstream.no_answer", error=repr(error))
+            raise unavailable("The recommender") from error
+        _answers(str(reply.status)).inc()
         return reply
 
-    async def _reply(
-        self, method: str, target: str, body: bytes, request_headers: Mapping[str, str]
-    ) -> Reply:
-        assert self._session is not None
-        url = URL(self._url + target, encoded=True)
-        try:
-            async with self._session.request(
-                method, url, data=body or None, headers=request_headers, allow_redirects=False
-            ) as answer:
-                return Reply(answer.status, _forwarded(answer.headers), await answer.read())
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            ANSWERS.labels("none").inc()
-            log.warning("upstream.no_answer", target=target, error=repr(error))
-            raise unavailable("The recommender") from error
+    def _pick(self, connections: list[UpstreamConnection], most: int) -> UpstreamConnection:
+        """Return the first connection with room, so that few are in use; open one if there is none."""
+        for connection in connections:
+            if connection.is_open and len(connection.waiting) < most:
+                return connection
+        connection = UpstreamConnection(asyncio.get_running_loop())
+        connections.append(connection)
+        connection.open(self._host, self._port, self._tls, self._timeout_seconds)
+        return connection
+
+    async def _sweep(self) -> None:
+        """Fail requests after the time limit, close idle connections, and forget those that are closed."""
+        while True:
+            await asyncio.sleep(self._timeout_seconds / 8)
+            now = asyncio.get_running_loop().time()
+            for connections in (self._shared, self._exclusive):
+                for connection in connections:
+                    connection.check(now, self._timeout_seconds, IDLE_SECONDS)
+                connections[:] = [each for each in connections if each.is_open or each.waiting]
 
 
-def _forwarded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), headers[name].encode("latin-1")) for name in FORWARDED_HEADERS if name in headers]
+@lru_cache(maxsize=128)
+def _answers(status: str) -> Counter:
+    return ANSWERS.labels(status)

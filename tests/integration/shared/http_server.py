@@ -150,7 +150,7 @@ async def served(direct: DirectPath | None = None, **limits: float) -> AsyncIter
     shared, released = Connections(settings), asyncio.Event()
     app = application("test", parts=[], routers=[routes(released), odd_routes()])
     config = uvicorn.Config(
-        FastPathApplication(app, app, settings, direct),
+        FastPathApplication(app, app, settings, direct=direct),
         port=0,
         http=partial(BoundedProtocol, shared),  # type: ignore[arg-type]
         ws="none",

@@ -1,4 +1,4 @@
-"""The router returns the recommender's report of unknown parameters."""
+"""The router returns what the recommender answers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.router.api.proxy import ProxyRoutes, RestFastPath
-from services.router.store.upstream import Reply, _forwarded
+from services.router.store.upstream_connection import Reply
 from shared.auth import Authenticator
+from shared.errors import unavailable
 from shared.experiments import BACKEND, PREFIX
 from shared.http import UNKNOWN_PARAMETERS
 from shared.http.runtime import application
@@ -22,34 +23,95 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 class Recommender:
     """A stub that knows the parameter `limit` alone."""
 
-    async def call(self, _tenant: str, _method: str, target: str) -> Reply:
-        query = target.partition("?")[2]
-        headers = {"content-type": "application/json", "date": "today"}
+    async def get(self, _tenant: str, target: bytes) -> Reply:
+        query = target.decode().partition("?")[2]
+        if "broken" in query:
+            raise unavailable("The recommender")
+        headers = [(b"content-type", b"application/json")]
         if query and not query.startswith("limit="):
-            headers[UNKNOWN_PARAMETERS] = query.partition("=")[0]
-        return Reply(200, _forwarded(headers), b"{}")
+            headers.append((UNKNOWN_PARAMETERS.encode(), query.partition("=")[0].encode()))
+        return Reply(404 if "missing" in query else 200, headers, b"{}")
+
+    async def call(self, tenant: str, _method: str, target: bytes) -> Reply:
+        return await self.get(tenant, target)
 
 
-@pytest.mark.parametrize("fast_path", [True, False])
-@pytest.mark.parametrize("path", [f"{PREFIX}/recommendations/u1", BACKEND, f"{BACKEND}/i1"])
-@pytest.mark.parametrize(("query", "names"), [("", None), ("?limit=5", None), ("?limti=5", "limti")])
+def fast_path() -> RestFastPath:
+    settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
+    return RestFastPath(cast("Any", Recommender()), Authenticator(cast("Any", None), settings))
+
+
+async def direct(url: str, headers: dict[str, str] = HEADERS) -> tuple[bytes, dict[str, str], bytes] | None:
+    """Return the status line, the headers and the body of a direct answer."""
+    names = {name.encode(): value.encode() for name, value in headers.items()}
+    answer = fast_path().direct(url.encode(), names, b"HTTP/1.1 200 OK\r\ndate: today\r\n")
+    if answer is None:
+        return None
+    head, _, body = (await answer).partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    return status, dict(line.decode().split(": ", 1) for line in lines), body
+
+
+PATHS = [f"{PREFIX}/recommendations/u1", BACKEND, f"{BACKEND}/i1"]
+QUERIES = [("", None), ("?limit=5", None), ("?limti=5", "limti")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("query", "names"), QUERIES)
 async def test_unknown_parameters_are_those_of_the_recommender(
-    path: str, query: str, names: str | None, *, fast_path: bool
+    path: str, query: str, names: str | None
 ) -> None:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
-    upstream = cast("Any", Recommender())
     app = application(
         "router",
         parts=[],
-        routers=[ProxyRoutes(upstream, authenticator).router()],
+        routers=[ProxyRoutes(cast("Any", Recommender()), authenticator).router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
-    front = RestFastPath(app, upstream, authenticator) if fast_path else app
-    transport = httpx.ASGITransport(front)
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS) as http:
         answer = await http.get(f"{path}{query}")
 
     assert answer.status_code == 200
     assert answer.headers.get_list(UNKNOWN_PARAMETERS) == ([] if names is None else [names])
     assert "date" not in answer.headers
+
+
+@pytest.mark.parametrize("path", [PATHS[0], f"{BACKEND}/i1"])
+@pytest.mark.parametrize(("query", "names"), QUERIES)
+async def test_a_direct_answer_is_the_recommender_s(path: str, query: str, names: str | None) -> None:
+    status, headers, body = await direct(f"{path}{query}") or (b"", {}, b"")
+
+    assert (status, body) == (b"HTTP/1.1 200 OK", b"{}")
+    assert headers == {"date": "today", "content-type": "application/json", "content-length": "2"} | (
+        {UNKNOWN_PARAMETERS: names} if names else {}
+    )
+
+
+async def test_a_direct_error_has_its_status_and_the_headers_of_the_server() -> None:
+    missing = await direct(f"{BACKEND}/i1?missing=1")
+    broken = await direct(f"{BACKEND}/i1?broken=1")
+
+    assert missing is not None
+    assert broken is not None
+    assert missing[0] == b"HTTP/1.1 404 Not Found"
+    assert missing[1]["date"] == "today"
+    assert broken[0] == b"HTTP/1.1 503 Service Unavailable"
+    assert broken[1]["retry-after"] == "1"
+    assert int(broken[1]["content-length"]) == len(broken[2])
+    assert b"Unavailable" in broken[2]
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        (f"{PREFIX}/recommendations/u1?strategy=popularity", HEADERS),  # a model may take long
+        (f"{PREFIX}/recommendations/u1", {"x-api-key": "unknown"}),
+        (f"{PREFIX}/recommendations/u1", {}),
+        ("/v1/experiments", HEADERS),
+        ("/readyz", HEADERS),
+    ],
+)
+async def test_other_requests_are_left_to_the_application(url: str, headers: dict[str, str]) -> None:
+    assert await direct(url, headers) is None
