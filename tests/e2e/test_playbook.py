@@ -19,6 +19,8 @@ def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.Com
         "PATH": f"{aws_command}:{os.environ['PATH']}",
         "NO_PROXY": "127.0.0.1",
         "PLAYBOOK_NAME": f"playbook-{uuid.uuid4().hex[:8]}",
+        # Each poll is a process that imports for most of a second.
+        "PLAYBOOK_POLL_SECONDS": "3",
         **settings,
     }
     return subprocess.run(
