@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.engine.commands.buckets import make_buckets
+from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TENANT_SCOPES, TRAINER_SCOPES
 from services.engine.domain.resources import ResourceType
 from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
@@ -23,7 +24,7 @@ from services.engine.personalize.context import OperationContext
 from services.engine.personalize.outbox_publisher import OutboxPublisher
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
-from shared.auth import SCOPES, new_access_key, new_api_key
+from shared.auth import new_access_key, new_api_key
 from shared.aws import PageTokens
 from shared.errors import Permanent, Transient
 from shared.postgres import Database
@@ -31,21 +32,7 @@ from shared.settings import S3Settings
 
 if TYPE_CHECKING:
     from services.engine.settings import Settings
-    from shared.auth import Scope
     from shared.postgres import Connection
-
-TENANT = "default"
-TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
-    "ingest": ("ingest",),
-    "read": ("read",),
-    "catalogue": ("ingest", "catalogue"),
-    "admin": ("ingest", "read", "catalogue", "admin"),
-}
-"""The scopes of a tenant's API keys. An `ingest` key is public, because the pages of the shop contain it."""
-
-SERVICE_SCOPES = SCOPES
-TRAINER_SCOPES = ("catalogue", "admin")
-"""The scopes of the trainer, which imports items and users, trains solutions and starts batch jobs."""
 
 
 def command(settings: Settings, arguments: list[str]) -> int:

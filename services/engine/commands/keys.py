@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from services.engine.commands.bootstrap import SERVICE_SCOPES, TENANT, TENANT_SCOPES
+from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TENANT_SCOPES
 from services.engine.domain.key_expiry import parse_expiry
 from services.engine.store.keys import Keys, Origins
 from shared.auth import PAIR_SCOPES, Scope, new_access_key, new_api_key, normalized_origin
