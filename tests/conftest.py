@@ -48,8 +48,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Where several processes share the tests, those of a file or of a subject's folder stay together.
 
-    So do all of the one product. A folder such as `tests/component/recommender/filters` holds the files of
-    one subject, which share what its conftest makes once in a process.
+    So do all tests of the product, but not the files of a folder of `tests/e2e`, which start a stack of their
+    own. A folder such as `tests/component/recommender/filters` holds the files of one subject, which share
+    what its conftest makes once in a process.
     """
     return _Together(config, log)
 
@@ -57,6 +58,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 class _Together(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         match PurePosixPath(nodeid.partition("::")[0]).parts:
+            case ("tests", "e2e", subject, _):
+                return f"tests/e2e/{subject}"
             case ("tests", "e2e", *_):
                 return "tests/e2e"
             case ("tests", "component", service, subject, _):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
+from tests.e2e.measured import assert_measured
 from tests.load import (
     bench_engine,
-    bench_outages,
     bench_overload,
     bench_personalize,
     bench_pipeline,
@@ -17,27 +16,18 @@ from tests.load import (
     bench_tracker,
 )
 from tests.load.__main__ import NAMES
-from tests.load.figures import Figure, table
 from tests.load.quality.product import Product
 from tests.load.quality.scores import recall
 from tests.load.quality.tasks import Task, catalogue, interactions
-from tests.load.serving_process import serving_stack
 from tests.support.product import Endcap
 from tests.support.shop import Shop
 
 SERVICE_TENANT = "bench"
 
 
-def assert_measured(figures: Sequence[Figure], *names: str) -> None:
-    """The figures are numbers and can be printed, and those are among them."""
-    assert all(math.isfinite(figure.value) for figure in figures), figures
-    printed = table(figures)
-    missing = [name for name in names if name not in printed]
-    assert not missing, printed
-
-
 def test_no_benchmark_is_left_out() -> None:
-    measured = {name.removeprefix("bench_") for name in globals() if name.startswith("bench_")}
+    files = Path(__file__).parent.rglob("test_*.py")
+    measured = {name for file in files for name in re.findall(r"\bbench_(\w+)\.measure\(", file.read_text())}
 
     assert measured == set(NAMES)
 
@@ -101,15 +91,6 @@ def test_overload(endcap: Endcap) -> None:
     figures = list(bench_overload.measure(endcap.stack.environment, size))
 
     assert_measured(figures, "0.5 × capacity: goodput", "2 × capacity: p99", "goodput at twice the capacity")
-
-
-def test_outages() -> None:
-    size = bench_outages.Size(users=50, items=30, rate=40.0, seconds=2.0, connections=10)
-    with serving_stack() as stack:
-        figures = list(bench_outages.measure(stack, size))
-
-    assert_measured(figures, "nothing: p99", "Redis stopped: p99", "Kafka stopped: p99")
-    assert [figure for figure in figures if ", 0 errors" not in figure.reference] == []
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:
