@@ -127,7 +127,7 @@ class Notices:
                         await lost.wait()
                         break
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    await connection.execute("")
+                    await connection.execute("SELECT 1")  # asyncpg fails on the answer to an empty query
         finally:
             connection.terminate()
             self._become(connected=False)
