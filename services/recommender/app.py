@@ -15,6 +15,7 @@ from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import RestAnswers
 from services.recommender.api.rest_fast_path import RestFastPath
+from services.recommender.api.shop_routes import ShopRoutes
 from services.recommender.api.status import Status
 from services.recommender.domain.activations import ActiveGenerations
 from services.recommender.domain.erased_users import ErasedUsers
@@ -147,8 +148,12 @@ def build(settings: Settings) -> FastPathApplication:
     recommender = Recommender(
         profiles, lists, popularity, catalogues, active, item_filters, explorer, erased_users
     )
-    limits = OverrideLimits(timedelta(days=settings.override_days), settings.overrides_per_tenant)
-    overrides = Overrides(redis, database, guarded, limits)
+    overrides = Overrides(
+        redis,
+        database,
+        guarded,
+        OverrideLimits(timedelta(days=settings.override_days), settings.overrides_per_tenant),
+    )
     precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations, overrides)
     answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
     batches = ListBatches(redis, lists, active, activations)
@@ -168,6 +173,7 @@ def build(settings: Settings) -> FastPathApplication:
     pages = PagedRecommendations(precomputed, popularity, popular, catalogues, active)
     graphql = GraphqlApi(Fields(pages, engine, catalogues, overrides), overrides, authenticator)
     placement_answers = PlacementAnswers(engine, catalogues)
+    shop_routes = ShopRoutes.of(requests, engine, catalogues, authenticator)
     status = Status(active, catalogues, campaigns, running, lambda: redis.up)
     runtime = PersonalizeRuntime(
         targets,
@@ -187,7 +193,8 @@ def build(settings: Settings) -> FastPathApplication:
             activations, catalogues, campaigns, overrides, running, publisher, exposures,
         ],
         routers=[
-            RestRoutes(answers, status, authenticator).router(),
+            *shop_routes.routers,
+            RestRoutes(answers, status, shop_routes.audiences, authenticator).router(),
             PlacementRoutes(placement_answers, placements, authenticator).router(),
             graphql.router(),
             runtime.routes.router(),

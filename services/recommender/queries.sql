@@ -176,3 +176,55 @@ DELETE FROM overrides WHERE expires_at <= now();
 -- erase_overrides --
 -- Delete the overrides of a user; returns a row for each.
 DELETE FROM overrides WHERE tenant = :tenant AND user_id = :user_id RETURNING item_id;
+
+-- customers_of_place --
+-- Users of a place, the most recently changed first.
+SELECT user_id, name, city, province
+FROM sync.users_v1
+WHERE tenant = :tenant
+  AND (CAST(:city AS text) IS NULL OR lower(city) = lower(:city))
+  AND (CAST(:province AS text) IS NULL OR lower(province) = lower(:province))
+  AND (CAST(:country AS text) IS NULL OR lower(country) = lower(:country))
+ORDER BY updated_at DESC, user_id
+LIMIT :limit;
+
+-- customers_of_segment --
+-- Users by the days since their last purchase, the number of their orders and their spending.
+WITH buyers AS (
+    SELECT
+        user_id,
+        count(DISTINCT coalesce(order_id, event_id)) AS orders,
+        sum(coalesce(value, price * coalesce(quantity, 1), 0)) AS spent,
+        extract(epoch FROM now() - max(occurred_at)) / 86400 AS days
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND event_type = 'purchase' AND user_id IS NOT NULL
+    GROUP BY user_id
+)
+SELECT buyers.user_id, users.name, users.city, users.province
+FROM buyers
+LEFT JOIN sync.users_v1 AS users ON users.tenant = :tenant AND users.user_id = buyers.user_id
+WHERE buyers.orders >= :min_orders
+  AND (CAST(:max_orders AS bigint) IS NULL OR buyers.orders <= :max_orders)
+  AND (CAST(:min_days AS int) IS NULL OR buyers.days >= :min_days)
+  AND (CAST(:max_days AS int) IS NULL OR buyers.days <= :max_days)
+  AND (CAST(:min_spent AS float8) IS NULL OR buyers.spent >= :min_spent)
+  AND (CAST(:city AS text) IS NULL OR lower(users.city) = lower(:city))
+  AND (CAST(:province AS text) IS NULL OR lower(users.province) = lower(:province))
+  AND (CAST(:country AS text) IS NULL OR lower(users.country) = lower(:country))
+ORDER BY buyers.spent DESC, buyers.user_id
+LIMIT :limit;
+
+-- customer_by_contact --
+-- The user with a telephone number or an e-mail address: in the id, before an underscore, or in an attribute.
+SELECT user_id
+FROM sync.users_v1
+WHERE tenant = :tenant
+  AND (
+    user_id = :phone
+    OR starts_with(user_id, CAST(:phone AS text) || '_')
+    OR attributes ->> 'phone' = :phone
+    OR user_id = :email
+    OR lower(attributes ->> 'email') = lower(:email)
+  )
+ORDER BY updated_at DESC
+LIMIT 1;

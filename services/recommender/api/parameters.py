@@ -18,6 +18,15 @@ LIMIT_NAMES = ("limit", "num_results", "numResults")
 """Names of one parameter: Endcap's, that of services which shops had before, and Amazon Personalize's."""
 
 Area = Annotated[Annotated[Text, StringConstraints(max_length=256)] | None, Query()]
+CustomerLimit = Annotated[
+    int,
+    Query(
+        alias="limit_users",
+        ge=0,
+        le=200,
+        description="maximum number of customers of the place; 0 leaves them out",
+    ),
+]
 Strategy = Annotated[
     Annotated[Text, StringConstraints(max_length=2048)] | None,
     Query(description="a recipe to use instead of the default one, or the ARN of a campaign"),

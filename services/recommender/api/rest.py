@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from services.recommender.api.parameters import Area, Limit, SimilarLimit, Strategy, UnitOfExperiment
+from services.recommender.api.audience_bodies import PlaceAudience
+from services.recommender.api.parameters import (
+    Area,
+    CustomerLimit,
+    Limit,
+    SimilarLimit,
+    Strategy,
+    UnitOfExperiment,
+)
 from services.recommender.api.rest_bodies import (
+    AffinityRecommendations,
     BackendItemRecommendations,
     BackendUserRecommendations,
     ItemRecommendations,
-    PlaceRecommendations,
     StatusBody,
     UserRecommendations,
     documented,
@@ -23,6 +32,7 @@ from shared.events.envelope import Name
 from shared.experiments import BACKEND, PREFIX, RESERVED
 
 if TYPE_CHECKING:
+    from services.recommender.api.audience_answers import AudienceAnswers
     from services.recommender.api.rest_answers import Reply, RestAnswers
     from services.recommender.api.status import Status
     from services.recommender.store.lists import Location
@@ -33,8 +43,15 @@ Identifier = Annotated[Name, Path(description="the id that the shop's events use
 class RestRoutes:
     """The routes. `RestAnswers` encodes the bodies; FastAPI documents them, and validates the parameters."""
 
-    def __init__(self, answers: RestAnswers, status: Status, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        answers: RestAnswers,
+        status: Status,
+        audiences: AudienceAnswers,
+        authenticator: Authenticator,
+    ) -> None:
         self._answers = answers
+        self._audiences = audiences
         self._status = status
         self._reader = Depends(authenticator.require("read"))
 
@@ -58,19 +75,27 @@ class RestRoutes:
         @router.get(
             f"{PREFIX}/recommendations/by-location",
             operation_id="recommendations_by_location",
-            responses=documented(PlaceRecommendations),
+            responses=documented(PlaceAudience),
         )
         async def by_location(
             limit: Limit,
             city: Area = None,
             province: Area = None,
             country: Area = None,
+            category: Area = None,
+            customers: CustomerLimit = 50,
             principal: Principal = self._reader,
         ) -> Response:
-            """Return what is popular in the nearest of the named areas that has a list."""
-            location = (city, province, country)
+            """Return what is popular at a place, and what is recommended to its customers.
+
+            The popular items are those of the nearest named area that has a list. `category` restricts the
+            items of customers.
+            """
+            tenant, location = principal.own_tenant, (city, province, country)
             _check_location(location)
-            return _response(await self._answers.for_location(principal.own_tenant, location, limit))
+            reply = await self._answers.for_location(tenant, location, limit)
+            members = await self._audiences.of_place(tenant, location, customers, limit, category)
+            return _response(replace(reply, body=reply.body[:-1] + b"," + members[1:]))
 
     def _add_for_items(self, router: APIRouter) -> None:
         @router.get(
@@ -98,12 +123,12 @@ class RestRoutes:
         @router.get(
             f"{PREFIX}/recommendations/item-affinity/{{user_id:path}}",
             operation_id="item_affinity",
-            responses=documented(UserRecommendations),
+            responses=documented(AffinityRecommendations),
         )
         @router.get(
             f"{PREFIX}/item-affinity/{{user_id:path}}",
             operation_id="item_affinity_short",
-            responses=documented(UserRecommendations),
+            responses=documented(AffinityRecommendations),
         )
         async def affinity(
             user_id: Identifier,
@@ -154,7 +179,7 @@ class RestRoutes:
                 reply = await self._answers.for_user(tenant, user_id, limit, strategy, USER)
             else:
                 reply = await self._answers.for_guest(tenant, limit, strategy)
-            return _response(reply.for_backend())
+            return _response(self._answers.for_backend(tenant, reply))
 
         @router.get(
             f"{BACKEND}/{{product_id:path}}",
@@ -171,7 +196,7 @@ class RestRoutes:
             """Return items related to an item to a shop's backend."""
             tenant = principal.own_tenant
             reply = await self._answers.for_item(tenant, product_id, limit, strategy, SIMILAR, unit)
-            return _response(reply.for_backend())
+            return _response(self._answers.for_backend(tenant, reply))
 
 
 def _check_location(location: Location) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from services.recommender.api.shop_fields import for_backend, with_affinity
 from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, USER
 from services.recommender.serving.query import RecommendationQuery
 from services.recommender.serving.recommendation import MODEL, POPULAR
@@ -62,11 +63,6 @@ class Reply:
         assigned = b"".join([b"%b: %b\r\n" % header for header in self.assigned])
         return b"%bx-recs-generation: %b\r\n%b\r\n%b" % (message, generation, assigned, body)
 
-    def for_backend(self) -> Reply:
-        """Return the same answer with the two fields that backends of shops read first."""
-        is_fallback = b"true" if self.source == POPULAR else b"false"
-        return replace(self, body=b'{"success":true,"isFallback":%b,%b' % (is_fallback, self.body[1:]))
-
 
 class RestAnswers:
     """Answers for a user, a guest, an item or a location.
@@ -112,9 +108,11 @@ class RestAnswers:
         member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(user_id, None, limit)
-            return await self._by_campaign(tenant, strategy, query, member)
-        recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+            reply = await self._by_campaign(tenant, strategy, query, member)
+        else:
+            recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
+            reply = _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+        return with_affinity(reply) if default_recipe == AFFINITY else reply
 
     async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
         """Return what is popular, for a visitor without an id."""
@@ -151,6 +149,10 @@ class RestAnswers:
             return await self._by_campaign(tenant, strategy, query, member)
         recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
         return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+
+    def for_backend(self, tenant: str, reply: Reply) -> Reply:
+        """Return the same answer with the members that backends of shops read."""
+        return for_backend(reply, self._catalogues.of(tenant))
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""

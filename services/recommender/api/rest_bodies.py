@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -37,9 +37,32 @@ class UserRecommendations(_Recommendations):
     user_id: str
 
 
+class AffinityItem(RecommendedItem):
+    """An item related to those that the user purchased."""
+
+    affinity_score: float | None = Field(description="the same as score")
+
+
+class AffinityRecommendations(UserRecommendations):
+    """Items related to those that a user purchased."""
+
+    status: Literal["success", "no_data"] = Field(description="no_data if there are no items")
+    message: str | None = Field(None, description="with no_data only")
+    recommendations: list[AffinityItem]  # type: ignore[assignment]
+
+
+class BackendItem(RecommendedItem):
+    """An item with the names of members that storefronts read."""
+
+    id: str = Field(alias="_id", description="the same as product_id")
+    name: str | None = Field(description="the same as product_name")
+    image: list[str] = Field(description="addresses in the item's attribute images, image or image_url")
+
+
 class BackendUserRecommendations(_ForBackend, _Recommendations):
     """Items for a user, or for a guest."""
 
+    recommendations: list[BackendItem]  # type: ignore[assignment]
     user_id: str | None = Field(description="null for a guest")
 
 
@@ -51,6 +74,8 @@ class ItemRecommendations(_Recommendations):
 
 class BackendItemRecommendations(_ForBackend, ItemRecommendations):
     """Items related to an item."""
+
+    recommendations: list[BackendItem]  # type: ignore[assignment]
 
 
 class PlaceRecommendations(_Recommendations):

@@ -100,7 +100,8 @@ class RestFastPath:
         return self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
 
     async def _for_backend(self, tenant: str, item_id: str, limit: int, recipe: str) -> Reply:
-        return (await self._answers.for_item(tenant, item_id, limit, None, recipe)).for_backend()
+        reply = await self._answers.for_item(tenant, item_id, limit, None, recipe)
+        return self._answers.for_backend(tenant, reply)
 
 
 async def _message(answer: Coroutine[Any, Any, Reply], head: bytes) -> bytes:

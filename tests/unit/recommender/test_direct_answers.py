@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
@@ -32,6 +33,9 @@ class Answers:
     async def for_item(self, *arguments: Any) -> Reply:
         return await self.for_user(*arguments[:5])
 
+    def for_backend(self, _tenant: str, reply: Reply) -> Reply:
+        return replace(reply, body=reply.body + b" ")
+
 
 @pytest.mark.parametrize(
     ("generation", "assigned"), [(7, ()), (None, ((b"x-experiment", b"home;v=1"), (b"x-variant", b"a")))]
@@ -50,9 +54,9 @@ async def test_both_ways_answer_alike(url: str, generation: int | None, assigned
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
     answers = cast("Any", Answers(generation, assigned))
-    app = application(
-        "recommender", parts=[], routers=[RestRoutes(answers, cast("Any", None), authenticator).router()]
-    )
+    nothing = cast("Any", None)
+    routes = RestRoutes(answers, nothing, nothing, authenticator)
+    app = application("recommender", parts=[], routers=[routes.router()])
     fast_path = RestFastPath(app, answers, authenticator)
     raw_headers = {name.encode(): value.encode() for name, value in HEADERS.items()}
 

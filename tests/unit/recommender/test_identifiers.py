@@ -31,16 +31,26 @@ class Answers:
 
     for_item = for_user
 
+    def for_backend(self, _tenant: str, reply: Reply) -> Reply:
+        return reply
+
     async def for_location(self, _tenant: str, location: Any, _limit: int) -> Reply:
         self.requested += [name for name in location if name]
         return Reply(b"{}", b"popular", None)
+
+
+class Audiences:
+    """Nobody lives anywhere."""
+
+    async def of_place(self, *_: Any) -> bytes:
+        return b'{"users":[]}'
 
 
 def client(answers: Answers) -> httpx.AsyncClient:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
     authenticator = Authenticator(cast("Any", None), settings)
     rest_answers = cast("Any", answers)
-    rest = RestRoutes(rest_answers, cast("Any", None), authenticator)
+    rest = RestRoutes(rest_answers, cast("Any", None), cast("Any", Audiences()), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
     transport = httpx.ASGITransport(
         RestFastPath(app, rest_answers, authenticator), raise_app_exceptions=False

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
+from services.recommender.api.shop_fields import for_backend
+from services.recommender.domain.catalogue import Catalogue
 from shared.auth import Authenticator
 from shared.experiments import BACKEND, PREFIX
 from shared.http.runtime import application
@@ -28,24 +30,34 @@ class Answers:
 
     async def for_user(self, _tenant: str, identifier: str, limit: int, *_: Any) -> Reply:
         self.limits.append((identifier, limit))
-        return Reply(b'{"count":0}', b"popular", None)
+        return Reply(b'{"recommendations":[],"count":0}', b"popular", None)
 
     for_item = for_user
 
+    def for_backend(self, _tenant: str, reply: Reply) -> Reply:
+        return for_backend(reply, Catalogue())
+
     async def for_guest(self, _tenant: str, limit: int, _strategy: str | None) -> Reply:
         self.limits.append(("", limit))
-        return Reply(b'{"count":0}', b"popular", None)
+        return Reply(b'{"recommendations":[],"count":0}', b"popular", None)
 
     async def for_location(self, *arguments: Any) -> Reply:
         self.limits.append(("place", arguments[-1]))
-        return Reply(b'{"count":0}', b"popular", None)
+        return Reply(b'{"recommendations":[],"count":0}', b"popular", None)
+
+
+class Audiences:
+    """Nobody lives anywhere."""
+
+    async def of_place(self, *_: Any) -> bytes:
+        return b'{"users":[]}'
 
 
 def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
     authenticator = Authenticator(
         cast("Any", None), AuthSettings(endcap_service_key=SecretStr("between-services"))
     )
-    rest = RestRoutes(cast("Any", answers), cast("Any", None), authenticator)
+    rest = RestRoutes(cast("Any", answers), cast("Any", None), cast("Any", Audiences()), authenticator)
     app = application(
         "recommender",
         parts=[],
@@ -102,7 +114,7 @@ async def test_a_guest_has_no_id(query: str) -> None:
         answer = await http.get(f"{BACKEND}{query}")
 
     assert answer.status_code == 200
-    assert answer.json() == {"success": True, "isFallback": True, "count": 0}
+    assert answer.json() == {"success": True, "isFallback": True, "recommendations": [], "count": 0}
     assert answers.limits == [("", 10)]
 
 

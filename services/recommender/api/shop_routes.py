@@ -1,0 +1,41 @@
+"""The routes that programs of existing shops call, and what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from services.recommender.api.audience_answers import AudienceAnswers, segment_router
+from services.recommender.api.shopify import ShopifyRoutes
+from services.recommender.serving.audiences import Audiences
+from services.recommender.store.customers import Customers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastapi import APIRouter
+
+    from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.store.catalogues import Catalogues
+    from shared.auth import Authenticator
+    from shared.postgres import Database
+
+
+class ShopRoutes(NamedTuple):
+    """The routers, and the answers for the customers of a place."""
+
+    audiences: AudienceAnswers
+    routers: Sequence[APIRouter]
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        engine: PlacementEngine,
+        catalogues: Catalogues,
+        authenticator: Authenticator,
+    ) -> ShopRoutes:
+        """Return the routes, answered by placements."""
+        customers = Customers(database)
+        audiences = AudienceAnswers(customers, Audiences(engine, catalogues), catalogues)
+        shopify = ShopifyRoutes(engine, customers, catalogues, authenticator)
+        return cls(audiences, [segment_router(audiences, authenticator), shopify.router()])
