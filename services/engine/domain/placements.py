@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from shared.errors import Permanent
 from shared.events.placements import Placement, StrategyUse
-from shared.filters import Filter, FilterError
+from shared.filters import Filter, FilterError, placement_problems
 
 _ARGUMENTS = {"campaign": "campaign", "recipe": "recipe", "fixed": "item_ids"}
 """The strategies that need a member, and which."""
@@ -49,7 +49,7 @@ def check(placement: Placement, names: Names) -> None:
 
 def _strategies(placement: Placement, names: Names) -> Iterator[str]:
     for index, use in enumerate(placement.strategies):
-        where = f"strategies.{index}"
+        where = f"strategies[{index}]"
         for strategy, member in _ARGUMENTS.items():
             if use.strategy == strategy and not getattr(use, member):
                 yield f"{where}: the strategy {strategy} needs {member}"
@@ -72,26 +72,15 @@ def _filters(placement: Placement, names: Names) -> Iterator[str]:
     for index, use in enumerate(placement.filters):
         expression = names.filters.get(use.name)
         if expression is None:
-            yield f"filters.{index}: there is no filter {use.name!r}; there are: {_listed(names.filters)}"
+            yield f"filters[{index}]: there is no filter {use.name!r}; there are: {_listed(names.filters)}"
             continue
         if problem := _problem(expression, lambda parsed, values=use.values: parsed.bind(values)):  # type: ignore[misc]
-            yield f"filters.{index}: {problem}"
+            yield f"filters[{index}]: {problem}"
 
 
 def _rules(placement: Placement) -> Iterator[str]:
-    rules = placement.rules
-    for kind in ("hide", "boosts", "promotions"):
-        for index, rule in enumerate(getattr(rules, kind)):
-            if rule.where is not None and (problem := _problem(rule.where, lambda parsed: parsed.bind({}))):
-                yield f"rules.{kind}.{index}.where: {problem}"
-    for kind in ("hide", "boosts", "promotions", "pins"):
-        for index, rule in enumerate(getattr(rules, kind)):
-            if rule.starts_at and rule.ends_at and rule.ends_at <= rule.starts_at:
-                yield f"rules.{kind}.{index}: ends_at must be after starts_at"
-    for index, hidden in enumerate(rules.hide):
-        if not hidden.item_ids and hidden.where is None:
-            yield f"rules.hide.{index}: name items in item_ids, or select them by where"
-    if sum(promotion.percent for promotion in rules.promotions) > 100:
+    yield from (problem.removesuffix(".") for problem in placement_problems(placement))
+    if sum(promotion.percent for promotion in placement.rules.promotions) > 100:
         yield "rules.promotions: the shares are more than 100 percent together"
 
 

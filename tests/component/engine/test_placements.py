@@ -64,7 +64,7 @@ def test_a_placement_is_defined_changed_and_deleted(http: httpx.Client) -> None:
     [
         ({"strategies": []}, "strategies"),
         (FOR_YOU | {"colour": "red"}, "colour"),
-        (FOR_YOU | REFUSED_EXPRESSION, "rules.boosts.0.where"),
+        (FOR_YOU | REFUSED_EXPRESSION, "rules.boosts[0].where"),
         (FOR_YOU | {"filters": [{"name": "missing"}]}, "there is no filter 'missing'"),
         ([], "InvalidRequest"),
     ],

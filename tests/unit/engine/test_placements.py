@@ -72,14 +72,14 @@ def test_a_definition_with_every_kind_of_member_passes_the_checks() -> None:
             "no campaign 'x'; there are: recommender",
         ),
         ({"strategies": FOR_YOU * 2}, "for-you occurs twice"),
-        ({"filters": [{"name": "x"}]}, "filters.0: there is no filter 'x'; there are: in-season"),
-        ({"filters": [{"name": "in-season"}]}, "filters.0: "),
-        ({"rules": {"boosts": [{"where": "Items.PRICE < 1", "factor": 2}]}}, "rules.boosts.0.where: "),
+        ({"filters": [{"name": "x"}]}, "filters[0]: there is no filter 'x'; there are: in-season"),
+        ({"filters": [{"name": "in-season"}]}, "filters[0]: "),
+        ({"rules": {"boosts": [{"where": "Items.PRICE < 1", "factor": 2}]}}, "rules.boosts[0].where: "),
         (
             {"rules": {"boosts": [{"where": "INCLUDE UserID WHERE Users.AGE < 1", "factor": 2}]}},
-            "rules.boosts.0.where: it selects users",
+            "rules.boosts[0].where: A rule selects items",
         ),
-        ({"rules": {"hide": [{}]}}, "rules.hide.0: name items in item_ids, or select them by where"),
+        ({"rules": {"hide": [{}]}}, "rules.hide[0]: name the items to hide"),
         (
             {
                 "rules": {
@@ -93,7 +93,7 @@ def test_a_definition_with_every_kind_of_member_passes_the_checks() -> None:
                     ]
                 }
             },
-            "rules.pins.0: ends_at must be after starts_at",
+            "rules.pins[0]: ends_at must be later than starts_at",
         ),
         (
             {
