@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -74,7 +74,7 @@ def _filters(placement: Placement, names: Names) -> Iterator[str]:
         if expression is None:
             yield f"filters[{index}]: there is no filter {use.name!r}; there are: {_listed(names.filters)}"
             continue
-        if problem := _problem(expression, lambda parsed, values=use.values: parsed.bind(values)):  # type: ignore[misc]
+        if problem := _filter_problem(expression, use.values):
             yield f"filters[{index}]: {problem}"
 
 
@@ -84,11 +84,11 @@ def _rules(placement: Placement) -> Iterator[str]:
         yield "rules.promotions: the shares are more than 100 percent together"
 
 
-def _problem(expression: str, bind: Callable[[Filter], object]) -> str | None:
-    """Return what is wrong with a filter expression, or with the values of its parameters."""
+def _filter_problem(expression: str, values: Mapping[str, str]) -> str | None:
+    """Return why a filter cannot be used with these values, or None."""
     try:
         parsed = Filter.parse(expression)
-        bind(parsed)
+        parsed.bind(values)
     except FilterError as error:
         return str(error)
     return None if parsed.selects == "item" else f"it selects {parsed.selects}s, but it must select items"
