@@ -178,6 +178,18 @@ async def test_items_that_fill_up_follow_the_rules_too() -> None:
     assert set(items) == {f"i{number}" for number in range(1, 20, 2)}
 
 
+async def test_only_a_short_answer_is_filled_up_though_boosts_choose_among_more_items() -> None:
+    shop = Shop()
+    shop.popular = {"all": ranked(*range(10, 20))}
+    rules = {"boosts": [{"where": 'INCLUDE ItemID WHERE Items.CATEGORY IN ("tea")', "factor": 100}]}
+    placement = Placement.model_validate(
+        {"strategies": [{"strategy": "fixed", "item_ids": ["i0", "i2", "i1", "i3"]}], "rules": rules}
+    )
+
+    assert await shop.ids(placement, limit=3) == ["i1", "i3", "i0"]
+    assert await shop.ids(placement, limit=6) == ["i1", "i3", "i0", "i2", "i11", "i10"]
+
+
 async def test_pinned_items_stand_at_their_places_but_not_twice_on_a_page() -> None:
     shop = Shop()
     pins = {"pins": [{"item_id": "i9", "position": 2}]}

@@ -151,7 +151,11 @@ class PlacementEngine:
             was_empty = not selection.items
             proposal = await _fill(selection, propose, limit, run, repeats)
             origin = proposal if was_empty and selection.items else origin
-        if placement.fill_up and selection.missing:
+        rules = placement.rules
+        if not rules.caps and not rules.promotions:
+            # Boosts choose among more items than an answer has, but only a short answer is filled up.
+            selection.limit_to(request.limit or placement.limit)
+        if placement.fill_up and selection.missing > 0:
             propose = partial(self._popular.chain, self._popular.name, request, visitor)
             popular = await _fill(selection, propose, selection.missing, run)
             origin = origin if origin.source else popular

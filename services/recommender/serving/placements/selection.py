@@ -34,8 +34,12 @@ class Selection:
 
     @property
     def missing(self) -> int:
-        """Return the number of items that are still to be selected."""
+        """Return the number of items that are still to be selected; negative if there are more."""
         return self._size - len(self.items)
+
+    def limit_to(self, size: int) -> None:
+        """Select `size` items from now on; those that are selected stay."""
+        self._size = size
 
     @property
     def unavailable(self) -> set[str]:
