@@ -11,6 +11,7 @@ from services.recommender.api.graphql.fields import Fields
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.api.placement_fast_path import PlacementFastPath
+from services.recommender.api.placement_streams import PlacementStreams
 from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import RestAnswers
@@ -24,6 +25,7 @@ from services.recommender.handlers import Handlers
 from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
+from services.recommender.serving.live_lists import LiveLists
 from services.recommender.serving.pages import PagedRecommendations
 from services.recommender.serving.placements.assembly import placement_engine
 from services.recommender.serving.placements.strategies import Popular, StrategyParts
@@ -52,6 +54,9 @@ from services.recommender.store.profiles import Profiles
 from services.recommender.store.refill import Refill
 from services.recommender.store.running_experiments import RunningExperiments
 from services.recommender.store.spill_file import SpillFile
+from services.recommender.store.subject_changes import SubjectChanges
+from services.recommender.store.subject_feed import SubjectFeed
+from services.recommender.store.trending import TrendCounts, Trending
 from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserStates
 from services.recommender.store.visitor_states import VisitorStates
@@ -154,27 +159,51 @@ def build(settings: Settings) -> FastPathApplication:
         guarded,
         OverrideLimits(timedelta(days=settings.override_days), settings.overrides_per_tenant),
     )
-    precomputed = PrecomputedRecommendations(lists, popularity, catalogues, active, activations, overrides)
-    answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
     batches = ListBatches(redis, lists, active, activations)
-    parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender, overrides)
+    states = VisitorStates(redis, profiles, lists, batches)
+    precomputed = PrecomputedRecommendations(
+        lists,
+        popularity,
+        catalogues,
+        active,
+        activations,
+        overrides,
+        LiveLists(campaigns, recommender, profiles, states, erased_users),
+    )
+    answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
+    parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender, overrides, Trending(redis))
     popular = Popular(parts)
     quotas = ItemQuotaCounts(redis)
     engine = placement_engine(
         placements,
         parts,
         popular,
-        VisitorStates(redis, profiles, lists, batches),
+        states,
         erased_users,
         item_filters,
         quotas,
         UnclickedImpressions(redis),
     )
-    pages = PagedRecommendations(precomputed, popularity, popular, catalogues, active)
-    graphql = GraphqlApi(Fields(pages, engine, catalogues, overrides), overrides, authenticator)
+    graphql = GraphqlApi(
+        Fields(
+            PagedRecommendations(precomputed, popularity, popular, catalogues, active),
+            engine,
+            catalogues,
+            overrides,
+        ),
+        overrides,
+        authenticator,
+    )
     placement_answers = PlacementAnswers(engine, catalogues)
     shop_routes = ShopRoutes.of(requests, engine, catalogues, authenticator)
-    status = Status(active, catalogues, campaigns, running, lambda: redis.up)
+    streams = PlacementStreams(
+        placement_answers,
+        catalogues,
+        SubjectFeed(settings.redis),
+        lambda: redis.up,
+        limit=settings.streams,
+        seconds=settings.stream_seconds,
+    )
     runtime = PersonalizeRuntime(
         targets,
         recommender,
@@ -190,12 +219,17 @@ def build(settings: Settings) -> FastPathApplication:
             database, redis, quotas, authenticator,
             caches, items, campaign_states, filter_states, placement_states, erasures,
             experiment_states,
-            activations, catalogues, campaigns, overrides, running, publisher, exposures,
+            activations, catalogues, campaigns, overrides, running, publisher, exposures, streams,
         ],
         routers=[
             *shop_routes.routers,
-            RestRoutes(answers, status, shop_routes.audiences, authenticator).router(),
-            PlacementRoutes(placement_answers, placements, authenticator).router(),
+            RestRoutes(
+                answers,
+                Status(active, catalogues, campaigns, running, lambda: redis.up),
+                shop_routes.audiences,
+                authenticator,
+            ).router(),
+            PlacementRoutes(placement_answers, placements, streams, authenticator).router(),
             graphql.router(),
             runtime.routes.router(),
         ],
@@ -231,6 +265,8 @@ def worker(settings: Settings) -> FastAPI:
         histories,
         users,
         ImpressionCounts(redis),
+        TrendCounts(redis),
+        SubjectChanges(redis),
         settings.purchase_lookback,
         erased_users,
         Erasures(redis, database, publisher),

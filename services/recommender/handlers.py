@@ -17,11 +17,14 @@ from services.recommender.domain.history_events import (
     login,
     replaced_event,
 )
+from services.recommender.domain.trends import trend_counts
 from services.recommender.domain.unclicked_impressions import FatigueTenants, impression_event
 from services.recommender.metrics import EVENTS, FRESHNESS
 from services.recommender.store.erasures import Erasures
 from services.recommender.store.histories import Histories
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.subject_changes import SubjectChanges
+from services.recommender.store.trending import TrendCounts
 from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserState, UserStates
 from shared.events import InteractionRecorded, UserChanged, UserErasureRequested
@@ -37,6 +40,8 @@ class Handlers:
     histories: Histories
     users: UserStates
     impression_counts: ImpressionCounts
+    trend_counts: TrendCounts
+    changes: SubjectChanges
     purchase_lookback: timedelta
     erased_users: ErasedUsers
     erasures: Erasures
@@ -57,14 +62,20 @@ class Handlers:
         if corrections:
             events = [event for event in events if event.replaces is None]
         kept = _history_events(events, oldest)
-        await self.histories.record(kept, {pair for event in events if (pair := login(event)) is not None})
+        logins = {pair for event in events if (pair := login(event)) is not None}
+        await self.histories.record(kept, logins)
+        await self.changes.announce([*kept, *logins])
         if corrections:
-            await self.histories.remove([replaced_event(event) for event in corrections])
-            await self.histories.record(_history_events(corrections, oldest))
+            replaced = [replaced_event(event) for event in corrections]
+            corrected = _history_events(corrections, oldest)
+            await self.histories.remove(replaced)
+            await self.histories.record(corrected)
+            await self.changes.announce([*replaced, *corrected])
             if not events:
                 return
         await self._count_impressions(events)
         await self._count_unclicked(events)
+        await self.trend_counts.add(trend_counts(events, datetime.now(UTC)))
         _KEPT.inc(len(kept))
         _SKIPPED.inc(len(events) - len(kept))
         if not events[-1].historical:

@@ -51,6 +51,12 @@ DROPPED_HISTORIES = counter(
     "endcap_recommender_histories_dropped_total",
     "Users and sessions whose history was dropped because their tenant exceeded its memory budget.",
 )
+STREAMS = gauge("endcap_recommender_streams", "Open streams of placements.")
+STREAM_EVENTS = counter(
+    "endcap_recommender_stream_events_total",
+    "Events of streams: a `list` sent, a `heartbeat`, and streams `refused` because there were too many.",
+    ["kind"],
+)
 PLACEMENTS = counter(
     "endcap_recommender_placement_answers_total",
     "Answers of placements, by placement (the first hundred names, then `other`) and strategy of the first "

@@ -61,6 +61,14 @@ class Settings(ServiceSettings):
         ge=0,
         description="local copies of models that are kept after their campaigns have stopped using them",
     )
+    streams: int = Field(
+        500, ge=0, description="open streams of placements of a process; each is one of its requests"
+    )
+    stream_seconds: float = Field(
+        3_600.0,
+        gt=0,
+        description="seconds after which a stream ends; the client connects again, and its key is verified",
+    )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("recommender"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("recommender"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("recommender"))

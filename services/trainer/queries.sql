@@ -206,7 +206,8 @@ WHERE tenant = :tenant;
 
 -- popularity_csv --
 -- The most popular items of each list by unique users. A user counts once for an item, at the place of the last
--- interaction, with a weight that halves with each half-life before the newest interaction.
+-- interaction, with a weight that halves with each half-life before the newest interaction. An item of several
+-- categories, which | separates, counts in each; only the most popular categories have a list.
 WITH visits AS MATERIALIZED (
     -- Any order is correct; that of the bytes is the fastest.
     SELECT DISTINCT ON (i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C")
@@ -240,6 +241,16 @@ available AS (
     LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = s.item_id
     WHERE items.available IS NOT FALSE
 ),
+categorized AS (
+    SELECT DISTINCT btrim(name) AS category, item_id, score
+    FROM (
+        SELECT unnest(string_to_array(category, '|')) AS name, item_id, score FROM available WHERE without = 7
+    ) AS named
+    WHERE btrim(name) <> ''
+),
+categories AS (
+    SELECT category FROM categorized GROUP BY category ORDER BY sum(score) DESC, category LIMIT :categories
+),
 scored AS (
     -- A visit without a place is in no list of places, since its list is NULL.
     SELECT CASE without
@@ -250,7 +261,7 @@ scored AS (
            END AS list, item_id, score
     FROM available
     UNION ALL
-    SELECT 'category:' || category, item_id, score FROM available WHERE without = 7
+    SELECT 'category:' || category, item_id, score FROM categorized JOIN categories USING (category)
 )
 SELECT list, item_id, round(score::numeric, 7) AS score FROM (
     SELECT list, item_id, score,

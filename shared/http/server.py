@@ -16,8 +16,10 @@ import uvicorn
 from shared.http.body_limits import READING
 from shared.http.connections import Connections
 from shared.http.protocol import BoundedProtocol
+from shared.http.shutdown import SHUTDOWN
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -91,6 +93,11 @@ class QuietServer(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DATE_SECONDS if self._connections.open else None):
                     await self._awake.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End answers that have no end of their own, and wait for all others."""
+        SHUTDOWN.begin()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal, and wake the loop."""

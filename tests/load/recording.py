@@ -13,6 +13,8 @@ from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.subject_changes import SubjectChanges
+from services.recommender.store.trending import TrendCounts
 from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.users import UserStates
 from shared.events import InteractionRecorded
@@ -57,6 +59,8 @@ async def _measure(redis_url: str, values: Sequence[bytes]) -> Figure:
         Histories(redis, RETENTION),
         UserStates(redis),
         ImpressionCounts(redis),
+        TrendCounts(redis),
+        SubjectChanges(redis),
         RETENTION.purchases,
         ErasedUsers(),
         cast("Any", None),

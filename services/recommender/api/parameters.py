@@ -49,6 +49,26 @@ def _unit_of_experiment(
     return user_id or session_id or None
 
 
+_SessionId = Annotated[
+    Annotated[Text, StringConstraints(max_length=256)] | None,
+    Query(description="the visitor's session: its events count at once, also before and during a login"),
+]
+_CamelCaseSessionId = Annotated[
+    Annotated[Text, StringConstraints(max_length=256)] | None,
+    Query(alias="sessionId", description="the same as session_id"),
+]
+
+
+def _session_id(session_id: _SessionId = None, camel_case: _CamelCaseSessionId = None) -> str | None:
+    """Return the session of a request; raise ApiError (400) if its names have different values."""
+    if session_id and camel_case and session_id != camel_case:
+        detail = "session_id and sessionId are names of one parameter: give one of them."
+        raise ApiError(400, "InvalidRequest", detail)
+    return session_id or camel_case or None
+
+
+SessionId = Annotated[str | None, Depends(_session_id)]
+
 _Limit = Annotated[
     int | None,
     Query(

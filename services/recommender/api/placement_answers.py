@@ -45,6 +45,10 @@ class PlacementAnswers:
         answer = await self._engine.answer(request)
         return Reply(self.encode(answer), answer.source, answer.generation)
 
+    async def answer(self, request: PlacementRequest) -> PlacementAnswer:
+        """Return the answer of a placement, not encoded yet; raise ApiError (404) for an unknown one."""
+        return await self._engine.answer(request)
+
     async def page(self, tenant: str, body: PageRequest) -> bytes:
         """Return a page as JSON; raise ApiError (404) for an unknown placement."""
         request = _page_request(tenant, body)

@@ -14,6 +14,7 @@ from services.recommender.api.placement_bodies import (
     PlacementRecommendations,
 )
 from services.recommender.api.placement_parameters import Fields
+from services.recommender.api.placement_streams import EventStream, PlacementStreams
 from services.recommender.api.rest_bodies import documented
 from services.recommender.serving.placements.request import PlacementRequest
 from shared.auth import Authenticator, Principal
@@ -31,9 +32,14 @@ class PlacementRoutes:
     """The routes. `PlacementAnswers` encodes the bodies; FastAPI documents and validates the requests."""
 
     def __init__(
-        self, answers: PlacementAnswers, placements: Placements, authenticator: Authenticator
+        self,
+        answers: PlacementAnswers,
+        placements: Placements,
+        streams: PlacementStreams,
+        authenticator: Authenticator,
     ) -> None:
         self._answers = answers
+        self._streams = streams
         self._placements = placements
         self._reader = Depends(authenticator.require("read"))
 
@@ -42,6 +48,7 @@ class PlacementRoutes:
         router = APIRouter(tags=["Placements"])
         self._add_list(router)
         self._add_one(router)
+        self._add_stream(router)
         self._add_page(router)
         return router
 
@@ -77,6 +84,26 @@ class PlacementRoutes:
             response = Response(reply.body)
             response.raw_headers = reply.headers
             return response
+
+    def _add_stream(self, router: APIRouter) -> None:
+        @router.get(
+            f"{PREFIX}/{{name}}/stream",
+            operation_id="placement_stream",
+            status_code=200,
+            response_class=EventStream,
+            responses={
+                200: {"description": "Events `recommendations`, whose data is the JSON of an answer."},
+                404: {"description": "There is no such placement."},
+                429: {"description": "The process has too many streams."},
+            },
+        )
+        async def stream(
+            name: Annotated[Name, Path(description="such as home, product or cart")],
+            fields: Fields,
+            principal: Principal = self._reader,
+        ) -> EventStream:
+            """Send the items of a placement for a visitor as server-sent events, whenever they change."""
+            return await self._streams.open(PlacementRequest(principal.own_tenant, name, **fields))
 
     def _add_page(self, router: APIRouter) -> None:
         @router.post(PAGES, operation_id="page", responses={200: {"model": Page}})

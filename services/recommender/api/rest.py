@@ -12,6 +12,7 @@ from services.recommender.api.parameters import (
     Area,
     CustomerLimit,
     Limit,
+    SessionId,
     SimilarLimit,
     Strategy,
     UnitOfExperiment,
@@ -148,13 +149,15 @@ class RestRoutes:
         async def recommendations(
             user_id: Identifier,
             limit: Limit,
+            session_id: SessionId,
             strategy: Strategy = None,
             principal: Principal = self._reader,
         ) -> Response:
             """Return recommendations for a user."""
             _check_user_id(user_id)
             tenant = principal.own_tenant
-            return _response(await self._answers.for_user(tenant, user_id, limit, strategy, USER))
+            reply = await self._answers.for_user(tenant, user_id, limit, strategy, USER, session_id)
+            return _response(reply)
 
     def _add_for_backends(self, router: APIRouter) -> None:
         """Add the routes that backends of shops call; their answers have two additional fields."""
@@ -166,19 +169,23 @@ class RestRoutes:
         )
         async def backend_recommendations(
             limit: Limit,
+            session_id: SessionId,
             user_id: Annotated[
                 Name | Literal[""] | None,
-                Query(alias="userId", description="without it, the answer is what is popular"),
+                Query(
+                    alias="userId",
+                    description="without it, the session's events decide, else what is popular is returned",
+                ),
             ] = None,
             strategy: Strategy = None,
             principal: Principal = self._reader,
         ) -> Response:
-            """Return recommendations for a user to a shop's backend; what is popular for a guest."""
+            """Return recommendations for a user or a guest to a shop's backend."""
             tenant = principal.own_tenant
             if user_id:
-                reply = await self._answers.for_user(tenant, user_id, limit, strategy, USER)
+                reply = await self._answers.for_user(tenant, user_id, limit, strategy, USER, session_id)
             else:
-                reply = await self._answers.for_guest(tenant, limit, strategy)
+                reply = await self._answers.for_guest(tenant, limit, strategy, session_id)
             return _response(self._answers.for_backend(tenant, reply))
 
         @router.get(

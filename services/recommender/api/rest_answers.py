@@ -90,20 +90,32 @@ class RestAnswers:
         self._experiments = experiments
 
     def for_user(
-        self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
+        self,
+        tenant: str,
+        user_id: str,
+        limit: int,
+        strategy: str | None,
+        default_recipe: str,
+        session_id: str | None = None,
     ) -> Coroutine[Any, Any, Reply]:
-        """Return items for a user."""
+        """Return items for a user; the events of a session count at once as the user's."""
         if strategy is not None or not self._experiments.may_run(tenant):
-            return self._for_user(tenant, user_id, limit, strategy, default_recipe)
+            return self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id)
         return self._by_variant(
             tenant,
             default_recipe,
             user_id,
-            lambda strategy: self._for_user(tenant, user_id, limit, strategy, default_recipe),
+            lambda strategy: self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id),
         )
 
     async def _for_user(
-        self, tenant: str, user_id: str, limit: int, strategy: str | None, default_recipe: str
+        self,
+        tenant: str,
+        user_id: str,
+        limit: int,
+        strategy: str | None,
+        default_recipe: str,
+        session_id: str | None,
     ) -> Reply:
         member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
@@ -111,14 +123,22 @@ class RestAnswers:
             reply = await self._by_campaign(tenant, strategy, query, member)
         else:
             recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-            reply = _reply(member, await self._precomputed.for_user(tenant, user_id, limit, recipe))
+            if session_id is not None and recipe == USER:
+                encoded = await self._precomputed.for_visitor(tenant, user_id, session_id, limit)
+            else:
+                encoded = await self._precomputed.for_user(tenant, user_id, limit, recipe)
+            reply = _reply(member, encoded)
         return with_affinity(reply) if default_recipe == AFFINITY else reply
 
-    async def for_guest(self, tenant: str, limit: int, strategy: str | None) -> Reply:
-        """Return what is popular, for a visitor without an id."""
+    async def for_guest(
+        self, tenant: str, limit: int, strategy: str | None, session_id: str | None = None
+    ) -> Reply:
+        """Return items for a visitor without a user id: by the events of the session, else popular ones."""
         if strategy is not None and strategy.startswith("arn:"):
             return await self._by_campaign(tenant, strategy, RecommendationQuery(None, None, limit), _GUEST)
-        self._precomputed.check_strategy(tenant, strategy, USER)
+        recipe = self._precomputed.check_strategy(tenant, strategy, USER)
+        if session_id is not None and recipe == USER:
+            return _reply(_GUEST, await self._precomputed.for_visitor(tenant, None, session_id, limit))
         return _reply(_GUEST, await self._precomputed.for_guest(tenant, limit))
 
     def for_item(

@@ -22,7 +22,7 @@ class RecommendedItem(BaseModel):
 class _Recommendations(BaseModel):
     recommendations: list[RecommendedItem]
     count: int = Field(description="number of recommendations")
-    source: str = Field(description="redis, postgres or popular; model for the ARN of a campaign")
+    source: str = Field(description="redis, postgres or popular; model for live scores")
     generation: int | None = Field(description="the batch that the list comes from; null before the first")
 
 

@@ -123,6 +123,13 @@ def categories_of(value: PropertyValue | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in value.split("|") if (name := part.strip().casefold())))
 
 
+def first_category(value: PropertyValue | None) -> str | None:
+    """Return the first of an item's categories, as it is spelled; None if it has none."""
+    if not isinstance(value, str):
+        return None
+    return next((name for part in value.split("|") if (name := part.strip())), None)
+
+
 def _seconds(value: PropertyValue | None) -> float:
     try:
         return max(0.0, float(value or 0.0))

@@ -56,8 +56,9 @@ class PagedRecommendations:
 
     async def for_user(self, tenant: str, user_id: str, offset: int, limit: int) -> Page:
         """Return a page of a user's list; a first page that is too short is filled up with popular items."""
-        lookup, overrides, generation = await self._precomputed.user_list(tenant, user_id, USER)
         end = offset + limit
+        listed = await self._precomputed.user_list(tenant, user_id, USER, end + 1)
+        lookup, overrides, generation, _ = listed
         items = self._catalogues.of(tenant).visible(lookup.items, lookup.purchased, end + 1)
         has_more, page = len(items) > end, items[offset:end]
         source = lookup.source

@@ -1,7 +1,8 @@
 """Recommendations from precomputed lists, encoded as JSON: what the REST API answers without a campaign.
 
-A list of a user contains the user's overrides. A list that is too short is filled up: with what is popular at
-the user's location, then everywhere, then with any items that are for sale.
+A user with newer events than the lists gets live scores. A list of a user contains the user's overrides. One
+that is too short is filled up: with what is popular in the item's category, at the user's location, then
+everywhere, and with any items that are for sale.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from services.recommender.domain.catalogue_index import CATEGORY, first_category
 from services.recommender.domain.recipes import (
     BY_ITEM,
     BY_USER,
@@ -18,15 +20,17 @@ from services.recommender.domain.recipes import (
     location_list_ids,
 )
 from services.recommender.metrics import ANSWERS
+from services.recommender.serving.live_lists import ServedList
 from services.recommender.serving.overrides import encode_merged, merge
 from services.recommender.serving.recommendation import MODEL, POPULAR
 from services.recommender.store.lists import POSTGRES, REDIS, ListLookup
+from services.recommender.store.popularity_lists import PopularList
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
-    from services.recommender.domain.catalogue import ItemScores
     from services.recommender.domain.override import Override
+    from services.recommender.serving.live_lists import LiveLists
     from services.recommender.store.activations import ActivationFeed
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.lists import Lists, Location
@@ -45,16 +49,12 @@ class EncodedList(NamedTuple):
 
 
 class UserList(NamedTuple):
-    """The list of a user with the overrides in it, and the generation that it belongs to."""
+    """A list with the overrides in it, its generation, and the recipe that chose its items."""
 
     lookup: ListLookup
     overrides: Sequence[Override]
     generation: int | None
-
-
-class _PopularList(NamedTuple):
-    items: ItemScores
-    generation: int | None
+    algorithm: str
 
 
 class PrecomputedRecommendations:
@@ -68,6 +68,7 @@ class PrecomputedRecommendations:
         active: ActiveGenerations,
         activations: ActivationFeed,
         overrides: Overrides,
+        live: LiveLists,
     ) -> None:
         self._lists = lists
         self._popularity = popularity
@@ -75,12 +76,19 @@ class PrecomputedRecommendations:
         self._active = active
         self._activations = activations
         self._overrides = overrides
+        self._live = live
 
     def for_user(
         self, tenant: str, user_id: str, limit: int, recipe: str
     ) -> Coroutine[Any, Any, EncodedList]:
-        """Return items for a user, without recent purchases."""
+        """Return items for a user, without recent purchases; live scores if the user has newer events."""
         return self._recommend(tenant, recipe, user_id, user_id, limit)
+
+    async def for_visitor(self, tenant: str, user_id: str | None, session_id: str, limit: int) -> EncodedList:
+        """Return items for a user with a session, or for a guest, by the events of both."""
+        await self._generation(tenant, POPULARITY)
+        served = await self._live.of_visitor(tenant, user_id, session_id, limit)
+        return await self._encode(tenant, await self._with_overrides(tenant, user_id, served), limit)
 
     async def for_guest(self, tenant: str, limit: int) -> EncodedList:
         """Return the most popular items, for a visitor without an id."""
@@ -136,54 +144,80 @@ class PrecomputedRecommendations:
             activation = self._active.of(tenant)
         return activation.generations.get(recipe)
 
-    async def user_list(self, tenant: str, user_id: str, recipe: str) -> UserList:
-        """Return the list of a user, with purchased items and without what would fill it up."""
-        return await self._look_up(tenant, recipe, user_id, user_id)
+    async def user_list(self, tenant: str, user_id: str, recipe: str, count: int) -> UserList:
+        """Return the list of a user, with purchased items and without what would fill it up.
 
-    async def _look_up(self, tenant: str, recipe: str, list_id: str, user_id: str | None) -> UserList:
+        Live scores are at least `count` items, if the model has so many.
+        """
+        return await self._look_up(tenant, recipe, user_id, user_id, count)
+
+    async def _look_up(
+        self, tenant: str, recipe: str, list_id: str, user_id: str | None, count: int
+    ) -> UserList:
         # Popularity lists belong to locations, not to users or items.
         generation = None if recipe == POPULARITY else await self._generation(tenant, recipe)
-        lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
+        may_be_live = user_id is not None and self._live.may_replace(tenant, recipe)
+        lookup = await self._lists.look_up(
+            tenant, generation, recipe, list_id, user_id, with_newest_event=may_be_live
+        )
+        live = await self._live.of_user(tenant, list_id, lookup, count) if may_be_live else None
+        return await self._with_overrides(tenant, user_id, live or ServedList(lookup, generation, recipe))
+
+    async def _with_overrides(self, tenant: str, user_id: str | None, served: ServedList) -> UserList:
+        lookup, generation, algorithm = served
         if user_id is None or not lookup.source:
-            return UserList(lookup, (), generation)
+            return UserList(lookup, (), generation, algorithm)
         overrides = await self._overrides.of_user(tenant, user_id)
         lookup.items = merge(lookup.items, overrides)
-        return UserList(lookup, overrides, generation)
+        return UserList(lookup, overrides, generation, algorithm)
 
     async def _recommend(
         self, tenant: str, recipe: str, list_id: str, user_id: str | None, limit: int
     ) -> EncodedList:
-        lookup, overrides, generation = await self._look_up(tenant, recipe, list_id, user_id)
+        listed = await self._look_up(tenant, recipe, list_id, user_id, limit)
+        return await self._encode(tenant, listed, limit, list_id if user_id is None else None)
+
+    async def _encode(
+        self, tenant: str, listed: UserList, limit: int, item_id: str | None = None
+    ) -> EncodedList:
+        """Encode a list, filled up; `item_id` is the item that it belongs to, if it does."""
+        lookup, overrides, generation, algorithm = listed
         source, catalogue = lookup.source, self._catalogues.of(tenant)
         if overrides:
-            items = encode_merged(catalogue, lookup.items, overrides, lookup.purchased, limit, recipe)
+            items = encode_merged(catalogue, lookup.items, overrides, lookup.purchased, limit, algorithm)
         else:
-            items = catalogue.encode(lookup.items, lookup.purchased, limit, recipe)
+            items = catalogue.encode(lookup.items, lookup.purchased, limit, algorithm)
         if len(items) < limit:
-            excluded = lookup.purchased | {list_id} if user_id is None else lookup.purchased
-            popular = await self._fill_up(tenant, items, lookup, excluded, limit)
+            excluded = lookup.purchased if item_id is None else lookup.purchased | {item_id}
+            popular = await self._fill_up(tenant, items, lookup, excluded, limit, item_id)
             if popular is not None:
                 source, generation = POPULAR, popular.generation
         return _counted(items, source, generation)
 
     async def _fill_up(
-        self, tenant: str, items: list[bytes], lookup: ListLookup, excluded: set[str], limit: int
-    ) -> _PopularList | None:
+        self,
+        tenant: str,
+        items: list[bytes],
+        lookup: ListLookup,
+        excluded: set[str],
+        limit: int,
+        item_id: str | None = None,
+    ) -> PopularList | None:
         """Add popular items to a list that is too short; return the popular list if the list was empty.
 
         Other items for sale follow, unless there is nothing at all to recommend.
         """
         catalogue, was_empty = self._catalogues.of(tenant), not items
-        nearest = _PopularList(*await self._popularity.nearest(tenant, lookup.location))
-        everywhere, _ = await self._popularity.get(tenant, GLOBAL_LIST_ID)
-        excluded = excluded | {item_id for item_id, _ in lookup.items}
-        for popular in (nearest.items, everywhere):
+        category = None if item_id is None else first_category(catalogue.property_value(item_id, CATEGORY))
+        chain = await self._popularity.chain(tenant, category, lookup.location)
+        excluded = excluded | {listed for listed, _ in lookup.items}
+        for popular in chain:
             if len(items) < limit:
-                items += catalogue.encode(popular, excluded, limit - len(items), POPULARITY)
-                excluded |= {item_id for item_id, _ in popular}
+                items += catalogue.encode(popular.items, excluded, limit - len(items), POPULARITY)
+                excluded |= {listed for listed, _ in popular.items}
         if items and len(items) < limit:
             items += catalogue.encode_any(excluded, limit - len(items))
-        return nearest if was_empty else None
+        return next((each for each in chain if each.items), chain[-1]) if was_empty else None
 
 
 def _counted(items: list[bytes], source: bytes, generation: int | None) -> EncodedList:

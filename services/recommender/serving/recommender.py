@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from services.recommender.domain.catalogue_index import CATEGORY, first_category
 from services.recommender.domain.recipes import GLOBAL_LIST_ID
 from services.recommender.metrics import LIVE
 from services.recommender.serving.blending import blend, promoted_count
@@ -150,8 +151,15 @@ class Recommender:
         list_id = {"user": user_id, "item": item_id}.get(target.kind) or GLOBAL_LIST_ID
         generation = self._active.of(tenant).generations.get(recipe)
         lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
-        popular, _ = await self._popularity.nearest(tenant, lookup.location)
-        return ListCandidates(lookup, popular, self._catalogues.of(tenant), self._item_filters)
+        catalogue = self._catalogues.of(tenant)
+        category = None
+        if target.kind == "item" and item_id is not None:
+            category = first_category(catalogue.property_value(item_id, CATEGORY))
+        popular: dict[str, float | None] = {}
+        for each in await self._popularity.chain(tenant, category, lookup.location):
+            for popular_id, score in each.items:
+                popular.setdefault(popular_id, score)
+        return ListCandidates(lookup, [*popular.items()], catalogue, self._item_filters)
 
     async def _with_promotion(
         self,

@@ -13,6 +13,8 @@
     endcap:over:{tenant}:{user}                      hash, item by its override; see `override_copies`
     endcap:shown:{tenant}                            hash, young item by its impressions
     endcap:answer:{tenant}:{recommendation}          JSON of the young items of an answer
+    endcap:trend:{tenant}:{hour}                     sorted set, item by its events of an hour since the epoch
+    endcap:changed                                   channel: tenant, line feed, JSON of changed subjects
     endcap:unclicked:{{tenant}}:{subject}            hash, item by `day impressions day impressions ...`
     endcap:quota:{tenant}:{placement}:{day}          hash, item by the answers of the day that contain it
     endcap:histories:{{tag}}                         time up to which histories are complete; see `refill`
@@ -33,6 +35,7 @@ MARK_TAGS = ("18", "3", "61", "58", "19", "2", "60", "59", "102", "1", "63", "49
 """Hash tags whose slots are in the sixteen equal parts of a cluster's slots, in their order."""
 HISTORIES_COMPLETE = tuple(f"endcap:histories:{{{tag}}}" for tag in MARK_TAGS)
 """Marks on every node of a cluster of up to sixteen, unless slots were moved by hand."""
+CHANGED_SUBJECTS = "endcap:changed"
 TENANTS_WITH_SUBJECTS = "endcap:subjects"
 
 
@@ -94,6 +97,11 @@ def overrides_key(tenant: str, user: str) -> str:
 def impressions_key(tenant: str) -> str:
     """Return the key of the impressions of a tenant's young items."""
     return f"endcap:shown:{tenant}"
+
+
+def trend_key(tenant: str, hour: int) -> str:
+    """Return the key of the events of a tenant's items in an hour since the epoch."""
+    return f"endcap:trend:{tenant}:{hour}"
 
 
 def answer_key(tenant: str, recommendation_id: str) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
 
 from services.recommender.store import SQL
-from services.recommender.store.keys import filled_key, list_key, location_key, purchases_key
+from services.recommender.store.keys import (
+    filled_key,
+    history_key,
+    list_key,
+    location_key,
+    purchases_key,
+)
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
@@ -38,6 +45,8 @@ class ListLookup:
     purchased: set[str] = field(default_factory=set)
     source: bytes = b""
     location: Location | None = None
+    newest_event_seconds: float | None = None
+    """The time of the user's newest event; None if it was not requested, or there is none in Redis."""
 
 
 class Lists:
@@ -51,62 +60,94 @@ class Lists:
         self._lookback_seconds = purchase_lookback.total_seconds()
 
     async def look_up(
-        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+        self,
+        tenant: str,
+        generation: int | None,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        *,
+        with_newest_event: bool = False,
     ) -> ListLookup:
         """Return a list of a recipe, and what a user purchased; without a generation there is no list.
 
-        It takes one round trip to Redis when the list is there.
+        It takes one round trip to Redis when the list is there, `with_newest_event` of the user included.
         """
-        lookup = await self._from_redis(tenant, generation, recipe, list_id, user_id)
+        lookup = await self._from_redis(tenant, generation, recipe, list_id, user_id, with_newest_event)
         if lookup is not None:
             return lookup
         return await self.from_postgres(tenant, generation, recipe, list_id, user_id)
 
     async def _from_redis(
-        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+        self,
+        tenant: str,
+        generation: int | None,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        with_newest_event: bool,  # noqa: FBT001 - that of `look_up`
     ) -> ListLookup | None:
         """Return None if Redis is unavailable, or does not hold all lists of this generation."""
         try:
             if generation is None:
-                return await self._purchases_only(tenant, user_id)
+                return await self._purchases_only(tenant, user_id, with_newest_event)
             key = list_key(tenant, generation, recipe, list_id)
+            lookup = ListLookup(source=REDIS)
             if user_id is None:
                 (value,) = await self._redis.execute(("GET", key))
-                purchased = set()
             else:
-                value, item_ids = await self._redis.execute(
-                    ("GET", key), self._purchases_command(tenant, user_id)
+                value, *of_user = await self._redis.execute(
+                    ("GET", key), *self._user_commands(tenant, user_id, with_newest_event)
                 )
-                purchased = {item_id.decode() for item_id in item_ids}
+                _parse_user(lookup, of_user)
             if value is not None:
-                return ListLookup(orjson.loads(value), purchased, REDIS)
-            return await self._missing_list(tenant, generation, user_id, purchased)
+                lookup.items = orjson.loads(value)
+                return lookup
+            return await self._missing_list(tenant, generation, user_id, lookup)
         except (EndcapError, ValueError) as error:
             # Whatever is wrong with Redis, Postgres has the same.
             log.debug("lists.redis_unavailable", error=repr(error))
             return None
 
-    def _purchases_command(self, tenant: str, user_id: str) -> tuple[str | int, ...]:
+    def _user_commands(
+        self,
+        tenant: str,
+        user_id: str,
+        with_newest_event: bool,  # noqa: FBT001 - that of `look_up`
+    ) -> list[tuple[str | int, ...]]:
         since = int(time.time() - self._lookback_seconds)
-        return ("ZRANGEBYSCORE", purchases_key(tenant, user_id), since, "+inf")
+        commands: list[tuple[str | int, ...]] = [
+            ("ZRANGEBYSCORE", purchases_key(tenant, user_id), since, "+inf")
+        ]
+        if with_newest_event:
+            commands.append(("LINDEX", history_key(tenant, user_id), 0))
+        return commands
 
     async def _missing_list(
-        self, tenant: str, generation: int, user_id: str | None, purchased: set[str]
+        self, tenant: str, generation: int, user_id: str | None, lookup: ListLookup
     ) -> ListLookup | None:
-        """Return an empty list with the user's location; None if the generation is not complete in Redis."""
+        """Add the user's location to an empty list; return None if the generation is incomplete in Redis."""
         filled, location = await self._redis.execute(
             ("EXISTS", filled_key(tenant, generation)), ("GET", location_key(tenant, user_id or ""))
         )
-        return ListLookup([], purchased, REDIS, location_of(location)) if filled else None
+        lookup.location = location_of(location)
+        return lookup if filled else None
 
-    async def _purchases_only(self, tenant: str, user_id: str | None) -> ListLookup:
-        if user_id is None:
-            return ListLookup(source=REDIS)
-        item_ids, location = await self._redis.execute(
-            self._purchases_command(tenant, user_id), ("GET", location_key(tenant, user_id))
-        )
-        purchased = {item_id.decode() for item_id in item_ids}
-        return ListLookup([], purchased, REDIS, location_of(location))
+    async def _purchases_only(
+        self,
+        tenant: str,
+        user_id: str | None,
+        with_newest_event: bool,  # noqa: FBT001 - that of `look_up`
+    ) -> ListLookup:
+        lookup = ListLookup(source=REDIS)
+        if user_id is not None:
+            location, *of_user = await self._redis.execute(
+                ("GET", location_key(tenant, user_id)),
+                *self._user_commands(tenant, user_id, with_newest_event),
+            )
+            lookup.location = location_of(location)
+            _parse_user(lookup, of_user)
+        return lookup
 
     async def from_postgres(
         self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
@@ -131,6 +172,14 @@ class Lists:
             POSTGRES,
             (location[0], location[1], location[2]) if location else None,
         )
+
+
+def _parse_user(lookup: ListLookup, replies: Sequence[Any]) -> None:
+    """Set the purchases, and the time of the newest event if it was requested."""
+    item_ids, *newest = replies
+    lookup.purchased = {item_id.decode() for item_id in item_ids}
+    if newest and newest[0] is not None:
+        lookup.newest_event_seconds = orjson.loads(newest[0])[2]
 
 
 def location_of(value: bytes | None) -> Location | None:

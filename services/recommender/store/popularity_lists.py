@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from services.recommender.domain.recipes import GLOBAL_LIST_ID, POPULARITY, location_list_ids
+from services.recommender.domain.catalogue import ItemScores
+from services.recommender.domain.recipes import (
+    GLOBAL_LIST_ID,
+    POPULARITY,
+    category_list_id,
+    location_list_ids,
+)
 
 if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
-    from services.recommender.domain.catalogue import ItemScores
     from services.recommender.store.lists import Lists, Location
 
 MAX_LISTS = 10_000
+
+
+class PopularList(NamedTuple):
+    """A popularity list, and the generation that it belongs to."""
+
+    items: ItemScores
+    generation: int | None
 
 
 class PopularityLists:
@@ -31,6 +43,16 @@ class PopularityLists:
             if items:
                 return items, generation
         return await self.get(tenant, GLOBAL_LIST_ID)
+
+    async def chain(self, tenant: str, category: str | None, location: Location | None) -> list[PopularList]:
+        """Return the lists of a category, of the nearest area that has one, and last the global one."""
+        lists = []
+        if category is not None:
+            lists.append(PopularList(*await self.get(tenant, category_list_id(category))))
+        if location is not None:
+            lists.append(PopularList(*await self.nearest(tenant, location)))
+        everywhere = PopularList(*await self.get(tenant, GLOBAL_LIST_ID))
+        return lists if lists and lists[-1] == everywhere else [*lists, everywhere]
 
     async def get(self, tenant: str, list_id: str) -> tuple[ItemScores, int | None]:
         """Return a list by its id, and its generation: the newest that is available."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 IDS_PER_FETCH = 10_000
 COPY_SECONDS = 4 * 3600.0
+MAX_CATEGORIES = 2_000
+"""Categories that have a popularity list, the most popular ones. Arbitrary: a fifth of the lists that a
+recommender keeps in memory."""
+
 _TIMES = {"earliest": EARLIEST, "latest": LATEST}
 
 _TEXT_COLUMNS = {
@@ -38,11 +42,26 @@ class Snapshots:
         self._files = files
 
     async def take(
-        self, tenant: str, prefix: str, *, half_life_seconds: float, length: int
+        self,
+        tenant: str,
+        prefix: str,
+        *,
+        half_life_seconds: float,
+        length: int,
+        categories: int = MAX_CATEGORIES,
     ) -> dict[str, StoredFile]:
-        """Write all files of a snapshot below `prefix`, as of the same moment, and return them by name."""
+        """Write all files of a snapshot below `prefix`, as of the same moment, and return them by name.
+
+        The `categories` most popular ones have a popularity list, each of at most `length` items.
+        """
         rows: dict[str, Any] = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
-        popular = {"half_life_seconds": half_life_seconds, "length": length, **rows, **_TIMES}
+        popular = {
+            "half_life_seconds": half_life_seconds,
+            "length": length,
+            "categories": categories,
+            **rows,
+            **_TIMES,
+        }
         taken: dict[str, StoredFile] = {}
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(*SQL.configure_snapshot())

@@ -103,4 +103,5 @@ def _environment(
         **{f"ENDCAP_{kind}_CALLS_PER_SECOND": "0" for kind in ("INGEST", "READ", "ADMIN")},
         "REDIS_URL": address,
         "RECOMMENDER_MODELS_FOLDER": str(folder / "models"),
+        "RECOMMENDER_STREAM_SECONDS": "0.2",  # a request waits for the end of its answer
     }

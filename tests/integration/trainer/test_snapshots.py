@@ -202,7 +202,7 @@ async def test_no_plan_of_a_snapshot_compares_each_row_with_each_other(trainer: 
         SQL.interactions_csv(**rows, **times, largest=LARGEST),
         SQL.items_csv(tenant="default", **times, largest=LARGEST),
         SQL.users_csv(tenant="default"),
-        SQL.popularity_csv(half_life_seconds=86_400.0, length=100, **rows, **times),
+        SQL.popularity_csv(half_life_seconds=86_400.0, length=100, categories=10, **rows, **times),
         SQL.user_ids(**rows),
         SQL.item_ids(**rows),
         SQL.excluded_rows(**rows, **times, largest=LARGEST),

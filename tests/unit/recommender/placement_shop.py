@@ -28,6 +28,7 @@ from services.recommender.store.filters import Filters
 from services.recommender.store.list_batches import ListKey, StoredList
 from services.recommender.store.lists import ListLookup, Location
 from services.recommender.store.placements import Placements
+from services.recommender.store.popularity_lists import PopularList
 from services.recommender.store.profiles import Profile
 from services.recommender.store.visitor_states import VisitorState
 from shared.events import CampaignChanged, FilterChanged
@@ -65,6 +66,16 @@ class NoView:
 
 
 @dataclass
+class Trends:
+    """The trending items, as a test sets them."""
+
+    scores: ItemScores = field(default_factory=list)
+
+    async def of(self, _: str, count: int) -> ItemScores:
+        return self.scores[:count]
+
+
+@dataclass
 class Shop:
     """Twenty items; tests fill the lists, the visitor and the campaigns."""
 
@@ -74,6 +85,7 @@ class Shop:
     deployed: dict[str, DeployedCampaign] = field(default_factory=dict)
     catalogue: Catalogue = field(default_factory=Catalogue)
     overrides: list[Override] = field(default_factory=list)
+    trends: Trends = field(default_factory=Trends)
 
     def __post_init__(self) -> None:
         for number, item_id in enumerate(ITEMS):
@@ -86,7 +98,7 @@ class Shop:
         recommender = Recommender(
             cast("Any", States(self)), store, store, store, store, store, explorer, ErasedUsers()
         )
-        self.parts = StrategyParts(store, store, store, store, recommender, store)
+        self.parts = StrategyParts(store, store, store, store, recommender, store, cast("Any", self.trends))
         self.popular_items = Popular(self.parts)
         self.strategies = strategies(self.parts, self.popular_items)
         self.engine = PlacementEngine(
@@ -180,11 +192,26 @@ class Shop:
     async def nearest(self, tenant: str, location: Location | None) -> tuple[ItemScores, int]:
         return await self.get(tenant, f"city:{location[0]}" if location else "all")
 
+    async def chain(self, tenant: str, category: str | None, location: Location | None) -> list[PopularList]:
+        lists = [await self.get(tenant, f"category:{category}"), await self.nearest(tenant, location)]
+        return [PopularList(*each) for each in lists]
+
     async def look_up(
-        self, _tenant: str, _generation: int | None, recipe: str, list_id: str, _user: str | None
+        self,
+        _tenant: str,
+        _generation: int | None,
+        recipe: str,
+        list_id: str,
+        _user: str | None,
+        *,
+        with_newest_event: bool = False,
     ) -> ListLookup:
         items = self.popular.get(list_id) if recipe == POPULARITY else self.lists.get((recipe, list_id))
-        return ListLookup([*(items or [])], set(self.state.profile.purchased), b"redis")
+        history = self.state.profile.history
+        newest = history[-1][2] if with_newest_event and history else None
+        return ListLookup(
+            [*(items or [])], set(self.state.profile.purchased), b"redis", newest_event_seconds=newest
+        )
 
     async def of_user(self, _tenant: str, _user: str) -> list[Override]:
         return self.overrides

@@ -28,7 +28,10 @@ class Answers:
         self._made = generation, assigned
 
     async def for_user(self, tenant: str, identifier: str, limit: int, *rest: Any) -> Reply:
-        return Reply(f'{{"{tenant} {identifier} {limit} {rest}":0}}'.encode(), b"redis", *self._made)
+        strategy, recipe, *_ = rest
+        return Reply(
+            f'{{"{tenant} {identifier} {limit} {strategy} {recipe}":0}}'.encode(), b"redis", *self._made
+        )
 
     async def for_item(self, *arguments: Any) -> Reply:
         return await self.for_user(*arguments[:5])

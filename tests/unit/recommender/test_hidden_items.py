@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.domain.activations import Activation, ActiveGenerations
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, USER
+from services.recommender.serving.live_lists import LiveLists
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.query import RecommendationQuery
 from services.recommender.serving.targets import Target
 from services.recommender.store.visitor_states import VisitorState
 from shared.events.placements import Placement, StrategyName
-from tests.unit.recommender.placement_shop import GENERATION, ITEMS, TENANT, Shop, ranked
+from tests.unit.recommender.placement_shop import GENERATION, ITEMS, TENANT, Shop, States, ranked
 
 ITEM = st.sampled_from(ITEMS)
 CASES = st.fixed_dictionaries(
@@ -88,7 +90,9 @@ async def test_lists_and_campaigns_never_show_a_hidden_item(case: dict[str, Any]
     active = ActiveGenerations()
     active.activate(TENANT, Activation(1, dict.fromkeys((USER, SIMILAR, AFFINITY, POPULARITY), GENERATION)))
     store = cast("Any", shop)
-    precomputed = PrecomputedRecommendations(store, store, store, active, store, store)
+    states = cast("Any", States(shop))
+    live = LiveLists(store, shop.parts.recommender, states, states, ErasedUsers())
+    precomputed = PrecomputedRecommendations(store, store, store, active, store, store, live)
     item_id = case["item_id"] or "i1"
 
     rows = [
@@ -98,6 +102,7 @@ async def test_lists_and_campaigns_never_show_a_hidden_item(case: dict[str, Any]
             await precomputed.for_user(TENANT, "u1", limit, AFFINITY),
             await precomputed.for_item(TENANT, item_id, limit, SIMILAR),
             await precomputed.for_guest(TENANT, limit),
+            await precomputed.for_visitor(TENANT, "u1", "s1", limit),
             await precomputed.for_location(TENANT, ("Graz", None, None), limit),
         )
         for row in encoded.items

@@ -37,7 +37,7 @@ class Answers:
     def for_backend(self, _tenant: str, reply: Reply) -> Reply:
         return for_backend(reply, Catalogue())
 
-    async def for_guest(self, _tenant: str, limit: int, _strategy: str | None) -> Reply:
+    async def for_guest(self, _tenant: str, limit: int, *_: Any) -> Reply:
         self.limits.append(("", limit))
         return Reply(b'{"recommendations":[],"count":0}', b"popular", None)
 

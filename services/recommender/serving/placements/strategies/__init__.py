@@ -36,7 +36,7 @@ def strategies(parts: StrategyParts, popular: Popular) -> Mapping[str, Strategy]
         BecauseYouViewed(parts),
         RecentlyViewed(parts),
         BuyAgain(parts),
-        Trending(popular),
+        Trending(parts, popular),
         NewArrivals(parts),
         Fixed(parts),
         lists,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.recommender.store.list_batches import ListBatches, ListKey, StoredList
     from services.recommender.store.overrides import Overrides
     from services.recommender.store.popularity_lists import PopularityLists
+    from services.recommender.store.trending import Trending
     from shared.events.placements import StrategyUse
 
 NOTHING: frozenset[str] = frozenset()
@@ -49,6 +50,7 @@ class StrategyParts:
     campaigns: Campaigns
     recommender: Recommender
     overrides: Overrides
+    trending: Trending
 
 
 def candidates_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from services.recommender.domain.catalogue_index import CATEGORY, categories_of
+from services.recommender.domain.catalogue_index import CATEGORY, categories_of, first_category
 from services.recommender.domain.recipes import (
     GLOBAL_LIST_ID,
     POPULARITY,
@@ -70,11 +70,11 @@ class Popular(WithoutLists):
         return Proposal(candidates, POPULAR, newest) if candidates else Proposal()
 
     def category(self, request: PlacementRequest) -> str | None:
-        """Return the category of the request, else that of the requested item."""
+        """Return the category of the request, else the first one of the requested item."""
         if request.category is not None or request.item_id is None:
             return request.category
-        value = self._parts.catalogues.of(request.tenant).property_value(request.item_id, CATEGORY)
-        return value if isinstance(value, str) else None
+        catalogue = self._parts.catalogues.of(request.tenant)
+        return first_category(catalogue.property_value(request.item_id, CATEGORY))
 
     def _list_ids(self, request: PlacementRequest, visitor: Visitor, area: Area | None) -> list[str]:
         list_ids = []
