@@ -1,25 +1,20 @@
 """A file of resources: planned, applied, exported, applied again, with the commands that people run.
 
-One apply and one export are processes, as people start them. The others call the same functions in this
-process, since a start of each takes a second of CPU.
+One apply of a file, one of a wrong file and one export are processes, as people start them.
 """
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from services.engine.commands import declarations
-from services.engine.settings import Settings
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
-from tests.support.engine import run
+from tests.support.engine import call, run
 from tests.support.processes import Process
 
 # Nobody else's schemas may be in what is exported.
@@ -57,41 +52,27 @@ WITH_CAMPAIGN: dict[str, Any] = {
 class Commands:
     """`apply` and `export` as a person runs them against the engine."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        folder: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        output: pytest.CaptureFixture[str],
-    ) -> None:
-        self.file = folder / "resources.yaml"
+    def __init__(self, engine: Engine, folder: Path) -> None:
         self.environment = engine.environment | {
             "AWS_ENDPOINT_URL_PERSONALIZE": engine.server.url,
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": engine.keys["access_key_id"],
             "AWS_SECRET_ACCESS_KEY": engine.keys["secret_access_key"],
         }
-        for name, value in self.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        self._output = output
+        self.file = folder / "resources.yaml"
 
     def apply(self, document: Any, *words: str, status: int = 0) -> str:
         """Apply a document; return what was written to both streams."""
         self.file.write_text(yaml.safe_dump(document))
-        self._output.readouterr()
-        returned = declarations.apply(Settings(), [str(self.file), *words])
-        output = self._output.readouterr()
-        assert returned == status, output.out + output.err
-        return output.out + output.err
+        done = call("apply", str(self.file), *words, environment=self.environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def export(self, *words: str) -> Any:
         """Return what exists, parsed."""
-        self._output.readouterr()
-        returned = declarations.export(Settings(), [*words])
-        output = self._output.readouterr()
-        assert returned == 0, output.out + output.err
-        return yaml.safe_load(output.out)
+        done = call("export", *words, environment=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return yaml.safe_load(done.stdout)
 
     def in_a_process(self, command: str, *words: str, status: int = 0) -> str:
         """Run `python -m services.engine …`; return its output, or what it wrote of an error."""
@@ -101,15 +82,9 @@ class Commands:
 
 
 @pytest.fixture
-def commands(
-    engine: Engine,
-    worker: Process,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Commands:
+def commands(engine: Engine, worker: Process, tmp_path: Path) -> Commands:
     """The two commands, with a worker behind them."""
-    return Commands(engine, tmp_path, monkeypatch, capsys)
+    return Commands(engine, tmp_path)
 
 
 def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, commands: Commands) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import boto3
@@ -12,9 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.component.engine.conftest import ROLE, Engine
-from tests.support.engine import run
-from tests.support.processes import ROOT, Process, base_environment
-from tests.support.waiting import PATIENCE
+from tests.support.engine import call
+from tests.support.processes import Process
 
 NAME = "bucketed"
 SCHEMA = {
@@ -27,23 +24,14 @@ SCHEMA = {
 
 def buckets(engine: Engine, *words: str, secret: str = "") -> None:
     """Run the operator's command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "services.engine", "buckets", *words],
-        cwd=ROOT,
-        env={**base_environment(), **engine.environment},
-        input=secret,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = call("buckets", *words, environment=engine.environment, stdin=secret)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
 def stranger(engine: Engine) -> Any:
     """boto3's client with another key pair of the same account."""
-    made = run("services.engine", "keys", "create", "aws", environment=engine.environment)
+    made = call("keys", "create", "aws", environment=engine.environment)
     assert made.returncode == 0, made.stderr
     pair = dict(line.split("=", 1) for line in made.stdout.split())
     return boto3.client(

@@ -15,7 +15,7 @@ from shared.kafka import StateTable
 from shared.settings import KafkaSettings
 from tests.component.engine.conftest import Engine
 from tests.support.deletions import until_deleted
-from tests.support.engine import run
+from tests.support.engine import call
 from tests.support.processes import Process
 from tests.support.waiting import eventually
 
@@ -132,12 +132,12 @@ def environment(engine: Engine) -> dict[str, str]:
 def apply(engine: Engine, folder: Path, document: Any) -> str:
     file = folder / "resources.yaml"
     file.write_text(yaml.safe_dump(document))
-    done = run("services.engine", "apply", str(file), "--yes", environment=environment(engine))
+    done = call("apply", str(file), "--yes", environment=environment(engine))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def exported(engine: Engine) -> Any:
-    done = run("services.engine", "export", "--group", "placed", environment=environment(engine))
+    done = call("export", "--group", "placed", environment=environment(engine))
     assert done.returncode == 0, done.stderr
     return yaml.safe_load(done.stdout)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -24,9 +21,9 @@ import redis
 
 from shared.events.topics import BATCHES, TRAINING_REQUESTS
 from shared.settings import KafkaSettings
-from tests.support.engine import run
+from tests.support.engine import bootstrap, call
 from tests.support.kafka import kafka_environment, skip_to_end
-from tests.support.processes import ROOT, Process, base_environment, process
+from tests.support.processes import Process, process
 from tests.support.stack import Components, Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE
@@ -117,16 +114,9 @@ def installation(
     }
     for topic, group in ((TRAINING_REQUESTS, "trainer"), (BATCHES, "loader")):
         asyncio.run(skip_to_end(kafka_settings, topic, group))
-    keys = folder / "keys.json"
-    subprocess.run(
-        [sys.executable, "-m", "services.engine", "bootstrap", "--keys", str(keys)],
-        cwd=ROOT,
-        env={**base_environment(), **environment},
-        check=True,
-        timeout=PATIENCE,
-    )
+    keys = bootstrap(environment, folder / "keys.json")
     with ExitStack() as started:
-        parts = Installation(environment, folder, started, json.loads(keys.read_text()), s3.client())
+        parts = Installation(environment, folder, started, keys, s3.client())
         engine = parts.start("engine", "serve")
         parts.environment["AWS_ENDPOINT_URL_PERSONALIZE"] = engine.url
         parts.start("engine", "worker")
@@ -175,9 +165,7 @@ async def shop(administrator: asyncpg.Connection) -> None:
 def second_account(installation: Installation) -> str:
     """The tenant of another account's dataset group, which has the name of the first account's group."""
     account = "000000000001"
-    made = run(
-        "services.engine", "keys", "create", "aws", "--account", account, environment=installation.environment
-    )
+    made = call("keys", "create", "aws", "--account", account, environment=installation.environment)
     assert made.returncode == 0, made.stderr
     pair = dict(line.split("=", 1) for line in made.stdout.split())
     client = boto3.client(

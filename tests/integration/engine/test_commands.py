@@ -13,7 +13,7 @@ import pytest
 
 from shared.auth import decrypt, hash_key
 from shared.settings import KafkaSettings
-from tests.support.engine import bootstrap, engine_environment, run
+from tests.support.engine import bootstrap, call, engine_environment, run
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 
@@ -36,8 +36,11 @@ async def rows(database: Database, query: str, *arguments: Any) -> list[dict[str
 async def test_bootstrap_makes_a_tenant_that_the_other_services_can_see(
     database: Database, s3: ObjectStore, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    keys = bootstrap(environment, tmp_path / "keys.json")
+    path = tmp_path / "keys.json"
+    done = run("services.engine", "bootstrap", "--keys", str(path), environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
+    keys = json.loads(path.read_text())
     assert set(keys) == {
         *("ingest", "read", "catalogue", "admin", "service"),
         *("tracking_id", "access_key_id", "secret_access_key"),
@@ -146,7 +149,7 @@ def test_an_object_store_that_stays_away_is_named(environment: dict[str, str], t
 def test_a_missing_secret_key_is_named(environment: dict[str, str], tmp_path: Path) -> None:
     del environment["ENDCAP_SECRET_KEY"]
 
-    done = run("services.engine", "bootstrap", "--keys", str(tmp_path / "keys.json"), environment=environment)
+    done = call("bootstrap", "--keys", str(tmp_path / "keys.json"), environment=environment)
 
     assert done.returncode == 1
     assert "ENDCAP_SECRET_KEY is not set" in done.stderr
@@ -159,14 +162,14 @@ async def test_keys_are_made_listed_and_revoked(
     bootstrap(environment, tmp_path / "keys.json")
 
     def keys(*words: str) -> str:
-        done = run("services.engine", "keys", *words, environment=environment)
+        done = call("keys", *words, environment=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     made = keys("create", "read", "--label", "dashboard", "--days", "30")
     pair = keys("create", "aws", "--account", "000000000001", "--label", "another account")
 
-    listed = keys("list")
+    listed = run("services.engine", "keys", "list", environment=environment).stdout
     assert made.startswith("ek_read_")
     assert made not in listed
     [line] = [line for line in listed.splitlines() if "dashboard" in line]
@@ -186,7 +189,7 @@ async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
     made = bootstrap(environment, tmp_path / "keys.json")
 
     def rotated(*words: str) -> str:
-        done = run("services.engine", "keys", "rotate", *words, environment=environment)
+        done = call("keys", "rotate", *words, environment=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -203,7 +206,7 @@ async def test_a_rotated_key_goes_on_until_its_users_have_changed_over(
         new: (False, "000000000000"),
         newest: (True, "000000000000"),
     }
-    repeated = run("services.engine", "keys", "rotate", new, environment=environment)
+    repeated = call("keys", "rotate", new, environment=environment)
     assert (repeated.returncode, "no active key" in repeated.stderr) == (1, True)
 
     [reader] = await rows(
@@ -224,7 +227,7 @@ async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
     bootstrap(environment, tmp_path / "keys.json")
 
     def keys(*words: str) -> str:
-        done = run("services.engine", "keys", *words, environment=environment)
+        done = call("keys", *words, environment=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -269,7 +272,7 @@ async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
 def test_a_wrong_use_of_keys_is_explained(
     environment: dict[str, str], words: tuple[str, ...], sentence: str
 ) -> None:
-    done = run("services.engine", "keys", *words, environment=environment)
+    done = call("keys", *words, environment=environment)
 
     assert done.returncode == 1
     assert sentence in done.stderr

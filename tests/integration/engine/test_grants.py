@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,11 +24,10 @@ from shared.errors import Permanent
 from shared.postgres import Database
 from shared.settings import AuthSettings
 from tests.support.control_plane import ACCOUNT, STORE_KEY_ID, caller, perform
-from tests.support.engine import run
-from tests.support.processes import ROOT, base_environment
+from tests.support.engine import call, run
+from tests.support.processes import ROOT
 from tests.support.stack import Database as MigratedDatabase
 from tests.support.tenants import SECRET_KEY
-from tests.support.waiting import PATIENCE
 
 SCHEMA = {
     "type": "record",
@@ -257,21 +254,12 @@ def test_an_operator_allows_lists_and_takes_back(database: MigratedDatabase, tmp
     environment = {**database.environment, "ENDCAP_SECRET_KEY": SECRET_KEY}
 
     def command(*words: str, secret: str | None = None) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "services.engine", "buckets", *words],
-            cwd=ROOT,
-            env={**base_environment(), **environment},
-            input=secret or "",
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = call("buckets", *words, environment=environment, stdin=secret or "")
         return done.returncode, done.stdout + done.stderr
 
     account = ("--account", ACCOUNT)
     assert "There is no account" in command("allow", *account, "s3://lake")[1]
-    made = run("services.engine", "keys", "create", "aws", "--account", ACCOUNT, environment=environment)
+    made = call("keys", "create", "aws", "--account", ACCOUNT, environment=environment)
     assert made.returncode == 0, made.stderr
 
     assert command("allow", *account, "s3://lake/in", "--read-only") == (
@@ -279,7 +267,7 @@ def test_an_operator_allows_lists_and_takes_back(database: MigratedDatabase, tmp
         f"account {ACCOUNT} may read s3://lake/in/\n",
     )
     assert command("keys", *account, "ENDCLAKE", secret="of the lake\n")[0] == 0
-    listed = command("list")[1]
+    listed = run("services.engine", "buckets", "list", environment=environment).stdout
     assert "s3://lake/in/" in listed
     assert "ENDCLAKE" in listed
     assert "of the lake" not in listed

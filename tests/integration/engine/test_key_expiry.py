@@ -11,7 +11,7 @@ import pytest
 
 from shared.auth import hash_key
 from shared.settings import KafkaSettings
-from tests.support.engine import bootstrap, engine_environment, run
+from tests.support.engine import bootstrap, call, engine_environment
 from tests.support.stack import Database, ObjectStore
 
 NO_KAFKA = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
@@ -28,7 +28,7 @@ async def test_a_key_expires_when_its_creator_said(
     bootstrap(environment, tmp_path / "keys.json")
 
     def create(*words: str) -> subprocess.CompletedProcess[str]:
-        return run("services.engine", "keys", "create", *words, environment=environment)
+        return call("keys", "create", *words, environment=environment)
 
     key = create("read", "--expires", "7d").stdout.strip()
     timed = create("admin", "--label", "timed", "--expires", "2100-02-03T04:05:00+02:00")
@@ -42,7 +42,7 @@ async def test_a_key_expires_when_its_creator_said(
         await connection.close()
     assert timedelta(days=6, hours=23) < expires_at - datetime.now(UTC) <= timedelta(days=7)
     assert timed.returncode == 0, timed.stderr
-    listed = run("services.engine", "keys", "list", environment=environment).stdout
+    listed = call("keys", "list", environment=environment).stdout
     [line] = [line for line in listed.splitlines() if "timed" in line]
     assert "2100-02-03 02:05" in line
     assert [each.returncode for each in refused] == [2, 1]
