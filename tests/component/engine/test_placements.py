@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,25 @@ from tests.component.engine.conftest import Engine
 from tests.support.deletions import until_deleted
 from tests.support.engine import call
 from tests.support.processes import Process
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 FOR_YOU = {"strategies": [{"strategy": "for-you"}]}
 REFUSED_EXPRESSION = {"rules": {"boosts": [{"where": "Items.PRICE < 1", "factor": 2}]}}
 
 
 @pytest.fixture
-def http(engine: Engine) -> httpx.Client:
+def http(engine: Engine) -> Iterator[httpx.Client]:
     """A client with the administrator's key of the tenant `default`."""
-    return httpx.Client(
-        base_url=f"{engine.server.url}/v1/placements", headers={"x-api-key": engine.keys["admin"]}
-    )
+    address, headers = f"{engine.server.url}/v1/placements", {"x-api-key": engine.keys["admin"]}
+    with httpx.Client(base_url=address, headers=headers, timeout=PATIENCE) as client:
+        yield client
 
 
 def test_every_tenant_has_the_default_placements(http: httpx.Client) -> None:
-    placements = {each["name"]: each for each in http.get("").json()["placements"]}
+    # httpx appends a slash to the base address, which is another path.
+    answer = http.get(str(http.base_url).rstrip("/"))
+    assert answer.status_code == 200, answer.text
+    placements = {each["name"]: each for each in answer.json()["placements"]}
 
     assert {"home", "product", "cart", "category", "search", "order-confirmation", "email"} <= set(placements)
     assert placements["product"]["status"] == "default"
