@@ -1,7 +1,8 @@
 """CPU per response: recommender and router beside a raw ASGI response over Redis in the same run.
 
 Every server is a process of its own on one core; the load comes from another process on another core, over
-64 persistent connections. The figure is the CPU time of the server's process per request.
+64 persistent connections. A figure is the CPU time per request of all processes that the request passes, and
+of Redis.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import orjson
 from deploy.local.ports import LOOPBACK
 from shared.models import Histories, Ids, Model, Neighbours, Scoring, ScoringComponent, SeenItems
 from tests.load import serving_shop as shop
-from tests.load.figures import Figure, cpu_seconds
+from tests.load.figures import Figure
 from tests.load.recording import recorded
 from tests.load.serving_process import (
     PREFIX,
+    Load,
     call,
     is_filled,
+    redis_process,
     send_all,
     server,
     serving_stack,
@@ -46,7 +49,6 @@ class Size:
     items: int
     queried_users: int
     requests: int
-    routed_requests: int
     rounds: int
     scorings: int
     events: int
@@ -57,7 +59,6 @@ FULL = Size(
     items=5_000,
     queried_users=2_000,
     requests=30_000,
-    routed_requests=8_000,
     rounds=3,
     scorings=200,
     events=40_000,
@@ -71,59 +72,70 @@ def run() -> list[Figure]:
 
 
 def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
-    """Measure responses from lists, live scoring, and the router's decision."""
+    """Measure responses by the way that requests take, live scoring, and recording."""
     environment = {**environment, **shop.SETTINGS}
     shop.fill(environment, size.users, size.items)
-    return [
-        *_responses(environment, size),
-        _live_scoring(size),
-        recorded(environment["REDIS_URL"], size.events, size.users),
-    ]
+    return [*_responses(environment, size), _live_scoring(size)]
 
 
 def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
-    users = [f"u{random.randrange(size.users)}" for _ in range(size.queried_users)]
-    paths = [f"{PREFIX}/recommendations/{user}" for user in users]
+    redis = redis_process(environment["REDIS_URL"])
+    users = random.sample([f"u{user}" for user in range(size.users)], 2 * size.queried_users)
+    queried, unexposed = users[: size.queried_users], users[size.queried_users :]
     with server("tests.load.raw_asgi", environment) as (pid, port):
-        raw = _micros(pid, port, [f"/{shop.TENANT}{user}" for user in users], size.requests, size.rounds)
-    yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU")
+        load = Load(port, (pid, redis), size.requests, size.rounds)
+        raw = load.micros([f"/{shop.TENANT}{user}" for user in queried])
+    yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU", "with Redis")
+    yield recorded(environment["REDIS_URL"], size.events, size.users, raw)
     with server("services.recommender", environment) as (pid, port):
         wait_until(lambda: is_filled(port, size.items))
-        for limit, budget in ((10, "≤ 60 µs from cache, ≤ 120 µs decorated"), (25, "")):
-            limited = [f"{path}?limit={limit}" for path in paths]
-            micros = _micros(pid, port, limited, size.requests, size.rounds)
-            name = f"recommender: a cached list, filtered, {limit} items decorated"
-            yield Figure(name, micros, "µs CPU", f"{micros / raw:.1f} × raw ASGI", budget)
-        yield from _placements(pid, port, users, size, raw)
-        bodies = [orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in users]
-        micros = _micros(pid, port, ["/graphql"] * len(users), size.requests, size.rounds, bodies)
-        reference = f"{micros / raw:.1f} × raw ASGI"
-        yield Figure(
-            "GraphQL, getRecommendations of 10 items", micros, "µs CPU", reference, "≤ 11 ×, aim 5 ×"
-        )
-        routed = {**environment, "ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}
-        yield from _routed(routed, paths, size)
+        direct = Load(port, (pid, redis), size.requests, size.rounds)
+        yield from _direct(direct, queried, raw)
+        address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}
+        with server("services.router", {**environment, **address}) as (router, router_port):
+            routed = Load(router_port, (router, pid, redis), size.requests, size.rounds)
+            yield from _with_experiment(environment, direct, routed, (queried, unexposed), raw)
 
 
-def _placements(pid: int, port: int, users: list[str], size: Size, raw: float) -> Iterator[Figure]:
-    for name, label in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
-        paths = [f"/api/v1/placements/{name}?user_id={user}" for user in users]
-        micros = _micros(pid, port, paths, size.requests, size.rounds)
-        reference = f"{micros / raw:.1f} × raw ASGI"
-        yield Figure(f"placement: {label}, 10 items", micros, "µs CPU", reference, "≤ 3.5 × raw ASGI")
+def _direct(direct: Load, users: list[str], raw: float) -> Iterator[Figure]:
+    paths = [f"{PREFIX}/recommendations/{user}" for user in users]
+    name = "recommender: a cached list, filtered, 10 items decorated"
+    yield _figure(name, direct.micros(paths), raw, "≤ 1.6 ×, aim 1.3 ×")
+    longer = direct.micros([f"{path}?limit=25" for path in paths])
+    yield _figure("recommender: the same, 25 items", longer, raw)
+    for placement, kind in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
+        answered = direct.micros([f"/api/v1/placements/{placement}?user_id={user}" for user in users])
+        yield _figure(f"placement: {kind}, 10 items", answered, raw, "≤ 3.5 × raw ASGI")
+    bodies = [orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in users]
+    graphql = direct.micros(["/graphql"] * len(users), bodies)
+    yield _figure("GraphQL, getRecommendations of 10 items", graphql, raw, "≤ 11 ×, aim 5 ×")
 
 
-def _routed(environment: Mapping[str, str], paths: list[str], size: Size) -> Iterator[Figure]:
-    with server("services.router", environment) as (pid, port):
-        passed = _micros(pid, port, paths, size.routed_requests, size.rounds)
-        yield Figure("router: passed through", passed, "µs CPU")
-        call(port, "/v1/experiments", EXPERIMENT)
-        call(port, "/v1/experiments/bench/start", {})
-        # Expose every user once: an exposure is published once a day.
-        send_all(port, paths, 2 * len(paths))
-        decided = _micros(pid, port, paths, size.routed_requests, size.rounds) - passed
-        reference = f"beside {passed:.0f} µs of the proxied call"
-        yield Figure("router: a decision on top", decided, "µs CPU", reference, "≤ 30 µs")
+def _with_experiment(
+    environment: Mapping[str, str],
+    direct: Load,
+    routed: Load,
+    users: tuple[list[str], list[str]],
+    raw: float,
+) -> Iterator[Figure]:
+    paths, unexposed = ([f"{PREFIX}/recommendations/{user}" for user in part] for part in users)
+    yield _figure("router: the list of 10, passed through", routed.micros(paths), raw)
+    with server("services.router", environment, "worker"):  # it publishes the start
+        call(routed.port, "/v1/experiments", EXPERIMENT)
+        call(routed.port, "/v1/experiments/bench/start", {})
+        wait_until(lambda: "bench" in call(direct.port, f"{PREFIX}/status")["experiments"])
+    # Expose every user once: an exposure is published once a day.
+    send_all(direct.port, paths, 2 * len(paths))
+    decided = direct.micros(paths)
+    yield _figure("recommender: the list of 10 with experiment and exposure", decided, raw)
+    decided = routed.micros(paths)
+    yield _figure("router: the list of 10 with experiment and exposure", decided, raw, "≤ 3 ×, aim 2 ×")
+    first = direct.measured(unexposed, len(unexposed)) - direct.measured(unexposed, len(unexposed))
+    yield Figure("recommender: the first exposure of a unit and day, on top", first, "µs CPU")
+
+
+def _figure(name: str, micros: float, raw: float, budget: str = "") -> Figure:
+    return Figure(name, micros, "µs CPU", f"{micros / raw:.2f} × raw ASGI", budget)
 
 
 def _live_scoring(size: Size) -> Figure:
@@ -162,16 +174,3 @@ def _live_scoring(size: Size) -> Figure:
             model.recommend(user_id="somebody", history=history, limit=25)
         lowest = min(lowest, (time.process_time() - began) / size.scorings * 1e6)
     return Figure(f"live scoring, 50 recent events, {items:,} items", lowest, "µs CPU", "", "≤ 400 µs")
-
-
-def _micros(
-    pid: int, port: int, paths: list[str], requests: int, rounds: int, bodies: list[str] | None = None
-) -> float:
-    """Return the µs of CPU per request, the lowest of several rounds: other processes use the machine too."""
-    send_all(port, paths, requests // 5, bodies)
-    micros = []
-    for _ in range(rounds):
-        before = cpu_seconds(pid)
-        send_all(port, paths, requests, bodies)
-        micros.append((cpu_seconds(pid) - before) / requests * 1e6)
-    return min(micros)

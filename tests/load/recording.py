@@ -29,9 +29,20 @@ BATCH = 2_000
 RETENTION = Retention(purchases=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
 
 
-def recorded(redis_url: str, events: int, users: int) -> Figure:
-    """Measure CPU per event of the worker and of Redis; 10% are purchases, 10% carry a session."""
-    return asyncio.run(_measure(redis_url, _events(events, users)))
+def recorded(redis_url: str, events: int, users: int, raw_micros: float) -> Figure:
+    """Measure CPU per event of the worker and of Redis, beside that of a raw answer (µs).
+
+    10% of the events are purchases, 10% carry a session.
+    """
+    micros, redis_micros = asyncio.run(_measure(redis_url, _events(events, users)))
+    total = micros + redis_micros
+    return Figure(
+        "recommender worker: an interaction into its history",
+        total,
+        "µs CPU",
+        f"{total / raw_micros:.2f} × raw ASGI; {redis_micros:.1f} µs of it in Redis",
+        "≤ 1.2 ×",
+    )
 
 
 def _events(count: int, users: int) -> list[bytes]:
@@ -53,7 +64,7 @@ def _events(count: int, users: int) -> list[bytes]:
     ]
 
 
-async def _measure(redis_url: str, values: Sequence[bytes]) -> Figure:
+async def _measure(redis_url: str, values: Sequence[bytes]) -> tuple[float, float]:
     redis = Multiplexer(RedisSettings(redis_url=redis_url), timeout=10.0)
     handlers = Handlers(
         Histories(redis, RETENTION),
@@ -84,10 +95,4 @@ async def _measure(redis_url: str, values: Sequence[bytes]) -> Figure:
         redis_micros = (cpu_seconds(server) - before) / len(values) * 1e6
     finally:
         await redis.stop()
-    return Figure(
-        "recommender worker: an interaction into its history",
-        micros,
-        "µs CPU",
-        f"and {redis_micros:.1f} µs of Redis",
-        "≤ 40 µs: 25,000 events/s on a core",
-    )
+    return micros, redis_micros

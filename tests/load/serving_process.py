@@ -10,20 +10,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import orjson
+import redis
 
 from deploy.local import product
 from deploy.local.components import postgres
 from deploy.local.parent import end_with_parent
 from deploy.local.ports import LOOPBACK
 from deploy.local.stack import Stack
+from shared.http.runtime import PORT_OFFSETS
 from tests.load import serving_shop as shop
+from tests.load.figures import cpu_seconds
 from tests.support.stack import Components
 
 PREFIX = "/api/v1/personalize"
@@ -48,19 +52,21 @@ def serving_stack() -> Iterator[Stack]:
 
 
 @contextmanager
-def server(module: str, environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+def server(
+    module: str, environment: Mapping[str, str], process_name: str = "serve"
+) -> Iterator[tuple[int, int]]:
     """Run a server on its own core; yield (process id, port)."""
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = int(probe.getsockname()[1])
     ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
     core, end_with_bench = min(os.sched_getaffinity(0)), end_with_parent()
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", module, process_name],
         env={**os.environ, **environment, **ports, "LOG_LEVEL": "ERROR"},
         preexec_fn=lambda: _pin_to_core(end_with_bench, core),  # noqa: PLW1509 - one thread here
     )
     try:
-        wait_until(lambda: _listens(port))
+        wait_until(lambda: _listens(port + PORT_OFFSETS[process_name]))
         yield process.pid, port
     finally:
         process.send_signal(signal.SIGTERM)
@@ -107,3 +113,30 @@ def send_all(port: int, paths: list[str], requests: int, bodies: list[str] | Non
         {"port": port, "paths": paths, "requests": requests, "headers": shop.HEADERS, "bodies": bodies}
     )
     subprocess.run([sys.executable, "-m", "tests.load.serving_load"], input=job, check=True)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load on a port, and the processes whose CPU time counts."""
+
+    port: int
+    processes: Sequence[int]
+    requests: int
+    rounds: int
+
+    def micros(self, paths: list[str], bodies: list[str] | None = None) -> float:
+        """Return the µs of CPU per request, the lowest of several rounds: others use the machine too."""
+        send_all(self.port, paths, self.requests // 5, bodies)
+        return min(self.measured(paths, self.requests, bodies) for _ in range(self.rounds))
+
+    def measured(self, paths: list[str], requests: int, bodies: list[str] | None = None) -> float:
+        """Return the µs of CPU per request of one round."""
+        before = sum(map(cpu_seconds, self.processes))
+        send_all(self.port, paths, requests, bodies)
+        return (sum(map(cpu_seconds, self.processes)) - before) / requests * 1e6
+
+
+def redis_process(url: str) -> int:
+    """Return the process id of a Redis server of this machine."""
+    with redis.Redis.from_url(url) as store:
+        return int(store.info("server")["process_id"])
