@@ -144,6 +144,12 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
     item = [Embedded({"CATEGORY": "shelf-1", "PRICE": 2.5})]
     of_the_user = {"campaignArn": [made["user-campaign"]], "itemId": [None], "recommenderArn": [None]}
     recommendation = {**of_the_user, "numResults": [0, 5, 25]}
+    placement: Known = {
+        "name": ["home", "product"],
+        **{key: ["u1"] for key in ("user_id", "userId", "session_id", "sessionId")},
+        **{key: ["i1"] for key in ("item_id", "itemId", "product_id", "productId")},
+        **{key: [5] for key in ("limit", "num_results", "numResults")},
+    }
     native = {"properties": [{"colour": "red"}], "impression": [["i1"]]}
     variants = [{"name": "a", "weight": 1}, {"name": "b", "strategy": "popularity"}]
     return {
@@ -170,12 +176,8 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "tracker POST /v1/events": native,
         "recommender POST /recommendations": recommendation,
         "recommender POST /personalize-ranking": of_the_user,
-        "recommender GET /api/v1/placements/{name}": {
-            "name": ["home", "product"],
-            **{key: ["u1"] for key in ("user_id", "userId")},
-            **{key: ["i1"] for key in ("item_id", "itemId", "product_id", "productId")},
-            **{key: [5] for key in ("limit", "num_results", "numResults")},
-        },
+        "recommender GET /api/v1/placements/{name}": placement,
+        "recommender GET /api/v1/placements/{name}/stream": placement,
         "recommender POST /api/v1/pages": {
             "placements": [["home", "product"]],
             "placement": [None],
