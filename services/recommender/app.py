@@ -16,6 +16,7 @@ from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import RestAnswers
 from services.recommender.api.rest_fast_path import RestFastPath
+from services.recommender.api.served import ServedRoutes
 from services.recommender.api.shop_routes import ShopRoutes
 from services.recommender.api.status import Status
 from services.recommender.domain.activations import ActiveGenerations
@@ -31,12 +32,13 @@ from services.recommender.serving.placements.assembly import placement_engine
 from services.recommender.serving.placements.strategies import Popular, StrategyParts
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
+from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.serving.targets import TargetResolver
 from services.recommender.store.accounts import Accounts
 from services.recommender.store.activations import ActivationFeed
 from services.recommender.store.campaigns import Campaigns
 from services.recommender.store.catalogues import Catalogues
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.exposure_publisher import ExposurePublisher
 from services.recommender.store.filters import Filters
 from services.recommender.store.guarded_database import GuardedDatabase
@@ -82,12 +84,13 @@ from shared.events.topics import (
     INTERACTIONS,
     ITEMS,
     PLACEMENTS,
+    SERVINGS,
     USERS,
 )
 from shared.http.fast_path import AwsFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.http.websockets import BoundedWebSocket
-from shared.kafka import Consumer, Publisher, StateTable
+from shared.kafka import Consumer, Publisher, RecordReader, StateTable
 from shared.observability import tracing
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
@@ -129,22 +132,25 @@ def build(settings: Settings) -> FastPathApplication:
     erased_users = ErasedUsers()
     running = RunningExperiments(database, settings.pointer_seconds)
 
-    kafka = settings.kafka
-    caches = StateTable[CacheRefreshed](kafka, CACHES, activations.apply)
-    items = StateTable[ItemChanged](kafka, ITEMS, catalogues.apply, catalogues.retain, keep=False)
+    caches = StateTable[CacheRefreshed](settings.kafka, CACHES, activations.apply)
+    items = StateTable[ItemChanged](settings.kafka, ITEMS, catalogues.apply, catalogues.retain, keep=False)
     catalogues.follow(items)
-    campaign_states = StateTable[CampaignChanged](kafka, CAMPAIGNS, campaigns.apply, campaigns.retain)
-    filter_states = StateTable[FilterChanged](kafka, FILTERS, filters.apply, filters.retain)
+    campaign_states = StateTable[CampaignChanged](
+        settings.kafka, CAMPAIGNS, campaigns.apply, campaigns.retain
+    )
+    filter_states = StateTable[FilterChanged](settings.kafka, FILTERS, filters.apply, filters.retain)
     placement_states = StateTable[PlacementChanged](
-        kafka, PLACEMENTS, placements.apply, placements.retain, keep=False
+        settings.kafka, PLACEMENTS, placements.apply, placements.retain, keep=False
     )
-    erasures = StateTable[UserErasureRequested](kafka, ERASURES, erased_users.apply, keep=False)
+    erasures = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased_users.apply, keep=False)
     experiment_states = StateTable[ExperimentChanged](
-        kafka, EXPERIMENTS, running.apply, running.retain, keep=False
+        settings.kafka, EXPERIMENTS, running.apply, running.retain, keep=False
     )
-    publisher = Publisher(kafka, "recommender", [EXPOSURES], essential=False)
+    publisher = Publisher(settings.kafka, "recommender", [EXPOSURES, SERVINGS], essential=False)
     exposures = ExposurePublisher(publisher, settings.exposures_kept)
+    reader = RecordReader(settings.kafka, "recommender", SERVINGS)
 
+    recorder = AnswerRecorder.of(publisher, settings)
     profiles = Profiles(redis, guarded, settings.purchase_lookback)
     item_filters = ItemFilters(filters, profiles)
     targets = TargetResolver(campaigns)
@@ -170,7 +176,7 @@ def build(settings: Settings) -> FastPathApplication:
         overrides,
         LiveLists(campaigns, recommender, profiles, states, erased_users),
     )
-    answers = RestAnswers(precomputed, recommender, targets, catalogues, active, experiments)
+    answers = RestAnswers(precomputed, recommender, targets, catalogues, experiments, recorder)
     parts = StrategyParts(batches, popularity, catalogues, campaigns, recommender, overrides, Trending(redis))
     popular = Popular(parts)
     quotas = ItemQuotaCounts(redis)
@@ -194,7 +200,7 @@ def build(settings: Settings) -> FastPathApplication:
         overrides,
         authenticator,
     )
-    placement_answers = PlacementAnswers(engine, catalogues)
+    placement_answers = PlacementAnswers(engine, catalogues, recorder)
     shop_routes = ShopRoutes.of(requests, engine, catalogues, authenticator)
     streams = PlacementStreams(
         placement_answers,
@@ -212,6 +218,7 @@ def build(settings: Settings) -> FastPathApplication:
         explorer,
         authenticator,
         CampaignExperiments(experiments, targets, Accounts(requests)),
+        recorder,
     )
     app = application(
         "recommender",
@@ -220,26 +227,33 @@ def build(settings: Settings) -> FastPathApplication:
             caches, items, campaign_states, filter_states, placement_states, erasures,
             experiment_states,
             activations, catalogues, campaigns, overrides, running, publisher, exposures, streams,
+            recorder.servings, reader,
         ],
         routers=[
             *shop_routes.routers,
             RestRoutes(
-                answers,
-                Status(active, catalogues, campaigns, running, lambda: redis.up),
-                shop_routes.audiences,
-                authenticator,
+                answers, Status(active, catalogues, campaigns, running, lambda: redis.up),
+                shop_routes.audiences, authenticator,
             ).router(),
             PlacementRoutes(placement_answers, placements, streams, authenticator).router(),
             graphql.router(),
+            ServedRoutes.of(
+                settings, reader, erased_users, ErasureMarks(redis, settings.kept_answers), authenticator
+            ),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",
         http=settings.http,
     )  # fmt: skip
     rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
-    front = PlacementFastPath(graphql.fast_path(rest_front), placement_answers, authenticator)
     return FastPathApplication(
-        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, rest_front.direct
+        tracing.TracedRequests(
+            PlacementFastPath(graphql.fast_path(rest_front), placement_answers, authenticator)
+        ),
+        app,
+        settings.http,
+        BoundedWebSocket,
+        rest_front.direct,
     )
 
 
@@ -269,7 +283,7 @@ def worker(settings: Settings) -> FastAPI:
         SubjectChanges(redis),
         settings.purchase_lookback,
         erased_users,
-        Erasures(redis, database, publisher),
+        Erasures(redis, database, publisher, settings.kept_answers),
         UnclickedImpressions(redis, retention.history),
         fatigue_tenants,
     )

@@ -88,3 +88,16 @@ RULE_PROBLEMS = counter(
     "Rules of placements that could not be applied to a request, by kind.",
     ["kind"],
 )
+SERVINGS = counter(
+    "endcap_servings_total",
+    "Answers that were published on servings-v1, or dropped because Kafka was away for too long.",
+    ["outcome"],
+)
+SERVINGS_LOST = counter(
+    "endcap_servings_lost_total",
+    "Answers of killed processes that were not published; counted by the next process.",
+)
+SERVINGS_WAITING = gauge("endcap_servings_waiting_bytes", "Bytes of servings that wait for Kafka.")
+LOOKUPS = counter(
+    "endcap_servings_lookups_total", "Requests for what an answer showed, by outcome.", ["outcome"]
+)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from shared.aws.personalize.recommendation_ids import signing_key
 from shared.settings import (
     AuthSettings,
     KafkaSettings,
@@ -69,6 +70,21 @@ class Settings(ServiceSettings):
         gt=0,
         description="seconds after which a stream ends; the client connects again, and its key is verified",
     )
+    state_folder: Path = Field(
+        Path(tempfile.gettempdir()) / "endcap-recommender",
+        description="folder of small files that outlive a killed process: counters of published answers",
+    )
+    servings_megabytes: float = Field(
+        16.0,
+        gt=0,
+        description="memory for answers that wait to be published while Kafka is unavailable",
+    )
+    recommendation_hours: float = Field(
+        48.0,
+        gt=0,
+        le=14 * 24,
+        description="hours that an answer can be looked up by its recommendationId",
+    )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("recommender"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("recommender"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("recommender"))
@@ -79,3 +95,19 @@ class Settings(ServiceSettings):
     def purchase_lookback(self) -> timedelta:
         """Return how far back purchases are left out of recommendations."""
         return timedelta(days=self.bought_days)
+
+    @property
+    def kept_answers(self) -> timedelta:
+        """Return how long an answer can be looked up by its recommendationId."""
+        return timedelta(hours=self.recommendation_hours)
+
+    @property
+    def servings_bytes(self) -> int:
+        """Return the memory for answers that wait to be published."""
+        return int(self.servings_megabytes * 2**20)
+
+    @property
+    def recommendation_key(self) -> bytes:
+        """Return the key that signs recommendationIds; a fixed one without ENDCAP_SECRET_KEY."""
+        secret = self.auth.endcap_secret_key
+        return signing_key(secret.get_secret_value() if secret else "")

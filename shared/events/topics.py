@@ -20,6 +20,7 @@ from shared.events.interactions import InteractionRecorded
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderPlaced, OrderRefunded
 from shared.events.placements import PlacementChanged
+from shared.events.servings import RecommendationServed
 from shared.events.uploads import ObjectNotice
 from shared.events.users import UserChanged, UserPut
 
@@ -31,7 +32,7 @@ class Topic:
     """One topic. `retention` None means compacted: Kafka keeps the newest state of every key.
 
     `consumers` read it in a group named `<service>` or `<service>-<purpose>`; `readers` read a compacted
-    topic whole, in every process, without a group.
+    topic whole, in every process, without a group; `lookups` read single records by time, without a group.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Topic:
     producers: frozenset[str]
     consumers: frozenset[str] = field(default_factory=frozenset)
     readers: frozenset[str] = field(default_factory=frozenset)
+    lookups: frozenset[str] = field(default_factory=frozenset)
     retention: timedelta | None = FORTNIGHT
 
     @property
@@ -184,6 +186,14 @@ EXPOSURES = Topic(
     producers=_names("recommender"),
     consumers=_names("router"),
 )
+SERVINGS = Topic(
+    "servings-v1",
+    (RecommendationServed,),
+    key="tenant:user (or session)",
+    partitions=12,
+    producers=_names("recommender"),
+    lookups=_names("recommender"),
+)
 ERASURES = Topic(
     "erasures-v1",
     (UserErasureRequested,),
@@ -227,6 +237,7 @@ TOPICS = (
     PLACEMENTS,
     EXPERIMENTS,
     EXPOSURES,
+    SERVINGS,
     ERASURES,
     ERASURE_RECEIPTS,
     UPLOADS,

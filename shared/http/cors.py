@@ -19,6 +19,7 @@ ORIGIN_REFUSED: Final = "endcap.origin_refused"
 EXPOSED: Final = (
     "retry-after",
     "x-recs-source",
+    "x-recommendation-id",
     "x-recs-generation",
     "x-experiment",
     "x-variant",

@@ -8,6 +8,9 @@
 
     caches = StateTable(settings.kafka, CACHES)             # caches.states: key → newest event
 
+    reader = RecordReader(settings.kafka, "recommender", SERVINGS)
+    await reader.since(partition, milliseconds, visit, within=3.0)
+
     python -m shared.kafka topics                           # create the topics of the registry
     python -m shared.kafka replay orders-v1-tracker-dlq     # publish dead letters again
 
@@ -28,6 +31,7 @@ it needs the headers of every record decoded, which fails on foreign ones
 from shared.kafka.consumer import Consumer
 from shared.kafka.offsets import committed, committed_up_to_end, end_offsets, missing
 from shared.kafka.publisher import Publisher
+from shared.kafka.record_reader import RecordReader
 from shared.kafka.records import Record, Tombstone, Undecodable, encoded
 from shared.kafka.states import StateTable
 
@@ -35,6 +39,7 @@ __all__ = [
     "Consumer",
     "Publisher",
     "Record",
+    "RecordReader",
     "StateTable",
     "Tombstone",
     "Undecodable",

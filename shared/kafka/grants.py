@@ -75,9 +75,8 @@ def grants(topics: Iterable[Topic]) -> list[Grant]:
     groups: set[str] = set()
     for topic in topics:
         rights += [_topic(user, _Operation.WRITE, topic.name) for user in sorted(topic.producers)]
-        rights += [
-            _topic(user, _Operation.READ, topic.name) for user in sorted(topic.consumers | topic.readers)
-        ]
+        reading = topic.consumers | topic.readers | topic.lookups
+        rights += [_topic(user, _Operation.READ, topic.name) for user in sorted(reading)]
         rights += [_topic(user, _Operation.WRITE, topic.dlq(user)) for user in sorted(topic.consumers)]
         groups |= topic.consumers
         if not topic.producers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -94,13 +95,20 @@ def encoded(event: Event, source: str, traceparent: str) -> Record:
         key=event.key.encode(),
         # The serializer of the class; model_dump_json calls it too, with more Python around it.
         value=kind.__pydantic_serializer__.to_json(event, exclude_none=True),
-        headers=(
-            *_fixed_headers(kind, source),
-            ("ce_id", event.event_id.encode()),
-            ("ce_time", event.occurred_at.isoformat().encode()),
-            ("ce_tenantid", event.tenant.encode()),
-            ("traceparent", traceparent.encode()),
-        ),
+        headers=headers_of(kind, source, event.event_id, event.occurred_at, event.tenant, traceparent),
+    )
+
+
+def headers_of(
+    kind: type[Event], source: str, event_id: str, occurred_at: datetime, tenant: str, traceparent: str
+) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers of an event of the class `kind`."""
+    return (
+        *_fixed_headers(kind, source),
+        ("ce_id", event_id.encode()),
+        ("ce_time", occurred_at.isoformat().encode()),
+        ("ce_tenantid", tenant.encode()),
+        ("traceparent", traceparent.encode()),
     )
 
 

@@ -104,7 +104,7 @@ def test_a_topic_is_well_formed(topic: Topic) -> None:
     assert re.fullmatch(r"[a-z0-9-]+-v[1-9]", topic.name)
     assert topic.partitions in {1, 6, 12}
     assert topic.retention in {None, timedelta(days=7), timedelta(days=14)}
-    assert topic.consumers | topic.readers, "somebody reads it"
+    assert topic.consumers | topic.readers | topic.lookups, "somebody reads it"
     assert not topic.readers or topic.compacted, "only states are read whole"
 
 

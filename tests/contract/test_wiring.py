@@ -17,6 +17,7 @@ def test_the_registry_says_what_a_service_does(service: str) -> None:
     assert wiring.published == {topic for topic in TOPICS if service in topic.producers}
     assert wiring.consumed == {topic for topic in TOPICS if service in topic.consumers}
     assert wiring.read_whole == {topic for topic in TOPICS if service in topic.readers}
+    assert wiring.looked_up == {topic for topic in TOPICS if service in topic.lookups}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from faststream.specification import AsyncAPI
 
 from shared.events.topics import Topic
-from shared.kafka import Consumer, Publisher, StateTable
+from shared.kafka import Consumer, Publisher, RecordReader, StateTable
 from shared.kafka.session import Session
 from shared.kafka.wiring import declared_publishers
 
@@ -25,6 +25,7 @@ class Wiring:
     published: set[Topic] = field(default_factory=set)
     consumed: set[Topic] = field(default_factory=set)
     read_whole: set[Topic] = field(default_factory=set)
+    looked_up: set[Topic] = field(default_factory=set)
     sessions: list[Session] = field(default_factory=list)
 
     def asyncapi(self, title: str) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def wiring_of(service: str) -> Wiring:
     """Build every process of a service, without starting it; nothing connects."""
     wiring = Wiring()
     publish, subscribe, table = Publisher.__init__, Consumer.subscribe, StateTable.__init__
+    look_up = RecordReader.__init__
 
     def publisher(self: Publisher, settings: Any, name: str, topics: Any, **options: Any) -> None:
         wiring.published |= set(topics)
@@ -56,12 +58,17 @@ def wiring_of(service: str) -> Wiring:
         table(self, settings, topic, *rest, **options)
         wiring.sessions.append(self._session)
 
+    def reader(self: RecordReader, settings: Any, name: str, topic: Topic) -> None:
+        wiring.looked_up.add(topic)
+        look_up(self, settings, name, topic)
+
     app = import_module(f"services.{service}.app")
     settings = import_module(f"services.{service}.settings").Settings()
     with (
         patch.object(Publisher, "__init__", publisher),
         patch.object(Consumer, "subscribe", subscribed),
         patch.object(StateTable, "__init__", read),
+        patch.object(RecordReader, "__init__", reader),
     ):
         for process in PROCESSES:
             if hasattr(app, process):

@@ -12,6 +12,7 @@ from shared.experiments import campaign_surface
 
 if TYPE_CHECKING:
     from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.accounts import Accounts
     from shared.aws_server import Call
@@ -32,7 +33,7 @@ class CampaignExperiments:
         call: Call,
         arn: str,
         user_id: str | None,
-        answer: Callable[[Target], Awaitable[Response]],
+        answer: Callable[[Target, ServedVariant | None], Awaitable[Response]],
     ) -> Response:
         """Return the answer of a target: of the user's variant if an experiment runs, else of the ARN.
 
@@ -41,9 +42,11 @@ class CampaignExperiments:
         assignment = await self._assign(call, arn, user_id) if user_id else None
 
         async def by_strategy(strategy: str | None) -> Response:
+            variant = None if assignment is None else assignment.served(strategy)
             if strategy is None or assignment is None:
-                return await answer(await self._targets.resolve(call.principal, arn))
-            return await answer(await self._targets.strategy(assignment.experiment.tenant, strategy))
+                return await answer(await self._targets.resolve(call.principal, arn), variant)
+            target = await self._targets.strategy(assignment.experiment.tenant, strategy)
+            return await answer(target, variant)
 
         response, exposed = await self._experiments.answer(assignment, by_strategy)
         if exposed is not None:

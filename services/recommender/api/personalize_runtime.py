@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from services.recommender.api.campaign_experiments import CampaignExperiments
     from services.recommender.serving.exploration import Explorer
     from services.recommender.serving.filtering import ItemFilters
-    from services.recommender.serving.recommendation import Recommendation
+    from services.recommender.serving.recommendation import Recommendation, ServedVariant
     from services.recommender.serving.recommender import Recommender
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
@@ -42,6 +43,7 @@ class PersonalizeRuntime:
         explorer: Explorer,
         authenticator: Authenticator,
         experiments: CampaignExperiments,
+        recorder: AnswerRecorder,
     ) -> None:
         self._targets = targets
         self._experiments = experiments
@@ -49,6 +51,7 @@ class PersonalizeRuntime:
         self._item_filters = item_filters
         self._catalogues = catalogues
         self._explorer = explorer
+        self._recorder = recorder
         self.routes = RestJson(
             authenticator,
             {
@@ -74,13 +77,13 @@ class PersonalizeRuntime:
         """
         if request.campaign_arn is None:
             target = await self._targets.recommender(call.principal, request.recommender_arn or "")
-            return await self._recommend(target, request)
+            return await self._recommend(request, target, None)
         return await self._experiments.answer(
-            call, request.campaign_arn, request.user_id, lambda target: self._recommend(target, request)
+            call, request.campaign_arn, request.user_id, lambda *chosen: self._recommend(request, *chosen)
         )
 
     async def _recommend(
-        self, target: Target, request: GetRecommendationsRequest
+        self, request: GetRecommendationsRequest, target: Target, variant: ServedVariant | None
     ) -> GetRecommendationsResponse:
         if target.only_ranks:
             raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
@@ -95,12 +98,20 @@ class PersonalizeRuntime:
             request.context or {},
         )
         answering = await self._answering(target, query)
-        recommendations, _ = await self._recommender.recommend(answering, query)
-        recommendation_id = target.new_recommendation_id()
-        item_ids = [each.item_id for each in recommendations]
+        recommended = await self._recommender.recommend(answering, query)
+        recommendation_id = self._recorder.scored(
+            target,
+            "runtime",
+            request.user_id,
+            request.campaign_arn or request.recommender_arn or "",
+            recommended,
+            {"item_id": request.item_id, "limit": request.limit, "filter": request.filter_arn},
+            variant,
+        )
+        item_ids = [each.item_id for each in recommended.items]
         await self._explorer.remember(target, recommendation_id, item_ids)
         return GetRecommendationsResponse(
-            item_list=_items(recommendations, metadata, scored=_shows_scores(answering)),
+            item_list=_items(recommended.items, metadata, scored=_shows_scores(answering)),
             recommendation_id=recommendation_id,
         )
 
@@ -120,11 +131,11 @@ class PersonalizeRuntime:
         Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
         """
         return await self._experiments.answer(
-            call, request.campaign_arn, request.user_id, lambda target: self._rank(target, request)
+            call, request.campaign_arn, request.user_id, lambda *chosen: self._rank(request, *chosen)
         )
 
     async def _rank(
-        self, target: Target, request: GetPersonalizedRankingRequest
+        self, request: GetPersonalizedRankingRequest, target: Target, variant: ServedVariant | None
     ) -> GetPersonalizedRankingResponse:
         if target.kind != "user":
             raise invalid_input("The recipe of this campaign does not rank for a user.")
@@ -135,8 +146,16 @@ class PersonalizeRuntime:
             target, request.user_id, request.input_list, bound_filter, request.context or {}
         )
         return GetPersonalizedRankingResponse(
-            personalized_ranking=_items(ranked, metadata, scored=True),
-            recommendation_id=target.new_recommendation_id(),
+            personalized_ranking=_items(ranked.items, metadata, scored=True),
+            recommendation_id=self._recorder.scored(
+                target,
+                "runtime",
+                request.user_id,
+                request.campaign_arn,
+                ranked,
+                {"filter": request.filter_arn},
+                variant,
+            ),
         )
 
     async def _promotion(

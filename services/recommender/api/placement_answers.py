@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
     from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
 
 CONCURRENT_USERS = 32
@@ -28,22 +29,27 @@ CONCURRENT_USERS = 32
 MAX_LABELLED_PLACEMENTS = 100
 """Names of placements that the metric counts separately; later ones are `other`. Arbitrary."""
 
-_BODY = b'{%b"placement":%b,"revision":%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b%b}'
+_BODY = (
+    b'{%b"placement":%b,"revision":%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b,'
+    b'"recommendation_id":"%b"%b}'
+)
 
 
 class PlacementAnswers:
     """Bodies of answers: the rows that REST answers have, each with the strategy that proposed it."""
 
-    def __init__(self, engine: PlacementEngine, catalogues: Catalogues) -> None:
+    def __init__(self, engine: PlacementEngine, catalogues: Catalogues, recorder: AnswerRecorder) -> None:
         self._engine = engine
         self._catalogues = catalogues
+        self._recorder = recorder
         self._labels: set[str] = set()
         self._counters: dict[tuple[str, str], Counter] = {}
 
     async def reply(self, request: PlacementRequest) -> Reply:
         """Return the answer of a placement; raise ApiError (404) for an unknown one."""
         answer = await self._engine.answer(request)
-        return Reply(self.encode(answer), answer.source, answer.generation)
+        id_ = self._recorder.placement(answer).encode()
+        return Reply(self.encode(answer, id_), answer.source, answer.generation, id_)
 
     async def answer(self, request: PlacementRequest) -> PlacementAnswer:
         """Return the answer of a placement, not encoded yet; raise ApiError (404) for an unknown one."""
@@ -54,18 +60,22 @@ class PlacementAnswers:
         request = _page_request(tenant, body)
         if not body.users:
             answers = await self._engine.page(request, body.placements)
-            return b'{"placements":[%b]}' % b",".join([self.encode(answer) for answer in answers])
+            return b'{"placements":[%b]}' % b",".join([self.record(answer) for answer in answers])
         turns = asyncio.Semaphore(CONCURRENT_USERS)
 
         async def for_user(user_id: str) -> bytes:
             async with turns:
                 answer = await self._engine.answer(replace(request, user_id=user_id))
-                return self.encode(answer, b'"user_id":%b,' % orjson.dumps(user_id))
+                return self.record(answer, b'"user_id":%b,' % orjson.dumps(user_id))
 
         parts = await asyncio.gather(*map(for_user, body.users))
         return b'{"users":[%b]}' % b",".join(parts)
 
-    def encode(self, answer: PlacementAnswer, member: bytes = b"") -> bytes:
+    def record(self, answer: PlacementAnswer, member: bytes = b"") -> bytes:
+        """Record an answer, and return its JSON object, which begins with `member`."""
+        return self.encode(answer, self._recorder.placement(answer).encode(), member)
+
+    def encode(self, answer: PlacementAnswer, recommendation_id: bytes, member: bytes = b"") -> bytes:
         """Return the JSON object of an answer, which begins with `member`."""
         request = answer.request
         catalogue = self._catalogues.of(request.tenant)
@@ -79,6 +89,7 @@ class PlacementAnswers:
             len(rows),
             answer.source,
             _number(answer.generation),
+            recommendation_id,
             _explanation(answer, catalogue) if request.explain else b"",
         )
 

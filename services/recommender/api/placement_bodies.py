@@ -74,6 +74,7 @@ class PlacementRecommendations(BaseModel):
         description="of the first item: redis, postgres, popular, model, history, catalogue, fixed, overrides"
     )
     generation: int | None = Field(description="the batch that the first item's list comes from")
+    recommendation_id: str = Field(description="the id of this answer: events with it are attributed to it")
     explanation: Explanation | None = Field(None, description="only with explain=1")
 
 

@@ -191,7 +191,7 @@ class PlacementStreams:
         stream.sent_at = asyncio.get_running_loop().time()
         _LISTS.inc()
         identity = hashlib.blake2b(b"\n".join(rows), digest_size=8).hexdigest()
-        body = self._answers.encode(answer)
+        body = self._answers.record(answer)
         return b"id: %b\nevent: recommendations\ndata: %b\n\n" % (identity.encode(), body)
 
     def _rows(self, tenant: str, item_ids: list[str]) -> list[bytes]:

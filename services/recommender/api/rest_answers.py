@@ -17,17 +17,21 @@ from shared.experiments import surfaces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from services.recommender.domain.activations import ActiveGenerations
     from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
+    from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.recommender import Recommender
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.lists import Location
 
+    _Answer = Callable[[str | None, ServedVariant | None], Awaitable["Reply"]]
+
 _GUEST = b'"user_id":null'
 _SURFACES = {USER: surfaces.RECOMMENDATIONS, AFFINITY: surfaces.AFFINITY, SIMILAR: surfaces.SIMILAR}
 """The recipe by which a route answers without a strategy → the surface of its experiments."""
+_BODY = b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b,"recommendation_id":"%b"}'
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class Reply:
     body: bytes
     source: bytes
     generation: int | None
+    recommendation_id: bytes = b""
     assigned: Sequence[tuple[bytes, bytes]] = ()
     """The headers of the variant of an experiment, if one answered."""
 
@@ -48,6 +53,7 @@ class Reply:
             (b"content-length", b"%d" % len(self.body)),
             (b"x-recs-source", self.source),
             (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
+            (b"x-recommendation-id", self.recommendation_id),
             *self.assigned,
         ]
 
@@ -61,7 +67,13 @@ class Reply:
         )
         generation = b"" if self.generation is None else b"%d" % self.generation
         assigned = b"".join([b"%b: %b\r\n" % header for header in self.assigned])
-        return b"%bx-recs-generation: %b\r\n%b\r\n%b" % (message, generation, assigned, body)
+        return b"%bx-recs-generation: %b\r\nx-recommendation-id: %b\r\n%b\r\n%b" % (
+            message,
+            generation,
+            self.recommendation_id,
+            assigned,
+            body,
+        )
 
 
 class RestAnswers:
@@ -79,15 +91,15 @@ class RestAnswers:
         recommender: Recommender,
         targets: TargetResolver,
         catalogues: Catalogues,
-        active: ActiveGenerations,
         experiments: Experiments,
+        recorder: AnswerRecorder,
     ) -> None:
         self._precomputed = precomputed
         self._recommender = recommender
         self._targets = targets
         self._catalogues = catalogues
-        self._active = active
         self._experiments = experiments
+        self._recorder = recorder
 
     def for_user(
         self,
@@ -105,7 +117,9 @@ class RestAnswers:
             tenant,
             default_recipe,
             user_id,
-            lambda strategy: self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id),
+            lambda *chosen: self._for_user(
+                tenant, user_id, limit, chosen[0], default_recipe, session_id, chosen[1]
+            ),
         )
 
     async def _for_user(
@@ -116,18 +130,20 @@ class RestAnswers:
         strategy: str | None,
         default_recipe: str,
         session_id: str | None,
+        variant: ServedVariant | None = None,
     ) -> Reply:
         member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(user_id, None, limit)
-            reply = await self._by_campaign(tenant, strategy, query, member)
+            reply = await self._by_campaign(tenant, strategy, query, member, variant)
         else:
             recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
             if session_id is not None and recipe == USER:
                 encoded = await self._precomputed.for_visitor(tenant, user_id, session_id, limit)
             else:
                 encoded = await self._precomputed.for_user(tenant, user_id, limit, recipe)
-            reply = _reply(member, encoded)
+            request = {"limit": limit}
+            reply = self._reply(tenant, member, user_id, recipe, encoded, request, variant, session_id)
         return with_affinity(reply) if default_recipe == AFFINITY else reply
 
     async def for_guest(
@@ -137,9 +153,12 @@ class RestAnswers:
         if strategy is not None and strategy.startswith("arn:"):
             return await self._by_campaign(tenant, strategy, RecommendationQuery(None, None, limit), _GUEST)
         recipe = self._precomputed.check_strategy(tenant, strategy, USER)
+        request = {"limit": limit}
         if session_id is not None and recipe == USER:
-            return _reply(_GUEST, await self._precomputed.for_visitor(tenant, None, session_id, limit))
-        return _reply(_GUEST, await self._precomputed.for_guest(tenant, limit))
+            encoded = await self._precomputed.for_visitor(tenant, None, session_id, limit)
+            return self._reply(tenant, _GUEST, None, recipe, encoded, request, None, session_id)
+        encoded = await self._precomputed.for_guest(tenant, limit)
+        return self._reply(tenant, _GUEST, None, POPULARITY, encoded, request)
 
     def for_item(
         self,
@@ -152,23 +171,34 @@ class RestAnswers:
     ) -> Coroutine[Any, Any, Reply]:
         """Return items related to an item."""
         if strategy is not None or unit is None or not self._experiments.may_run(tenant):
-            return self._for_item(tenant, item_id, limit, strategy, default_recipe)
+            return self._for_item(tenant, item_id, limit, strategy, default_recipe, unit)
         return self._by_variant(
             tenant,
             default_recipe,
             unit,
-            lambda strategy: self._for_item(tenant, item_id, limit, strategy, default_recipe),
+            lambda *chosen: self._for_item(
+                tenant, item_id, limit, chosen[0], default_recipe, unit, chosen[1]
+            ),
         )
 
     async def _for_item(
-        self, tenant: str, item_id: str, limit: int, strategy: str | None, default_recipe: str
+        self,
+        tenant: str,
+        item_id: str,
+        limit: int,
+        strategy: str | None,
+        default_recipe: str,
+        unit: str | None,
+        variant: ServedVariant | None = None,
     ) -> Reply:
         member = b'"product_id":' + orjson.dumps(item_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(None, item_id, limit)
-            return await self._by_campaign(tenant, strategy, query, member)
+            return await self._by_campaign(tenant, strategy, query, member, variant)
         recipe = self._precomputed.check_strategy(tenant, strategy, default_recipe)
-        return _reply(member, await self._precomputed.for_item(tenant, item_id, limit, recipe))
+        encoded = await self._precomputed.for_item(tenant, item_id, limit, recipe)
+        request = {"item_id": item_id, "limit": limit}
+        return self._reply(tenant, member, unit, recipe, encoded, request, variant)
 
     def for_backend(self, tenant: str, reply: Reply) -> Reply:
         """Return the same answer with the members that backends of shops read."""
@@ -177,50 +207,80 @@ class RestAnswers:
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""
         areas = dict(zip(("city", "province", "country"), location, strict=True))
-        member = orjson.dumps({kind: name for kind, name in areas.items() if name})[1:-1]
-        return _reply(member, await self._precomputed.for_location(tenant, location, limit))
+        areas = {kind: name for kind, name in areas.items() if name}
+        encoded = await self._precomputed.for_location(tenant, location, limit)
+        request = {**areas, "limit": limit}
+        return self._reply(tenant, orjson.dumps(areas)[1:-1], None, POPULARITY, encoded, request)
 
-    async def _by_variant(
-        self, tenant: str, recipe: str, unit: str, answer: Callable[[str | None], Awaitable[Reply]]
+    def _reply(
+        self,
+        tenant: str,
+        member: bytes,
+        user_id: str | None,
+        recipe: str,
+        encoded: EncodedList,
+        request: dict[str, Any],
+        variant: ServedVariant | None = None,
+        session_id: str | None = None,
     ) -> Reply:
+        """Record the answer of a list, and encode it."""
+        items, source, generation = encoded
+        id_ = self._recorder.rest(
+            tenant, user_id, recipe, items, source, generation, request, variant, session_id
+        )
+        return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
+
+    async def _by_variant(self, tenant: str, recipe: str, unit: str, answer: _Answer) -> Reply:
         experiments = self._experiments
         await experiments.read()
-        assignment = experiments.assign(tenant, _SURFACES[recipe], unit)
-        if assignment is None:
-            return await answer(None)
-        reply, assignment = await experiments.answer(assignment, answer)
+        assigned = experiments.assign(tenant, _SURFACES[recipe], unit)
+        if assigned is None:
+            return await answer(None, None)
+        reply, assignment = await experiments.answer(
+            assigned, lambda strategy: answer(strategy, assigned.served(strategy))
+        )
         if assignment is None:
             return reply
         experiments.expose(assignment, reply.body)
-        return Reply(reply.body, reply.source, reply.generation, assignment.headers)
+        reply.assigned = assignment.headers
+        return reply
 
-    async def _by_campaign(self, tenant: str, arn: str, query: RecommendationQuery, member: bytes) -> Reply:
+    async def _by_campaign(
+        self,
+        tenant: str,
+        arn: str,
+        query: RecommendationQuery,
+        member: bytes,
+        variant: ServedVariant | None = None,
+    ) -> Reply:
         try:
             target = await self._targets.campaign(tenant, None, arn)
-            recommendations, source = await self._recommender.recommend(target, query)
+            recommended = await self._recommender.recommend(target, query)
         except EndcapError as error:
             raise ApiError(400, "UnknownStrategy", str(error)) from None
-        scores = [(each.item_id, each.score) for each in recommendations]
+        scores = [(each.item_id, each.score) for each in recommended.items]
+        source, generation = recommended.source, recommended.generation
         catalogue, algorithm = self._catalogues.of(tenant), _algorithm(target, source)
         items = catalogue.encode(scores, set(), query.limit, algorithm)
-        generation = None if source == MODEL else self._active.of(tenant).generations.get(target.recipe)
-        return Reply(encode_body(member, items, source, generation), source, generation)
+        request = {"item_id": query.item_id, "limit": query.limit}
+        id_ = self._recorder.scored(
+            target, "rest", query.user_id, arn, recommended, request, variant
+        ).encode()
+        return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
 
 
-def encode_body(member: bytes, items: list[bytes], source: bytes, generation: int | None) -> bytes:
+def encode_body(
+    member: bytes, items: list[bytes], source: bytes, generation: int | None, recommendation_id: bytes
+) -> bytes:
     """Return the JSON body of an answer; `member` names the user, the item or the location."""
-    return b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b}' % (
+    return _BODY % (
         member,
         b",".join(items),
         len(items),
         source,
         b"null" if generation is None else b"%d" % generation,
+        recommendation_id,
     )
-
-
-def _reply(member: bytes, encoded: EncodedList) -> Reply:
-    items, source, generation = encoded
-    return Reply(encode_body(member, items, source, generation), source, generation)
 
 
 def _algorithm(target: Target, source: bytes) -> str:

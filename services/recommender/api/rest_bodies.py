@@ -24,6 +24,7 @@ class _Recommendations(BaseModel):
     count: int = Field(description="number of recommendations")
     source: str = Field(description="redis, postgres or popular; model for live scores")
     generation: int | None = Field(description="the batch that the list comes from; null before the first")
+    recommendation_id: str = Field(description="the id of this answer: events with it are attributed to it")
 
 
 class _ForBackend(BaseModel):
@@ -103,6 +104,7 @@ class StatusBody(BaseModel):
 _HEADERS = {
     "X-Recs-Source": {"description": "the same as `source`", "schema": {"type": "string"}},
     "X-Recs-Generation": {"description": "the same as `generation`", "schema": {"type": "string"}},
+    "X-Recommendation-Id": {"description": "the same as `recommendation_id`", "schema": {"type": "string"}},
 }
 
 

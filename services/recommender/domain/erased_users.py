@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shared.events import InteractionRecorded, UserErasureRequested
 
 
@@ -25,6 +27,10 @@ class ErasedUsers:
     def model_user_id(self, tenant: str, user_id: str | None) -> str | None:
         """Return the id to look a user up by in a model: "", which no model has, while they are erased."""
         return "" if user_id is not None and (tenant, user_id) in self._requested_at else user_id
+
+    def erased_until(self, tenant: str, subjects: Sequence[str]) -> float:
+        """Return the latest request of an erasure in progress, in seconds since 1970; 0 without one."""
+        return max((self._requested_at.get((tenant, subject), 0.0) for subject in subjects), default=0.0)
 
     def without_erased(self, events: list[InteractionRecorded]) -> list[InteractionRecorded]:
         """Return the events without those of erased subjects that happened before the request."""

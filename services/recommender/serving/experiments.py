@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from services.recommender.metrics import ASSIGNED, SET_ASIDE
+from services.recommender.serving.recommendation import ServedVariant
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
 
@@ -30,6 +31,15 @@ class Assignment(NamedTuple):
     variant: Variant
     unit: str
     headers: Sequence[tuple[bytes, bytes]]
+
+    def served(self, strategy: str | None) -> ServedVariant | None:
+        """Return the variant as the answer by `strategy` names it.
+
+        None for the usual answer that is given instead of a variant whose strategy was refused.
+        """
+        if strategy != self.variant.strategy:
+            return None
+        return ServedVariant(self.experiment.name, self.experiment.version, self.variant.name)
 
 
 class Experiments:

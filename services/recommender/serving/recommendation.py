@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 POPULAR = b"popular"
 MODEL = b"model"
@@ -22,3 +23,29 @@ class Recommendation:
     score: float | None = None
     promotion: str | None = None
     reason: tuple[str, ...] | None = None
+
+
+class History(NamedTuple):
+    """The number of events by which a model scored, and the time of the newest in seconds since 1970."""
+
+    events: int
+    newest_seconds: float | None
+
+
+class Recommended(NamedTuple):
+    """The items of an answer, best first, their source, and what they were made from."""
+
+    items: list[Recommendation]
+    source: bytes
+    generation: int | None
+    """The batch of the list; None for a model."""
+    history: History | None
+    """None without a model, which alone reads it."""
+
+
+class ServedVariant(NamedTuple):
+    """The variant of an experiment that answered."""
+
+    experiment: str
+    version: int
+    name: str

@@ -16,7 +16,13 @@ from services.recommender.metrics import LIVE
 from services.recommender.serving.blending import blend, promoted_count
 from services.recommender.serving.candidates import ListCandidates
 from services.recommender.serving.query import RequestContext
-from services.recommender.serving.recommendation import PROMOTED_REASON, Recommendation
+from services.recommender.serving.recommendation import (
+    MODEL,
+    PROMOTED_REASON,
+    History,
+    Recommendation,
+    Recommended,
+)
 from services.recommender.serving.scoring import ModelCandidates
 from services.recommender.store.profiles import Profile
 
@@ -60,9 +66,7 @@ class Recommender:
         self._erased_users = erased_users
         self._rng = random.Random()  # noqa: S311 - positions in a list, no secrets
 
-    async def recommend(
-        self, target: Target, query: RecommendationQuery
-    ) -> tuple[list[Recommendation], bytes]:
+    async def recommend(self, target: Target, query: RecommendationQuery) -> Recommended:
         """Return items, best first, and their source: a model, lists, or what is popular.
 
         Raise InvalidInputException if the query lacks what the target or its filter requires.
@@ -76,7 +80,7 @@ class Recommender:
         if query.promotion is not None:
             items = await self._with_promotion(candidates, context, query.promotion, items, query.limit)
         LIVE.labels(candidates.source.decode()).inc()
-        return items, candidates.source
+        return self._recommended(target, items, candidates.source, context.profile)
 
     async def knows(self, target: Target, user_id: str) -> bool:
         """Return whether a user has recent events, or is in the training data of the target."""
@@ -104,7 +108,7 @@ class Recommender:
         item_ids: Sequence[str],
         bound_filter: BoundFilter | None,
         context: Mapping[str, str],
-    ) -> list[Recommendation]:
+    ) -> Recommended:
         """Return the items that pass the filter, best first; unknown items come last, without a score."""
         item_ids = list(dict.fromkeys(item_ids))
         profile = await self._profiles.of(target.tenant, user_id)
@@ -118,7 +122,17 @@ class Recommender:
             scores = await self._list_shares(target, user_id, item_ids)
         ranked = [Recommendation(item_id, score) for item_id, score in scores]
         ranked_ids = {each.item_id for each in ranked}
-        return ranked + [Recommendation(item_id) for item_id in item_ids if item_id not in ranked_ids]
+        ranked += [Recommendation(item_id) for item_id in item_ids if item_id not in ranked_ids]
+        return self._recommended(target, ranked, MODEL if target.model is not None else b"", profile)
+
+    def _recommended(
+        self, target: Target, items: list[Recommendation], source: bytes, profile: Profile
+    ) -> Recommended:
+        if source != MODEL:
+            generation = self._active.of(target.tenant).generations.get(target.recipe)
+            return Recommended(items, source, generation, None)
+        history = profile.history
+        return Recommended(items, source, None, History(len(history), history[-1][2] if history else None))
 
     async def _context(self, target: Target, query: RecommendationQuery) -> RequestContext:
         """Return the subject of the query; its profile is read only if the model or a filter needs it."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from services.recommender.domain.recipes import POPULARITY, SIMILAR
 from shared.aws import Arn, invalid_input, not_found
-from shared.aws.personalize.recommendation_ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +42,15 @@ class Target:
             return self.model.scoring.kind
         return {SIMILAR: "item", POPULARITY: "popular"}.get(self.recipe, "user")
 
-    def new_recommendation_id(self) -> str:
-        """Return a new recommendationId, by which events tell the campaign or recipe."""
-        return new_id(self.tenant, self.deployed.campaign.name if self.deployed else self.recipe)
+    @property
+    def name(self) -> str:
+        """Return the name of the campaign or recipe, which events tell by the recommendationId."""
+        return self.deployed.campaign.name if self.deployed else self.recipe
+
+    @property
+    def model_sha256(self) -> str | None:
+        """Return what identifies the model; None if there is none, or it is not loaded yet."""
+        return self.deployed.campaign.model_sha256 if self.deployed and self.deployed.model else None
 
     def check(self, user_id: str | None, item_id: str | None) -> None:
         """Raise InvalidInputException if the query lacks what the recipe requires."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.store import SQL
 from services.recommender.store.keys import (
+    erased_key,
     history_key,
     link_key,
     location_key,
@@ -19,6 +22,9 @@ from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from shared.kafka import Publisher
     from shared.postgres import Database
     from shared.redis import Multiplexer
@@ -27,13 +33,49 @@ PUBLISH_TIMEOUT_SECONDS = 10.0
 KEYS_PER_COMMAND = 500
 
 
+class ErasureMarks:
+    """The times up to which users and sessions were erased, for as long as their answers can be looked up.
+
+    servings-v1 keeps the answers for longer than an erasure is in progress.
+    """
+
+    def __init__(self, redis: Multiplexer, kept: timedelta) -> None:
+        self._redis = redis
+        self._kept_seconds = math.ceil(kept.total_seconds())
+
+    async def set(self, tenant: str, subjects: Sequence[str], until: datetime) -> None:
+        """Mark the subjects as erased; raise Transient without Redis."""
+        value = f"{until.timestamp():.6f}"
+        for begin in range(0, len(subjects), KEYS_PER_COMMAND):
+            part = subjects[begin : begin + KEYS_PER_COMMAND]
+            await self._redis.execute(
+                *(("SET", erased_key(tenant, subject), value, "EX", self._kept_seconds) for subject in part)
+            )
+
+    async def erased_until(self, tenant: str, subjects: Sequence[str]) -> float:
+        """Return the latest of their times in seconds since 1970, 0 without one.
+
+        Raise Transient without Redis.
+        """
+        values = await self._redis.execute(*(("GET", erased_key(tenant, each)) for each in subjects))
+        return max((float(value) for value in values if value is not None), default=0.0)
+
+
 class Erasures:
     """Deletes the data of users and of their sessions; repeating it deletes nothing more."""
 
-    def __init__(self, redis: Multiplexer, database: Database, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        redis: Multiplexer,
+        database: Database,
+        publisher: Publisher,
+        marked: timedelta = timedelta(hours=48),
+    ) -> None:
+        """Mark erased users for the time `marked`."""
         self._redis = redis
         self._database = database
         self._publisher = publisher
+        self._marks = ErasureMarks(redis, marked)
 
     async def erase(self, request: UserErasureRequested) -> None:
         """Delete a user's rows and keys, and publish the receipt.
@@ -42,6 +84,7 @@ class Erasures:
         """
         tenant, user_id = request.tenant, request.user_id
         subjects = [user_id, *request.session_ids]
+        await self._marks.set(tenant, subjects, request.occurred_at)
         # Rows first: a put that is copied meanwhile finds its row gone, and removes the copy.
         overrides = await self._database.fetch(*SQL.erase_overrides(tenant=tenant, user_id=user_id))
         await self._delete([overrides_key(tenant, user_id)])

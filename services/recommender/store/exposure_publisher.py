@@ -177,5 +177,6 @@ def exposure_id(experiment: Experiment, unit: str, at: datetime) -> str:
 
 def _parse(body: bytes) -> Shown:
     """Return the content of a REST answer."""
-    items = orjson.loads(body)["recommendations"]
-    return Shown(None, tuple(item["product_id"] for item in items))
+    answer = orjson.loads(body)
+    item_ids = tuple(item["product_id"] for item in answer["recommendations"])
+    return Shown(answer.get("recommendation_id"), item_ids)

@@ -16,6 +16,7 @@
     endcap:trend:{tenant}:{hour}                     sorted set, item by its events of an hour since the epoch
     endcap:changed                                   channel: tenant, line feed, JSON of changed subjects
     endcap:unclicked:{{tenant}}:{subject}            hash, item by `day impressions day impressions ...`
+    endcap:erased:{{tenant}}:{subject}               time in seconds up to which the subject was erased
     endcap:quota:{tenant}:{placement}:{day}          hash, item by the answers of the day that contain it
     endcap:histories:{{tag}}                         time up to which histories are complete; see `refill`
 
@@ -92,6 +93,11 @@ def properties_key(tenant: str, user: str) -> str:
 def overrides_key(tenant: str, user: str) -> str:
     """Return the key of a user's overrides."""
     return f"endcap:over:{tenant}:{user}"
+
+
+def erased_key(tenant: str, subject: str) -> str:
+    """Return the key of the time up to which a user or session was erased."""
+    return f"endcap:erased:{{{tenant}}}:{subject}"
 
 
 def impressions_key(tenant: str) -> str:

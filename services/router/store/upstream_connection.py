@@ -18,6 +18,7 @@ FORWARDED_HEADERS = frozenset(
     (
         b"content-type",
         b"x-recs-source",
+        b"x-recommendation-id",
         b"x-recs-generation",
         b"x-experiment",
         b"x-variant",

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.aws.personalize.recommendation_ids import new_id
+from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
@@ -139,7 +139,8 @@ def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Pro
     back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'published'"
     # A campaign that has answered once.
     asyncio.run(_change(engine.database.url, (back,), *made_campaign("published")))
-    recommendation_id = new_id("published", "home")
+    ids = RecommendationIds(signing_key("secret"))
+    recommendation_id = ids.new("published", "home", 3, 1_790_000_000_000)
     rows = [
         f"u,a,{HOUR_AGO + 1},Purchase,1.5,mail,{recommendation_id}",
         f"u,b,{HOUR_AGO + 2},purchase,,,{recommendation_id}",

@@ -89,6 +89,7 @@ class World:
                 endcap_secret_key=SecretStr(self.secret_key),
             ),
             models_folder=self.models,
+            state_folder=changes.pop("state_folder", self.models.with_name("state")),
             **changes,
         )
 
@@ -247,6 +248,14 @@ class World:
         return InteractionRecorded(
             tenant=self.tenant, event_type=kind, item_id=item, **{**defaults, **fields}
         )
+
+
+def without_id(answer: httpx.Response) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of an answer without its own id."""
+    headers = dict(answer.headers)
+    id_ = headers.pop("x-recommendation-id")
+    assert answer.content.count(id_.encode()) == 1
+    return answer.content.replace(id_.encode(), b""), headers
 
 
 @pytest.fixture

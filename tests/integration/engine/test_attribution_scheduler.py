@@ -16,7 +16,7 @@ from services.engine.store import attributions
 from services.engine.store.keys import Keys
 from services.engine.store.resources import Resources
 from shared import jobs
-from shared.aws.personalize.recommendation_ids import new_id, source_among
+from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key, source_among
 from shared.postgres import Database
 from shared.settings import PostgresSettings
 from tests.support.stack import Database as MigratedDatabase
@@ -100,7 +100,10 @@ async def test_a_recommendation_is_of_the_campaign_or_recommender_that_gave_it(s
             await resources.add(NewResource(kind, f"{kind}/home", "home", "shop", {}, facts=facts))
 
     origin = source_among(await attributions.recommendation_sources(store, "shop"), "shop")
-    arns = [origin(new_id("shop", name)) for name in ("home", "recommender/home", "gone")]
+    ids = RecommendationIds(signing_key("secret"))
+    arns = [
+        origin(ids.new("shop", name, 3, 1_790_000_000_000)) for name in ("home", "recommender/home", "gone")
+    ]
 
     assert arns == [
         f"arn:aws:personalize:eu-west-1:{ACCOUNT}:campaign/home",

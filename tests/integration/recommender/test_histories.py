@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.recommender.domain.history_events import HistoryEvent, Login
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.keys import history_key, purchases_key, subjects_key
 from shared.events import UserErased
@@ -278,11 +278,15 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
     await histories.record([history_event(n, NOW - n, user=None, session="s") for n in range(20, 23)])
     await histories.record([history_event(n, NOW - n, user="other") for n in range(30, 33)])
 
+    marks = ErasureMarks(redis, timedelta(hours=48))
     erasures = Erasures(redis, NoRows(), receipts)  # type: ignore[arg-type]
     await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))
 
     (keys,) = await redis.execute(("KEYS", "endcap:*{shop}:*"))
-    assert {key.decode().rpartition(":")[2] for key in keys} == {"other"}
+    erased = {b"endcap:erased:{shop}:u", b"endcap:erased:{shop}:s"}
+    assert erased <= set(keys)
+    assert {key.decode().rpartition(":")[2] for key in set(keys) - erased} == {"other"}
+    assert [bool(await marks.erased_until("shop", [each])) for each in ("u", "other")] == [True, False]
     (receipt,) = receipts.published
     assert receipt.rows == {
         "histories": 2,

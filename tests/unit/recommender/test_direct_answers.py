@@ -29,9 +29,9 @@ class Answers:
 
     async def for_user(self, tenant: str, identifier: str, limit: int, *rest: Any) -> Reply:
         strategy, recipe, *_ = rest
-        return Reply(
-            f'{{"{tenant} {identifier} {limit} {strategy} {recipe}":0}}'.encode(), b"redis", *self._made
-        )
+        generation, assigned = self._made
+        body = f'{{"{tenant} {identifier} {limit} {strategy} {recipe}":0}}'.encode()
+        return Reply(body, b"redis", generation, b"RID-1", assigned)
 
     async def for_item(self, *arguments: Any) -> Reply:
         return await self.for_user(*arguments[:5])

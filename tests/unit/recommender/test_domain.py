@@ -47,7 +47,7 @@ def test_an_answer_is_the_list_without_excluded_and_withdrawn_items(
     shop = catalogue(*known, withdrawn=tuple(withdrawn))
 
     answer = orjson.loads(
-        encode_body(b'"user_id":"u"', shop.encode(listed, bought, limit, "sims"), b"redis", 7)
+        encode_body(b'"user_id":"u"', shop.encode(listed, bought, limit, "sims"), b"redis", 7, b"RID-1")
     )
 
     allowed = [(item, score) for item, score in listed if item not in bought and item not in withdrawn]

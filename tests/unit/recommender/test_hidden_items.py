@@ -74,7 +74,7 @@ async def test_placements_never_show_a_hidden_item(case: dict[str, Any]) -> None
     )  # fmt: skip
 
     answer = await shop.engine.answer(request, placement)
-    body = PlacementAnswers(shop.engine, cast("Any", shop)).encode(answer)
+    body = PlacementAnswers(shop.engine, cast("Any", shop), cast("Any", shop)).encode(answer, b"RID-1")
 
     gone = case["hidden"] | case["deleted"]
     item_ids = [item.item_id for item in answer.items]

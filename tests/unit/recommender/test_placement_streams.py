@@ -48,13 +48,20 @@ class Feed:
             listener()
 
 
+class Recorder:
+    """A recorder whose answers all have the same id."""
+
+    def placement(self, _: object) -> str:
+        return "RID-1"
+
+
 class Streams(PlacementStreams):
     """Streams of a shop, whose feed is at hand."""
 
     def __init__(self, shop: Shop, limit: int = 2, seconds: float = 60.0) -> None:
         self.feed = Feed()
         catalogues = cast("Any", shop)
-        answers = PlacementAnswers(shop.engine, catalogues)
+        answers = PlacementAnswers(shop.engine, catalogues, cast("Any", Recorder()))
         super().__init__(
             answers, catalogues, cast("Any", self.feed), lambda: True, limit=limit, seconds=seconds
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.events.topics import CACHES, ITEMS
+from tests.component.recommender.conftest import without_id
 from tests.component.recommender.rest.conftest import FAMOUS, USER, _activated, ids, ready
 from tests.support.waiting import eventually
 
@@ -198,7 +199,9 @@ async def test_before_the_first_batch_the_answer_is_empty_and_valid(world: Any) 
 
     assert answer.status_code == 200
     empty = {"recommendations": [], "count": 0, "source": "popular", "generation": None}
-    assert answer.json() == {"user_id": "u1", **empty}
+    body = answer.json()
+    assert body.pop("recommendation_id")
+    assert body == {"user_id": "u1", **empty}
 
 
 MISTAKES = [
@@ -241,8 +244,7 @@ async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any
         for path in paths:
             joint = "&" if "?" in path else "?"
             short, long = await caller.get(path), await caller.get(f"{path}{joint}unused=1")
-            assert short.content == long.content
-            assert dict(short.headers) == dict(long.headers)
+            assert without_id(short) == without_id(long)
 
 
 async def test_requests_need_a_key_with_the_read_scope(shop: Any) -> None:

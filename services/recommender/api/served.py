@@ -1,0 +1,208 @@
+"""The route for what an answer showed, and why."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, Field
+
+from services.recommender.metrics import LOOKUPS
+from services.recommender.store.serving_log import ServingLog
+from shared.auth import Authenticator, Principal
+from shared.aws.personalize.recommendation_ids import SignedId, is_unsigned, parse, verify
+from shared.errors import ApiError, Transient, unavailable
+from shared.http.runtime import ErrorBody
+
+if TYPE_CHECKING:
+    from services.recommender.domain.erased_users import ErasedUsers
+    from services.recommender.settings import Settings
+    from services.recommender.store.erasures import ErasureMarks
+    from shared.events.servings import Serving
+    from shared.kafka import RecordReader
+
+PREFIX = "/v1/recommendations"
+
+
+class ShownItem(BaseModel):
+    """An item of an answer."""
+
+    product_id: str
+    rank: int = Field(description="its position, from 1")
+    strategy: str = Field(description="the strategy, recipe or campaign that proposed it; empty for a filler")
+
+
+class ShownVariant(BaseModel):
+    """The variant of an experiment that answered."""
+
+    name: str
+    version: int
+    variant: str
+
+
+class ShownRecommendation(BaseModel):
+    """Contents of an answer, and what it was made from."""
+
+    recommendation_id: str
+    served_at: datetime
+    surface: str = Field(description="placement, rest, runtime or graphql")
+    user_id: str | None
+    session_id: str | None
+    placement: str | None
+    revision: int | None = Field(description="of the placement; null for a default one")
+    target: str | None = Field(description="the requested campaign or recipe; null for a placement")
+    items: list[ShownItem]
+    source: str
+    generation: int | None
+    model_sha256: str | None = Field(description="the model that scored the items")
+    experiment: ShownVariant | None
+    history_events: int | None = Field(description="recent events of the visitor that were known")
+    newest_event_at: datetime | None
+    rules: list[str] = Field(description="the steps that left items out")
+    request: dict[str, Any] = Field(description="the other parameters of the request")
+
+
+class ServedAnswers:
+    """Looks answers up for their tenant."""
+
+    def __init__(
+        self,
+        servings: ServingLog,
+        key: bytes,
+        kept: timedelta,
+        erased_users: ErasedUsers,
+        erasure_marks: ErasureMarks,
+    ) -> None:
+        """Look up answers that are at most `kept` old and whose id was signed with `key`."""
+        self._servings = servings
+        self._key = key
+        self._kept = kept
+        self._erased_users = erased_users
+        self._erasure_marks = erasure_marks
+
+    async def find(self, tenant: str, id_: str) -> ShownRecommendation:
+        """Return what an answer contained.
+
+        Raise ApiError: 400 for an id that was not made for the tenant, 410 for an old one or an erased user,
+        404 if the answer was not published, 503 without Kafka or Redis.
+        """
+        try:
+            shown = await self._find(tenant, id_)
+        except ApiError as error:
+            LOOKUPS.labels(error.code).inc()
+            raise
+        LOOKUPS.labels("found").inc()
+        return shown
+
+    async def _find(self, tenant: str, id_: str) -> ShownRecommendation:
+        signed = self._verified(tenant, id_)
+        age_seconds = time.time() - signed.milliseconds / 1000
+        if age_seconds > self._kept.total_seconds():
+            hours = self._kept.total_seconds() / 3600
+            detail = (
+                f"The answer {id_} was given more than {hours:g} hours ago: it can't be looked up any more."
+            )
+            raise ApiError(410, "RecommendationExpired", detail)
+        try:
+            serving = await self._servings.find(tenant, id_, signed, age_seconds)
+        except Transient:
+            raise unavailable("Kafka, which has the answers,") from None
+        if serving is None:
+            detail = (
+                f"What the answer {id_} contained was not published, because a process was killed or Kafka "
+                "was away for too long."
+            )
+            raise ApiError(404, "UnknownRecommendation", detail)
+        await self._refuse_erased(tenant, serving)
+        return _shown(serving)
+
+    def _verified(self, tenant: str, id_: str) -> SignedId:
+        if is_unsigned(id_):
+            detail = f"The id {id_} is of an earlier release, which did not record what answers contained."
+            raise ApiError(404, "UnknownRecommendation", detail)
+        signed = parse(id_)
+        if signed is None or not verify(id_, tenant, self._key):
+            detail = f"{id_!r} is no recommendationId of this tenant: use that of an answer, unchanged."
+            raise ApiError(400, "InvalidRecommendationId", detail)
+        return signed
+
+    async def _refuse_erased(self, tenant: str, serving: Serving) -> None:
+        subjects = [subject for subject in (serving.user_id, serving.session_id) if subject is not None]
+        erased_at = self._erased_users.erased_until(tenant, subjects)
+        if not erased_at and subjects:
+            try:
+                erased_at = await self._erasure_marks.erased_until(tenant, subjects)
+            except Transient:
+                raise unavailable("Redis, which has the erased users,") from None
+        if serving.served_at.timestamp() <= erased_at:
+            detail = "The data of the user of this answer was erased."
+            raise ApiError(410, "UserErased", detail)
+
+
+class ServedRoutes:
+    """The route."""
+
+    def __init__(self, served: ServedAnswers, authenticator: Authenticator) -> None:
+        self._served = served
+        self._reader = Depends(authenticator.require("read"))
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        reader: RecordReader,
+        erased_users: ErasedUsers,
+        marks: ErasureMarks,
+        authenticator: Authenticator,
+    ) -> APIRouter:
+        """Return the route over the log that `reader` reads."""
+        key, kept = settings.recommendation_key, settings.kept_answers
+        served = ServedAnswers(ServingLog(reader), key, kept, erased_users, marks)
+        return cls(served, authenticator).router()
+
+    def router(self) -> APIRouter:
+        """Return the route."""
+        router = APIRouter(tags=["Recommendations"])
+
+        @router.get(f"{PREFIX}/{{recommendation_id}}", operation_id="shown_recommendation", responses=_ERRORS)
+        async def shown_recommendation(
+            recommendation_id: Annotated[str, Path(max_length=256, description="the id of an answer")],
+            principal: Principal = self._reader,
+        ) -> ShownRecommendation:
+            """Return what an answer contained and why, for two days after it."""
+            return await self._served.find(principal.own_tenant, recommendation_id)
+
+        return router
+
+
+def _shown(serving: Serving) -> ShownRecommendation:
+    strategies = serving.strategies
+    if len(strategies) == 1:
+        strategies *= len(serving.item_ids)
+    experiment = None
+    if serving.experiment is not None and serving.variant is not None:
+        experiment = ShownVariant(
+            name=serving.experiment, version=serving.experiment_version or 1, variant=serving.variant
+        )
+    items = [
+        ShownItem(product_id=item_id, rank=rank, strategy=strategy)
+        for rank, (item_id, strategy) in enumerate(zip(serving.item_ids, strategies, strict=True), 1)
+    ]
+    facts = serving.model_dump(
+        include={
+            *("recommendation_id", "served_at", "surface", "user_id", "session_id", "placement", "revision"),
+            *("target", "source", "generation", "model_sha256", "history_events", "newest_event_at"),
+            *("rules", "request"),
+        }
+    )
+    return ShownRecommendation(items=items, experiment=experiment, **facts)
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The id was not made for this tenant, or was changed."},
+    404: {"model": ErrorBody, "description": "The answer was not published."},
+    410: {"model": ErrorBody, "description": "The answer is older than 48 hours, or its user was erased."},
+    503: {"model": ErrorBody, "description": "Kafka or Redis is not reachable."},
+}

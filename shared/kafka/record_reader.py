@@ -1,0 +1,171 @@
+"""Reads of single records: by time, or the newest ones, without a group and without a subscription.
+
+A consumer that failed can't be repaired (hazard 10 in `adapter`), so it is closed after any failure, and the
+next read opens another one. Between two reads it has no partition, and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.errors import Transient
+from shared.kafka.connection import client_options
+
+if TYPE_CHECKING:
+    from shared.events.topics import Topic
+    from shared.kafka.records import Received
+    from shared.settings import KafkaSettings
+
+POLL_MS: Final = 500
+"""Time that one fetch may take; the limit of a whole read is the caller's. Arbitrary."""
+POLL_RECORDS: Final = 500
+CLOSE_SECONDS: Final = 2.0
+
+Visit = Callable[["Received"], bool]
+"""Takes a record; True ends the read."""
+
+_Read = Callable[[AIOKafkaConsumer], Coroutine[Any, Any, None]]
+
+
+class RecordReader:
+    """Reads records of one topic, one read after the other. A part: it connects with its first read."""
+
+    name = "record-reader"
+
+    def __init__(self, settings: KafkaSettings, service: str, topic: Topic) -> None:
+        """Read `topic`; ValueError if the registry does not list `service` in its `lookups`."""
+        if service not in topic.lookups:
+            message = f"the registry of topics doesn't list {service} in the lookups of {topic.name}"
+            raise ValueError(message)
+        self._settings = settings
+        self._service = service
+        self._topic = topic
+        self._consumer: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Do nothing: the first read connects."""
+
+    async def stop(self) -> None:
+        """Close within a few seconds, even if Kafka does not answer."""
+        await self._close()
+
+    def alive(self) -> str | None:
+        """Return None: a failed connection is replaced."""
+        return None
+
+    def ready(self) -> str | None:
+        """Return None: a process is ready without lookups."""
+        return None
+
+    async def since(self, partition: int, milliseconds: int, visit: Visit, *, within: float) -> None:
+        """Pass the records of a partition to `visit`, in order, until it returns True or all were read.
+
+        The first one is the earliest with a timestamp of at least `milliseconds` since 1970, the last one
+        that which is the last now. Raise Transient if that takes longer than `within` seconds, or Kafka is
+        not reachable.
+        """
+
+        async def read(consumer: AIOKafkaConsumer) -> None:
+            at = TopicPartition(self._topic.name, partition)
+            first = (await consumer.offsets_for_times({at: milliseconds}))[at]
+            if first is not None:
+                await _scan(consumer, {at: first.offset}, visit)
+
+        await self._bounded(read, within)
+
+    async def newest(self, count: int, visit: Visit, *, within: float) -> None:
+        """Pass the last `count` records of each partition to `visit`, in no order between partitions.
+
+        Raise Transient as `since` does.
+        """
+
+        async def read(consumer: AIOKafkaConsumer) -> None:
+            partitions = [
+                TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)
+            ]
+            begins = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            first = {at: max(begins[at], ends[at] - count) for at in partitions if ends[at] > begins[at]}
+            await _scan(consumer, first, visit)
+
+        await self._bounded(read, within)
+
+    async def _bounded(self, read: _Read, within: float) -> None:
+        try:
+            async with asyncio.timeout(within), self._turn:
+                try:
+                    await read(await self._connected())
+                except BaseException:
+                    consumer, self._consumer = self._consumer, None
+                    if consumer is not None:
+                        _close_later(consumer)
+                    raise
+        except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+            message = f"records of {self._topic.name} could not be read within {within:g} s: {error!r}"
+            raise Transient(message) from error
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **client_options(self._settings, self._service),
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                _close_later(consumer)
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def _close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await asyncio.wait([_close_later(consumer)], timeout=CLOSE_SECONDS)
+
+
+async def _scan(consumer: AIOKafkaConsumer, first: Mapping[TopicPartition, int], visit: Visit) -> None:
+    """Visit the records from the offsets `first` to the present ends."""
+    if not first:
+        return
+    ends = await consumer.end_offsets([*first])
+    consumer.assign([*first])
+    try:
+        for at, offset in first.items():
+            consumer.seek(at, offset)
+        pending = {at for at in first if first[at] < ends[at]}
+        while pending:
+            polled = await consumer.getmany(*pending, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+            for at, records in polled.items():
+                for record in records:
+                    if record.offset < ends[at] and visit(record):
+                        return
+            pending = {at for at in pending if await consumer.position(at) < ends[at]}
+    finally:
+        consumer.unsubscribe()
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close_later(consumer: AIOKafkaConsumer) -> asyncio.Task[None]:
+    """Close a consumer in the background: with a dead broker that may never end (hazard 7)."""
+    task = asyncio.create_task(_closed(consumer))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+    return task
+
+
+async def _closed(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await consumer.stop()
+    except (KafkaError, OSError):
+        await consumer._client.close()  # noqa: SLF001 - what a dead broker holds up is abandoned
