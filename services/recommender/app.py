@@ -143,9 +143,6 @@ def build(settings: Settings) -> FastPathApplication:
         settings.kafka, PLACEMENTS, placements.apply, placements.retain, keep=False
     )
     erasures = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased_users.apply, keep=False)
-    experiment_states = StateTable[ExperimentChanged](
-        settings.kafka, EXPERIMENTS, running.apply, running.retain, keep=False
-    )
     publisher = Publisher(settings.kafka, "recommender", [EXPOSURES, SERVINGS], essential=False)
     exposures = ExposurePublisher(publisher, settings.exposures_kept)
     reader = RecordReader(settings.kafka, "recommender", SERVINGS)
@@ -225,7 +222,9 @@ def build(settings: Settings) -> FastPathApplication:
         parts=[
             database, redis, quotas, authenticator,
             caches, items, campaign_states, filter_states, placement_states, erasures,
-            experiment_states,
+            StateTable[ExperimentChanged](
+                settings.kafka, EXPERIMENTS, running.apply, running.retain, keep=False
+            ),
             activations, catalogues, campaigns, overrides, running, publisher, exposures, streams,
             recorder.servings, reader,
         ],
@@ -246,14 +245,11 @@ def build(settings: Settings) -> FastPathApplication:
         http=settings.http,
     )  # fmt: skip
     rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
+    front = PlacementFastPath(
+        graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct
+    )
     return FastPathApplication(
-        tracing.TracedRequests(
-            PlacementFastPath(graphql.fast_path(rest_front), placement_answers, authenticator)
-        ),
-        app,
-        settings.http,
-        BoundedWebSocket,
-        rest_front.direct,
+        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, front.direct
     )
 
 
