@@ -68,7 +68,7 @@ class Examples:
     def _number(self, schema: Schema) -> float:
         least, most = schema.get("minimum", 1), schema.get("maximum", 100)
         if schema["type"] == "integer":
-            return self.random.randint(least, max(least, min(least + 40, most)))
+            return self.random.randint(int(least), int(max(least, min(least + 40, most))))
         return round(self.random.uniform(max(least, -1e3), min(most, 1e3)), 3)
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:

@@ -62,13 +62,14 @@ class Target:
         `known` has valid values for its members and parameters.
         """
         examples = Examples(known, self.definitions or {}, random)
-        values: dict[str, list[tuple[str, str]]] = {"path": [], "query": []}
+        values: dict[str, list[tuple[str, str]]] = {"path": [], "query": [], "header": []}
         for parameter in self.parameters:
             if parameter.get("required") or random.random() < OPTIONAL_SHARE:
                 value = examples.value(parameter.get("schema", {}), parameter["name"])
                 values[parameter["in"]].append((parameter["name"], str(value)))
         values["query"] += random.choice(known.get(UNDOCUMENTED_QUERY, [()]))
         encoding, document = self._body(examples, random)
+        sent = tuple((name.lower().encode(), value.encode()) for name, value in values["header"])
         headers, signer = self._credentials(callers, random)
         return Request(
             target=self.name,
@@ -77,7 +78,7 @@ class Target:
             path=self.path,
             in_path=dict(values["path"]),
             query=tuple(values["query"]),
-            headers=(*self.headers, *headers),
+            headers=(*self.headers, *sent, *headers),
             document=document,
             encoding=encoding,
             signer=signer,
