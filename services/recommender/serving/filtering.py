@@ -42,6 +42,10 @@ class ItemFilters:
         self._profiles = profiles
         self._bound_expressions: dict[Hashable, Bound] = {}
 
+    def known(self, tenant: str, name: str) -> Filter | None:
+        """Return the filter of a name if it is in memory, else None."""
+        return self._filters.known(tenant, name)
+
     async def bind(
         self, tenant: str, arn: str | None, values: Mapping[str, str] | None
     ) -> BoundFilter | None:

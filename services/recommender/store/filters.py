@@ -44,6 +44,10 @@ class Filters:
             if (key := f"{tenant}:{name}") not in keys:
                 self.apply(key, None)
 
+    def known(self, tenant: str, name: str) -> Filter | None:
+        """Return the filter of that name if it is in memory, else None."""
+        return self._by_name.get((tenant, name))
+
     async def find(self, tenant: str, name: str) -> Filter | None:
         """Return the filter of that name; None if there is none.
 

@@ -27,8 +27,11 @@ class Filters:
     def __init__(self, expressions: Mapping[str, str]) -> None:
         self.by_name = {name: Filter.parse(expression) for name, expression in expressions.items()}
 
-    async def find(self, _tenant: str, name: str) -> Filter | None:
+    def known(self, _tenant: str, name: str) -> Filter | None:
         return self.by_name.get(name)
+
+    async def find(self, tenant: str, name: str) -> Filter | None:
+        return self.known(tenant, name)
 
 
 class Profiles:

@@ -193,7 +193,8 @@ async def _fill(
 
     If rules leave out too many of a full proposal, a larger one is requested once.
     """
-    count = selection.needed(limit)
+    # Some more, because rules may leave out a few: a second proposal takes longer.
+    count = selection.needed(limit) + (0 if run is None else limit // 8)
     proposal = await propose(count)
     eligible = selection.eligible(proposal.candidates, repeats)
     if run is None:

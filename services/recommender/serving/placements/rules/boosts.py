@@ -23,25 +23,24 @@ BOOST = "boost"
 
 def boosted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     """Return the candidates with those of each strategy in the order of their boosted scores."""
-    boosts = [boost for boost in run.compiled.boosts if boost.period.covers(run.now)]
-    if not boosts:
+    active = run.active
+    relevant = active.boosted_bits
+    if not relevant:
         return candidates
-    relevant = 0
-    for boost in boosts:
-        relevant |= boost.bit
     matches = run.matches
     bits = [matches[candidate.item_id] & relevant for candidate in candidates]
-    if not any(bits):
-        return candidates
-    factors = {value: _factor(value, boosts) for value in set(bits)}
+    distinct = set(bits)
     if run.request.explain:
-        _explain(candidates, bits, boosts)
+        _explain(candidates, bits, active.boosts)
+    if len(distinct) < 2:
+        return candidates  # one factor for all changes no order
+    factors = {value: active.factor(value) for value in distinct}
     order = list(range(len(candidates)))
     for places in _places_by_strategy(candidates):
         ranks = {place: rank / factors[bits[place]] for rank, place in enumerate(places, 1)}
         for place, origin in zip(places, sorted(places, key=ranks.__getitem__), strict=True):
             order[place] = origin
-    if all(place == origin for place, origin in enumerate(order)):
+    if order == list(range(len(candidates))):
         return candidates
     run.note(BOOST)
     return [candidates[origin] for origin in order]
@@ -57,14 +56,6 @@ def _places_by_strategy(candidates: list[Candidate]) -> list[list[int]]:
         else:
             strategy_places.append(place)
     return list(places.values())
-
-
-def _factor(bits: Bits, boosts: list[CompiledBoost]) -> float:
-    factor = 1.0
-    for boost in boosts:
-        if bits & boost.bit:
-            factor *= boost.factor
-    return factor
 
 
 def _explain(candidates: list[Candidate], bits: list[Bits], boosts: list[CompiledBoost]) -> None:

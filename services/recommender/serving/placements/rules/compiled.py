@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -12,13 +14,18 @@ from shared.filters import FilterError, item_condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
+    from services.recommender.serving.filtering import ItemFilters
     from services.recommender.serving.placements.rules.conditions import Bits
     from shared.events.placements import Boost, Hide, Pin, Placement, PromotionUse, Quota, Rules
 
 MAX_COMPILED = 1_000
 """Placements whose rules are kept in this form. Arbitrary: a tenant has a handful."""
+
+MAX_FACTORS = 1_024
+"""Combinations of boosts whose factors are kept. Arbitrary: a placement has a handful of boosts."""
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 log = structlog.get_logger()
 
@@ -75,6 +82,68 @@ class CompiledPin(NamedTuple):
     position: int
 
 
+class ActiveRules:
+    """The rules of a placement that apply now, as steps read them; the same from `since` until `until`."""
+
+    __slots__ = (
+        "boosted_bits",
+        "boosts",
+        "factors",
+        "hidden_bits",
+        "hidden_ids",
+        "hides",
+        "pins",
+        "promotions",
+        "since",
+        "until",
+        "widest_factor",
+    )
+
+    def __init__(self, rules: CompiledRules, now: datetime) -> None:
+        """Select the rules whose period covers `now`."""
+        dated: tuple[CompiledHide | CompiledBoost | CompiledPromotion | CompiledPin, ...] = (
+            *rules.hides,
+            *rules.boosts,
+            *rules.promotions,
+            *rules.pins,
+        )
+        edges = [edge for rule in dated for edge in rule.period if edge is not None]
+        self.since = max((edge for edge in edges if edge <= now), default=_FIRST)
+        self.until = min((edge for edge in edges if edge > now), default=_LAST)
+        self.hides = [hide for hide in rules.hides if hide.period.covers(now)]
+        self.hidden_ids: frozenset[str] = frozenset().union(*(hide.item_ids for hide in self.hides))
+        self.hidden_bits: Bits = 0
+        for hide in self.hides:
+            self.hidden_bits |= hide.bit
+        self.boosts = [boost for boost in rules.boosts if boost.period.covers(now)]
+        self.boosted_bits: Bits = 0
+        for boost in self.boosts:
+            self.boosted_bits |= boost.bit
+        self.factors: dict[Bits, float] = {0: 1.0}
+        factors = [boost.factor for boost in self.boosts]
+        self.widest_factor = prod(max(factor, 1 / factor) for factor in factors)
+        """The highest product of factors by the lowest one: the item at rank `widest_factor` × n or below is
+        never among the first n, however the two match."""
+        self.promotions = [promotion for promotion in rules.promotions if promotion.period.covers(now)]
+        pins: dict[str, CompiledPin] = {}
+        for pin in rules.pins:
+            if pin.period.covers(now):
+                pins.setdefault(pin.item_id, pin)
+        self.pins = sorted(pins.values(), key=_position)
+
+    def factor(self, bits: Bits) -> float:
+        """Return the product of the factors of the boosts whose bit is in `bits`."""
+        factor = self.factors.get(bits)
+        if factor is None:
+            factor = 1.0
+            for boost in self.boosts:
+                if bits & boost.bit:
+                    factor *= boost.factor
+            if len(self.factors) < MAX_FACTORS:
+                self.factors[bits] = factor
+        return factor
+
+
 class CompiledRules:
     """The rules of one placement, with filters as they are now."""
 
@@ -87,6 +156,7 @@ class CompiledRules:
         self.filter_bits = tuple(
             (1 << number, use.name) for number, use in enumerate(placement.filters[: len(filters)])
         )
+        self.required_bits: Bits = (1 << len(self.filter_bits)) - 1
         rules = placement.rules
         self.hides = tuple(self._hides(rules))
         self.boosts = tuple(self._boosts(rules))
@@ -95,14 +165,17 @@ class CompiledRules:
         self.caps = rules.caps
         self.quota_of, self.quota_of_others = _quotas(rules.quotas)
         self.conditions = Conditions(self._bound_filters, [cap.column for cap in rules.caps])
+        self.ignore_history = any(bound_filter.overrides_history_rules for bound_filter in self.filters)
+        """True if a filter selects items by the visitor's interactions, such as those bought before. Then
+        purchased and viewed items are not left out for that alone."""
+        self._active: ActiveRules | None = None
 
-    @property
-    def ignore_history(self) -> bool:
-        """Return whether a filter selects items by the visitor's interactions, such as those bought before.
-
-        Then purchased and viewed items are not left out for that alone.
-        """
-        return any(bound_filter.overrides_history_rules for bound_filter in self.filters)
+    def active(self, now: datetime) -> ActiveRules:
+        """Return the rules that apply now; they are kept until a period begins or ends."""
+        active = self._active
+        if active is None or not active.since <= now < active.until:
+            active = self._active = ActiveRules(self, now)
+        return active
 
     def _hides(self, rules: Rules) -> Iterator[CompiledHide]:
         for hide in rules.hide:
@@ -143,6 +216,16 @@ class RuleCompiler:
     def __init__(self) -> None:
         self._compiled: dict[tuple[str, int], CompiledRules] = {}
 
+    def known(self, tenant: str, placement: Placement, filters: ItemFilters) -> CompiledRules | None:
+        """Return the compiled rules if the filters of the placement are still the same; else None."""
+        compiled = self._compiled.get((tenant, id(placement)))
+        if compiled is None or len(compiled.filters) != len(placement.filters):
+            return None
+        for use, bound_filter in zip(placement.filters, compiled.filters, strict=True):
+            if filters.known(tenant, use.name) is not bound_filter.filter:
+                return None
+        return compiled
+
     def compile(self, tenant: str, placement: Placement, filters: Sequence[BoundFilter]) -> CompiledRules:
         """Return the compiled rules of a tenant's placement."""
         # The compiled rules hold the placement, so that no other one gets its identity.
@@ -170,3 +253,7 @@ def _quotas(quotas: Sequence[Quota]) -> tuple[dict[str, int], int | None]:
             limits = (quota.per_day, of_others, of_items.get(item_id))
             of_items[item_id] = min(limit for limit in limits if limit is not None)
     return of_items, of_others
+
+
+def _position(pin: CompiledPin) -> int:
+    return pin.position

@@ -26,10 +26,10 @@ def filtered(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
 
 def shown(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     """Return the candidates that no rule hides."""
-    hides = run.hides
+    active = run.active
+    hides, bits, item_ids, matches = active.hides, active.hidden_bits, active.hidden_ids, run.matches
     if not hides:
         return candidates
-    bits, item_ids, matches = run.hidden_bits, run.hidden_ids, run.matches
     if bits:
         kept = [
             candidate

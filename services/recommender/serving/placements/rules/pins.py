@@ -19,19 +19,14 @@ def effective_pins(run: RuleRun) -> list[CompiledPin]:
     The first pin of an item counts. An item that is shown elsewhere on the page is not shown twice. Of two
     pins of one position the second comes next. A pin beyond the limit has no effect.
     """
-    pins: dict[str, CompiledPin] = {}
-    for pin in run.compiled.pins:
-        item_id = pin.item_id
-        if item_id in pins or item_id in run.request.shown or not pin.period.covers(run.now):
-            continue
-        if not _is_hidden(run, item_id):
-            pins[item_id] = pin
     effective: list[CompiledPin] = []
-    previous = 0
-    for pin in sorted(pins.values(), key=_position):
+    previous, shown = 0, run.request.shown
+    for pin in run.active.pins:
+        if pin.item_id in shown or _is_hidden(run, pin.item_id):
+            continue
         previous = max(pin.position, previous + 1)
         if previous <= run.limit:
-            effective.append(pin._replace(position=previous))
+            effective.append(pin if pin.position == previous else pin._replace(position=previous))
     return effective
 
 
@@ -40,8 +35,11 @@ def pinned(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     if not run.pins:
         return candidates
     run.note(PIN)
-    by_id = {candidate.item_id: candidate for candidate in candidates}
-    arranged = [candidate for candidate in candidates if candidate.item_id not in run.pinned_ids]
+    pinned_ids = run.pinned_ids
+    arranged = [candidate for candidate in candidates if candidate.item_id not in pinned_ids]
+    by_id = {}
+    if len(arranged) < len(candidates):
+        by_id = {each.item_id: each for each in candidates if each.item_id in pinned_ids}
     for pin in run.pins:
         candidate = by_id.get(pin.item_id) or Candidate(pin.item_id, PIN)
         candidate.signals.append(Signal("pinned"))
@@ -50,10 +48,7 @@ def pinned(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _is_hidden(run: RuleRun, item_id: str) -> bool:
-    if item_id in run.hidden_ids or run.sources.catalogue.is_withdrawn(item_id):
+    hidden_bits = run.active.hidden_bits
+    if item_id in run.active.hidden_ids or run.sources.catalogue.is_withdrawn(item_id):
         return True
-    return bool(run.hidden_bits) and bool(run.matches[item_id] & run.hidden_bits)
-
-
-def _position(pin: CompiledPin) -> int:
-    return pin.position
+    return bool(hidden_bits) and bool(run.matches[item_id] & hidden_bits)

@@ -20,7 +20,7 @@ PROMOTION = "promotion"
 
 def promoted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     """Return the candidates with promoted ones among the first `limit`, without pinned ones."""
-    active = [promotion for promotion in run.compiled.promotions if promotion.period.covers(run.now)]
+    active = run.active.promotions
     if not active:
         return candidates
     pinned_ids, matches = run.pinned_ids, run.matches

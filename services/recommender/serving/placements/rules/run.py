@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.recommender.metrics import RULE_DROPS, RULE_PROBLEMS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.placements.candidates import Candidate
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
     from services.recommender.serving.placements.rules.compiled import (
-        CompiledHide,
+        ActiveRules,
         CompiledPin,
         CompiledRules,
     )
@@ -83,13 +84,11 @@ class RuleRun:
     sources: RuleSources
     limit: int
     now: datetime
+    active: ActiveRules
     filter_problem: str | None = None
     answers_today: Mapping[str, int] = field(default_factory=dict)
     impressions: Mapping[str, int] = field(default_factory=dict)
     matches: dict[str, Bits] = field(default_factory=dict)
-    hides: list[CompiledHide] = field(default_factory=list)
-    hidden_bits: Bits = 0
-    hidden_ids: frozenset[str] = frozenset()
     pins: list[CompiledPin] = field(default_factory=list)
     pinned_ids: frozenset[str] = frozenset()
     dropped: list[Dropped] = field(default_factory=list)
@@ -105,22 +104,20 @@ class RuleRun:
         now: datetime,
     ) -> RuleRun:
         """Return the rules as they apply to this request."""
-        filters, problem = await _bound_filters(placement, request.tenant, sources)
-        compiled = sources.compiler.compile(request.tenant, placement, filters)
-        run = cls(compiled, request, visitor, sources, request.limit or placement.limit, now, problem)
+        compiled, problem = sources.compiler.known(request.tenant, placement, sources.item_filters), None
+        if compiled is None:
+            filters, problem = await _bound_filters(placement, request.tenant, sources)
+            compiled = sources.compiler.compile(request.tenant, placement, filters)
+        active, limit = compiled.active(now), request.limit or placement.limit
+        run = cls(compiled, request, visitor, sources, limit, now, active, problem)
         if placement.rules.quotas:
             run.answers_today = await sources.quotas.of(request.tenant, request.placement, now)
         if placement.rules.fatigue is not None and sources.impressions is not None:
             subjects = {name for name in (request.user_id, request.session_id) if name is not None}
             days = placement.rules.fatigue.days
             run.impressions = await sources.impressions.of(request.tenant, subjects, days, now)
-        if compiled.hides:
-            run.hides = [hide for hide in compiled.hides if hide.period.covers(now)]
-            run.hidden_ids = frozenset().union(*(hide.item_ids for hide in run.hides))
-            for hide in run.hides:
-                run.hidden_bits |= hide.bit
-        if compiled.pins:
-            await run.match([pin.item_id for pin in compiled.pins])
+        if active.pins:
+            await run.match([pin.item_id for pin in active.pins])
             run.pins = effective_pins(run)
             run.pinned_ids = frozenset(pin.item_id for pin in run.pins)
         return run
@@ -132,11 +129,18 @@ class RuleRun:
 
     @property
     def pool(self) -> int:
-        """Return the number of candidates to collect: more than `limit` if rules choose among them."""
+        """Return the number of candidates to collect: more than `limit` if rules choose among them.
+
+        Boosts alone need no candidate that they can't lift into the answer, unless an explanation names it.
+        """
         rules = self.placement.rules
-        if rules.boosts or rules.caps or rules.promotions:
-            return min(POOL_FACTOR * self.limit + POOL_EXTRA, MAX_POOL)
-        return self.limit
+        if not (rules.boosts or rules.caps or rules.promotions):
+            return self.limit
+        pool = min(POOL_FACTOR * self.limit + POOL_EXTRA, MAX_POOL)
+        if rules.caps or rules.promotions or self.request.explain:
+            return pool
+        reach = self.limit * self.active.widest_factor + 1  # one more: the factors are rounded
+        return pool if reach >= pool else ceil(reach)
 
     async def match(self, item_ids: Sequence[str]) -> None:
         """Find out which expressions the items match."""
@@ -164,9 +168,25 @@ class RuleRun:
         """Return the candidates that no filter, hide, fatigue or quota leaves out, in their order."""
         await self.match([candidate.item_id for candidate in candidates])
         admitted = list(candidates)
+        if self._admits_all(admitted):
+            return admitted
         for step in DROPPING_STEPS:
             admitted = step(self, admitted)
         return admitted
+
+    def _admits_all(self, candidates: list[Candidate]) -> bool:
+        """Return whether filters and hides admit all candidates, and nothing else leaves items out.
+
+        That is the usual case, and takes a third of the time of the steps.
+        """
+        if self.filter_problem is not None or self.impressions or self.answers_today:
+            return False
+        active, matches = self.active, self.matches
+        hidden_ids, required = active.hidden_ids, self.compiled.required_bits
+        read = required | active.hidden_bits
+        if read and any(bits & read != required for bits in {matches[each.item_id] for each in candidates}):
+            return False
+        return not hidden_ids or hidden_ids.isdisjoint([each.item_id for each in candidates])
 
     def arranged(self, candidates: list[Candidate]) -> list[Candidate]:
         """Return the items of the answer: boosted, capped, promoted and pinned ones, at most `limit`."""

@@ -39,7 +39,7 @@ class ItemQuotas(Protocol):
         """Count an answer that contains the items."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RuleSources:
     """The inputs of rules beside the placement, the request and the visitor.
 
