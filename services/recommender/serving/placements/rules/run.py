@@ -166,16 +166,17 @@ class RuleRun:
 
     async def admitted(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates that no filter, hide, fatigue or quota leaves out, in their order."""
-        await self.match([candidate.item_id for candidate in candidates])
+        item_ids = [candidate.item_id for candidate in candidates]
+        await self.match(item_ids)
         admitted = list(candidates)
-        if self._admits_all(admitted):
+        if self._admits_all(item_ids):
             return admitted
         for step in DROPPING_STEPS:
             admitted = step(self, admitted)
         return admitted
 
-    def _admits_all(self, candidates: list[Candidate]) -> bool:
-        """Return whether filters and hides admit all candidates, and nothing else leaves items out.
+    def _admits_all(self, item_ids: list[str]) -> bool:
+        """Return whether filters and hides admit all items, and nothing else leaves items out.
 
         That is the usual case, and takes a third of the time of the steps.
         """
@@ -184,9 +185,9 @@ class RuleRun:
         active, matches = self.active, self.matches
         hidden_ids, required = active.hidden_ids, self.compiled.required_bits
         read = required | active.hidden_bits
-        if read and any(bits & read != required for bits in {matches[each.item_id] for each in candidates}):
+        if read and any(bits & read != required for bits in {matches[item_id] for item_id in item_ids}):
             return False
-        return not hidden_ids or hidden_ids.isdisjoint([each.item_id for each in candidates])
+        return not hidden_ids or hidden_ids.isdisjoint(item_ids)
 
     def arranged(self, candidates: list[Candidate]) -> list[Candidate]:
         """Return the items of the answer: boosted, capped, promoted and pinned ones, at most `limit`."""
