@@ -71,7 +71,8 @@ async def test_home_has_the_rows_of_the_users_list_and_goes_on_with_popular_item
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-recs-source"] == "redis"
     body = answer.json()
-    assert list(body) == ["placement", "revision", "recommendations", "count", "source", "generation"]
+    members = ["placement", "revision", "recommendations", "count", "source", "generation"]
+    assert list(body) == [*members, "recommendation_id"]
     assert (body["placement"], body["revision"], body["count"]) == ("home", None, 10)
     assert (body["source"], body["generation"]) == ("redis", 7)
     assert ids(answer) == items(range(8), 25, 26)
