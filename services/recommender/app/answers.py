@@ -1,0 +1,107 @@
+"""The parts that make an answer: the recommender, lists, placements, and the record of answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.recommender.serving.experiments import Experiments
+from services.recommender.serving.exploration import Explorer
+from services.recommender.serving.filtering import ItemFilters
+from services.recommender.serving.live_lists import LiveLists
+from services.recommender.serving.pages import PagedRecommendations
+from services.recommender.serving.placements.assembly import placement_engine
+from services.recommender.serving.placements.strategies import Popular, StrategyParts
+from services.recommender.serving.precomputed import PrecomputedRecommendations
+from services.recommender.serving.recommender import Recommender
+from services.recommender.serving.recorder import AnswerRecorder
+from services.recommender.store.exposure_publisher import ExposurePublisher
+from services.recommender.store.impression_counts import ImpressionCounts
+from services.recommender.store.item_quotas import ItemQuotaCounts
+from services.recommender.store.list_batches import ListBatches
+from services.recommender.store.trending import Trending
+from services.recommender.store.unclicked_impressions import UnclickedImpressions
+from services.recommender.store.visitor_states import VisitorStates
+
+if TYPE_CHECKING:
+    from services.recommender.app.stores import Stores
+    from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.settings import Settings
+    from shared.kafka import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerParts:
+    """The parts that the routes share."""
+
+    recorder: AnswerRecorder
+    exposures: ExposurePublisher
+    experiments: Experiments
+    item_filters: ItemFilters
+    explorer: Explorer
+    recommender: Recommender
+    precomputed: PrecomputedRecommendations
+    quotas: ItemQuotaCounts
+    engine: PlacementEngine
+    pages: PagedRecommendations
+
+    @classmethod
+    def of(cls, settings: Settings, stores: Stores, publisher: Publisher) -> AnswerParts:
+        """Return the parts over the stores; `publisher` sends exposures and servings."""
+        exposures = ExposurePublisher(publisher, settings.exposures_kept)
+        item_filters = ItemFilters(stores.filters, stores.profiles)
+        explorer = Explorer(ImpressionCounts(stores.redis))
+        recommender = Recommender(
+            stores.profiles,
+            stores.lists,
+            stores.popularity,
+            stores.catalogues,
+            stores.active,
+            item_filters,
+            explorer,
+            stores.erased_users,
+        )
+        batches = ListBatches(stores.redis, stores.lists, stores.active, stores.activations)
+        states = VisitorStates(stores.redis, stores.profiles, stores.lists, batches)
+        live = LiveLists(stores.campaigns, recommender, stores.profiles, states, stores.erased_users)
+        precomputed = PrecomputedRecommendations(
+            stores.lists,
+            stores.popularity,
+            stores.catalogues,
+            stores.active,
+            stores.activations,
+            stores.overrides,
+            live,
+        )
+        strategy_parts = StrategyParts(
+            batches,
+            stores.popularity,
+            stores.catalogues,
+            stores.campaigns,
+            recommender,
+            stores.overrides,
+            Trending(stores.redis),
+        )
+        popular, quotas = Popular(strategy_parts), ItemQuotaCounts(stores.redis)
+        engine = placement_engine(
+            stores.placements,
+            strategy_parts,
+            popular,
+            states,
+            stores.erased_users,
+            item_filters,
+            quotas,
+            UnclickedImpressions(stores.redis),
+        )
+        return cls(
+            AnswerRecorder.of(publisher, settings),
+            exposures,
+            Experiments(stores.running, exposures),
+            item_filters,
+            explorer,
+            recommender,
+            precomputed,
+            quotas,
+            engine,
+            PagedRecommendations(precomputed, stores.popularity, popular, stores.catalogues, stores.active),
+        )

@@ -1,0 +1,106 @@
+"""The process that answers requests: its routes, with the fast paths in front of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.recommender.api.campaign_experiments import CampaignExperiments
+from services.recommender.api.graphql.assembly import GraphqlApi
+from services.recommender.api.graphql.fields import Fields
+from services.recommender.api.personalize_runtime import PersonalizeRuntime
+from services.recommender.api.placement_answers import PlacementAnswers
+from services.recommender.api.placement_fast_path import PlacementFastPath
+from services.recommender.api.placement_streams import PlacementStreams
+from services.recommender.api.placements import PlacementRoutes
+from services.recommender.api.rest import RestRoutes
+from services.recommender.api.rest_answers import RestAnswers
+from services.recommender.api.rest_fast_path import RestFastPath
+from services.recommender.api.served import ServedRoutes
+from services.recommender.api.shop_routes import ShopRoutes
+from services.recommender.api.status import Status
+from services.recommender.app.answers import AnswerParts
+from services.recommender.app.stores import Stores
+from services.recommender.serving.targets import TargetResolver
+from services.recommender.store.accounts import Accounts
+from services.recommender.store.erasures import ErasureMarks
+from services.recommender.store.subject_feed import SubjectFeed
+from shared.auth import Authenticator
+from shared.events.topics import EXPOSURES, SERVINGS
+from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.runtime import application
+from shared.http.websockets import BoundedWebSocket
+from shared.kafka import Publisher, RecordReader
+from shared.observability import tracing
+
+if TYPE_CHECKING:
+    from services.recommender.settings import Settings
+
+
+def build(settings: Settings) -> FastPathApplication:
+    """Return the process that answers requests."""
+    stores = Stores.of(settings)
+    redis, catalogues = stores.redis, stores.catalogues
+    authenticator = Authenticator(stores.requests, settings.auth)
+    publisher = Publisher(settings.kafka, "recommender", [EXPOSURES, SERVINGS], essential=False)
+    reader = RecordReader(settings.kafka, "recommender", SERVINGS)
+    parts = AnswerParts.of(settings, stores, publisher)
+    targets = TargetResolver(stores.campaigns)
+
+    answers = RestAnswers(
+        parts.precomputed, parts.recommender, targets, catalogues, parts.experiments, parts.recorder
+    )
+    placement_answers = PlacementAnswers(parts.engine, catalogues, parts.recorder)
+    fields = Fields(parts.pages, parts.engine, catalogues, stores.overrides)
+    graphql = GraphqlApi(fields, stores.overrides, authenticator)
+    shop_routes = ShopRoutes.of(stores.requests, parts.engine, catalogues, authenticator)
+    streams = PlacementStreams(
+        placement_answers,
+        catalogues,
+        SubjectFeed(settings.redis),
+        lambda: redis.up,
+        limit=settings.streams,
+        seconds=settings.stream_seconds,
+    )
+    runtime = _runtime(stores, parts, targets, authenticator)
+    status = Status(stores.active, catalogues, stores.campaigns, stores.running, lambda: redis.up)
+    marks = ErasureMarks(redis, settings.kept_answers)
+    app = application(
+        "recommender",
+        parts=[
+            stores.database, redis, parts.quotas, authenticator, *stores.topics,
+            stores.activations, catalogues, stores.campaigns, stores.overrides, stores.running,
+            publisher, parts.exposures, streams, parts.recorder.servings, reader,
+        ],
+        routers=[
+            *shop_routes.routers,
+            RestRoutes(answers, status, shop_routes.audiences, authenticator).router(),
+            PlacementRoutes(placement_answers, stores.placements, streams, authenticator).router(),
+            graphql.router(),
+            ServedRoutes.of(settings, reader, stores.erased_users, marks, authenticator),
+            runtime.routes.router(),
+        ],
+        description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",
+        http=settings.http,
+    )  # fmt: skip
+    rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
+    front = PlacementFastPath(
+        graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct
+    )
+    return FastPathApplication(
+        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, front.direct
+    )
+
+
+def _runtime(
+    stores: Stores, parts: AnswerParts, targets: TargetResolver, authenticator: Authenticator
+) -> PersonalizeRuntime:
+    return PersonalizeRuntime(
+        targets,
+        parts.recommender,
+        parts.item_filters,
+        stores.catalogues,
+        parts.explorer,
+        authenticator,
+        CampaignExperiments(parts.experiments, targets, Accounts(stores.requests)),
+        parts.recorder,
+    )
