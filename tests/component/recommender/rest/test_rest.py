@@ -23,7 +23,8 @@ async def test_a_list_from_redis_has_the_data_of_its_items(shop: Any) -> None:
     assert answer.headers["x-recs-source"] == "redis"
     assert answer.headers["x-recs-generation"] == "7"
     body = answer.json()
-    assert list(body) == ["user_id", "recommendations", "count", "source", "generation"]
+    members = ["user_id", "recommendations", "count", "source", "generation", "recommendation_id"]
+    assert list(body) == members
     assert (body["user_id"], body["source"], body["generation"]) == ("u1", "redis", 7)
     assert len(body["recommendations"]) == body["count"] == 10
     assert body["recommendations"][0] == {
