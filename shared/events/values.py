@@ -40,7 +40,11 @@ def _storable(text: str) -> str:
     if "\x00" in text:
         message = "holds a NUL character, which can't be stored"
         raise ValueError(message)
-    text.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        message = "holds half of a surrogate pair, which can't be stored"
+        raise ValueError(message) from None
     return text
 
 

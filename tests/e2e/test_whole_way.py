@@ -192,7 +192,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     session = f"visit-{uuid.uuid4()}"
     sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
     assert sent.status_code == 200
-    assert shop.recommendations(user)["source"] == "redis"
+    assert shop.recommendations(user)["source"] in {"redis", "model"}
     name = f"erasure-{uuid.uuid4().hex[:8]}"
     location = f"s3://endcap-uploads/default/{name}.csv"
     s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 
 from tests.component.tracker.requests import an_event, headers
-from tests.support.kafka import Broker
 from tests.support.lateness import lateness
 from tests.support.processes import Process, process
 from tests.support.proxy import Proxy
@@ -19,7 +18,7 @@ from tests.support.waiting import PATIENCE, eventually
 
 
 async def test_it_serves_known_callers_while_postgres_is_away(
-    broker: Broker, environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path
 ) -> None:
     unreachable = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
     with process("tracker", "serve", unreachable, tmp_path) as tracker:
@@ -33,7 +32,7 @@ async def test_it_serves_known_callers_while_postgres_is_away(
 
 
 async def test_while_postgres_hangs_every_answer_comes_in_time(
-    broker: Broker, environment: dict[str, str], module_database: Database, tmp_path: Path
+    environment: dict[str, str], module_database: Database, tmp_path: Path
 ) -> None:
     tenant = await make_tenant(module_database, "hanging", "444444444444")
     async with Proxy(module_database.url) as proxy:

@@ -74,7 +74,7 @@ class World:
     async def keys(self, kind: str) -> set[str]:
         """The last parts of the tenant's keys of a kind in Redis."""
         async with client(RedisSettings(redis_url=self.redis_url)) as redis:
-            found = [key async for key in redis.scan_iter(f"endcap:{kind}:{self.tenant}:*", count=1_000)]
+            found = [key async for key in redis.scan_iter(f"endcap:{kind}:*{self.tenant}*:*", count=1_000)]
         return {key.decode().rpartition(":")[2] for key in found}
 
 

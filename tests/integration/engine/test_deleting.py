@@ -10,7 +10,7 @@ import pytest
 from services.engine.domain.resources import NewResource, ResourceType
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.settings import Settings
-from services.engine.store import cleanup, resources
+from services.engine.store import cleanup, resources, rows
 from services.engine.store.resources import Resources
 from shared.aws import PageTokens, WireError
 from shared.postgres import Database
@@ -53,7 +53,7 @@ SECONDS = 3_600.0
 
 @pytest.fixture(autouse=True)
 def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "DELETE_PENDING_SECONDS", SECONDS / 2)
+    monkeypatch.setattr(rows, "DELETE_PENDING_SECONDS", SECONDS / 2)
     monkeypatch.setattr(resources, "DELETE_SECONDS", SECONDS)
     monkeypatch.setattr(cleanup, "DELETE_SECONDS", SECONDS)
 

@@ -97,7 +97,7 @@ async def test_a_rest_list_follows_newer_events_of_its_user(lists: Any) -> None:
         # A parameter that the fast path does not know leads to the application.
         fast = await caller.get(f"{V1}/u1?limit=4")
         application = await caller.get(f"{V1}/u1?limit=4&unknown=1")
-        assert fast.content == application.content
+        assert _without_id(fast) == _without_id(application)
         assert fast.headers["x-recs-source"] == application.headers["x-recs-source"] == "model"
 
 
@@ -175,3 +175,8 @@ async def test_freshness_is_measured(lists: Any, capsys: pytest.CaptureFixture[s
     with capsys.disabled():
         sys.stdout.write(f"\nfreshness of {len(seconds)} events: p50 {median:.0f} ms, p99 {slowest:.0f} ms\n")
     assert len(seconds) == EVENTS - 1
+
+
+def _without_id(answer: httpx.Response) -> dict[str, Any]:
+    """Return the members of an answer but its id, which no other answer has."""
+    return {name: value for name, value in answer.json().items() if name != "recommendation_id"}
