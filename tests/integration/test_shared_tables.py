@@ -14,7 +14,10 @@ import pytest
 from tests.support.stack import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-OWNERS = ["sync", "trainer", "loader", "engine"]
+WITH_JOBS = ["sync", "trainer", "loader", "engine"]
+OWNERS = {"jobs": WITH_JOBS, "outbox": [*WITH_JOBS, "router"]}
+"""The services with the tables of each shared package."""
+TABLES = {"jobs": ["jobs"], "outbox": ["outbox", "outbox_set_aside"]}
 
 COLUMNS = """
 SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS is_required,
@@ -43,12 +46,11 @@ async def description(connection: asyncpg.Connection[asyncpg.Record], table: str
     return [[tuple(row) for row in await connection.fetch(query, table)] for query in queries]
 
 
-@pytest.mark.parametrize("service", OWNERS)
 @pytest.mark.parametrize(
-    ("package", "tables"), [("jobs", ["jobs"]), ("outbox", ["outbox", "outbox_set_aside"])]
+    ("package", "service"), [(package, owner) for package in OWNERS for owner in OWNERS[package]]
 )
 async def test_a_service_has_the_tables_of_the_shared_package(
-    module_database: Database, service: str, package: str, tables: list[str]
+    module_database: Database, package: str, service: str
 ) -> None:
     connection = await asyncpg.connect(module_database.url)
     transaction = connection.transaction()
@@ -58,8 +60,8 @@ async def test_a_service_has_the_tables_of_the_shared_package(
         await connection.execute("SET LOCAL search_path = pattern")
         for path in sorted((ROOT / "shared" / package / "migrations").glob("*.sql")):
             await connection.execute(path.read_text())
-        expected = [await description(connection, f"pattern.{table}") for table in tables]
-        actual = [await description(connection, f"{service}.{table}") for table in tables]
+        expected = [await description(connection, f"pattern.{table}") for table in TABLES[package]]
+        actual = [await description(connection, f"{service}.{table}") for table in TABLES[package]]
     finally:
         await transaction.rollback()
         await connection.close()
@@ -69,11 +71,11 @@ async def test_a_service_has_the_tables_of_the_shared_package(
 
 @pytest.mark.parametrize(("table"), ["jobs", "outbox"])
 async def test_no_other_schema_has_a_table_of_that_name(module_database: Database, table: str) -> None:
-    """A service that has one is in the list above."""
+    """A service that has one is in `OWNERS`."""
     connection = await asyncpg.connect(module_database.url)
     try:
         rows = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = $1", table)
     finally:
         await connection.close()
 
-    assert {row["schemaname"] for row in rows} == set(OWNERS)
+    assert {row["schemaname"] for row in rows} == set(OWNERS[table])
