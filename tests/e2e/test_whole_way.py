@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from shared.events.topics import TOPICS, Topic
-from shared.kafka import committed, end_offsets
-from tests.support.kafka import settings_for
 from tests.support.shop import Shop
 from tests.support.waiting import until
 
@@ -186,6 +183,22 @@ async def test_an_uploaded_file_is_imported(shop: Shop) -> None:
     until(arrived, "the order of the uploaded file is there")
 
 
+async def test_a_defined_placement_answers_without_a_restart(shop: Shop) -> None:
+    pinned = {
+        "strategies": [{"strategy": "popular"}],
+        "rules": {"pins": [{"item_id": "i-0007", "position": 1}]},
+    }
+
+    defined = shop.call("PUT", "engine", "/v1/placements/landing", json=pinned)
+    assert defined.status_code == 201, defined.text
+
+    def first() -> Any:
+        answer = shop.call("GET", "recommender", "/api/v1/placements/landing?limit=3", key="read")
+        return answer.json()["recommendations"][0]["product_id"] if answer.status_code == 200 else None
+
+    until(first, "the placement answers", enough=lambda item_id: item_id == "i-0007")
+
+
 async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> None:
     user, kept = shop.buyer(40), shop.buyer(41)
     personalize, s3 = shop.boto3("personalize"), shop.boto3("s3")
@@ -259,33 +272,6 @@ def test_an_experiment_splits_and_counts(shop: Shop) -> None:
     shop.call("POST", "router", f"/v1/experiments/{name}/stop")
     assert exposed == {v: list(variants.values()).count(v) for v in ("control", "affinity")}
     assert min(exposed.values()) > 0
-
-
-def _edges() -> list[tuple[Topic, str]]:
-    return [(topic, consumer) for topic in TOPICS for consumer in sorted(topic.consumers)]
-
-
-@pytest.mark.parametrize(("topic", "consumer"), _edges(), ids=lambda value: getattr(value, "name", value))
-async def test_every_edge_of_the_diagram_was_crossed(shop: Shop, topic: Topic, consumer: str) -> None:
-    """The consumer's group has handled records of the topic, up to its end."""
-    settings = settings_for(shop.endcap.environment)
-    groups = [consumer, *(f"{consumer}-{purpose}" for purpose in PURPOSES)]
-
-    ends = await end_offsets(settings, topic)
-    offsets = [await committed(settings, group, topic) for group in groups]
-
-    assert sum(ends.values()) > 0, f"nobody published on {topic.name}"
-    assert any(sum(found.values()) > 0 for found in offsets), f"{consumer} handled nothing of {topic.name}"
-
-
-PURPOSES = ("orders", "store", "users", "interactions", "exposures", "uploads", "puts", "erasures")
-
-
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.readers], ids=lambda topic: topic.name)
-async def test_every_state_topic_holds_states(shop: Shop, topic: Topic) -> None:
-    settings = settings_for(shop.endcap.environment)
-
-    assert sum((await end_offsets(settings, topic)).values()) > 0
 
 
 async def test_operators_read_the_lists_with_sql(shop: Shop) -> None:

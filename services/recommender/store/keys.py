@@ -16,7 +16,7 @@
     endcap:trend:{tenant}:{hour}                     sorted set, item by its events of an hour since the epoch
     endcap:changed                                   channel: tenant, line feed, JSON of changed subjects
     endcap:unclicked:{{tenant}}:{subject}            hash, item by `day impressions day impressions ...`
-    endcap:erased:{{tenant}}:{subject}               time in seconds up to which the subject was erased
+    endcap:erased:{{tenant}}:{digest}                time in seconds up to which a subject was erased
     endcap:quota:{tenant}:{placement}:{day}          hash, item by the answers of the day that contain it
     endcap:histories:{{tag}}                         time up to which histories are complete; see `refill`
 
@@ -29,6 +29,8 @@ no colon, so an id may.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
@@ -96,8 +98,9 @@ def overrides_key(tenant: str, user: str) -> str:
 
 
 def erased_key(tenant: str, subject: str) -> str:
-    """Return the key of the time up to which a user or session was erased."""
-    return f"endcap:erased:{{{tenant}}}:{subject}"
+    """Return the key of the time up to which a user or session was erased; it does not hold the id."""
+    digest = hashlib.blake2b(subject.encode(), digest_size=16).hexdigest()
+    return f"endcap:erased:{{{tenant}}}:{digest}"
 
 
 def impressions_key(tenant: str) -> str:

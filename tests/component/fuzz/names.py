@@ -41,7 +41,11 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
     ]
     return {
         **_arns(made, recipes),
-        "name": [_new],
+        "name": [_new, _new, "home"],
+        "strategies": [[{"strategy": "for-you"}]],
+        "rules": [{}],
+        "filters": [[]],
+        "segment": ["champions", "lost"],
         "jobName": [_new],
         "nextToken": [None],
         "maxResults": [1, 2, 100],

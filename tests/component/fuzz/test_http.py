@@ -30,6 +30,9 @@ _NOBODY = Callers(b"", b"", b"", KeyPair("", ""))
 HTTP_SHARE = 0.7
 """Of the inputs of a run; the rest are Kafka records."""
 
+SIGNED = "recommender GET /v1/recommendations/{recommendation_id}"
+"""The route whose valid requests need a signed id of an answer: no made-up one is taken."""
+
 
 async def test_every_bad_request_is_refused_with_a_sentence(
     installation: Installation, made: dict[str, str]
@@ -66,6 +69,7 @@ async def test_every_bad_request_is_refused_with_a_sentence(
     assert not results.faults
     if INPUTS >= 10_000:
         unreached = {target.name for target in targets if not target.is_declined} - results.reached
+        unreached -= {SIGNED}
         assert not unreached, "no request of these was ever taken, so no change of one reaches their depth"
 
 

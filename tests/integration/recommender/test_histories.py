@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.recommender.domain.history_events import HistoryEvent, Login
 from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.histories import Histories, Retention
-from services.recommender.store.keys import history_key, purchases_key, subjects_key
+from services.recommender.store.keys import erased_key, history_key, purchases_key, subjects_key
 from shared.events import UserErased
 from shared.events.topics import Topic
 from shared.redis import Multiplexer
@@ -283,7 +283,7 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
     await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))
 
     (keys,) = await redis.execute(("KEYS", "endcap:*{shop}:*"))
-    erased = {b"endcap:erased:{shop}:u", b"endcap:erased:{shop}:s"}
+    erased = {erased_key("shop", subject).encode() for subject in ("u", "s")}
     assert erased <= set(keys)
     assert {key.decode().rpartition(":")[2] for key in set(keys) - erased} == {"other"}
     assert [bool(await marks.erased_until("shop", [each])) for each in ("u", "other")] == [True, False]

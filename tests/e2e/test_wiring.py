@@ -1,0 +1,37 @@
+"""After the other tests of the product: every consumer and every state topic has had its records."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.events.topics import TOPICS, Topic
+from shared.kafka import committed, end_offsets
+from tests.support.kafka import settings_for
+from tests.support.shop import Shop
+
+
+def _edges() -> list[tuple[Topic, str]]:
+    return [(topic, consumer) for topic in TOPICS for consumer in sorted(topic.consumers)]
+
+
+@pytest.mark.parametrize(("topic", "consumer"), _edges(), ids=lambda value: getattr(value, "name", value))
+async def test_every_edge_of_the_diagram_was_crossed(shop: Shop, topic: Topic, consumer: str) -> None:
+    """The consumer's group has handled records of the topic, up to its end."""
+    settings = settings_for(shop.endcap.environment)
+    groups = [consumer, *(f"{consumer}-{purpose}" for purpose in PURPOSES)]
+
+    ends = await end_offsets(settings, topic)
+    offsets = [await committed(settings, group, topic) for group in groups]
+
+    assert sum(ends.values()) > 0, f"nobody published on {topic.name}"
+    assert any(sum(found.values()) > 0 for found in offsets), f"{consumer} handled nothing of {topic.name}"
+
+
+PURPOSES = ("orders", "store", "users", "interactions", "exposures", "uploads", "puts", "erasures")
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.readers], ids=lambda topic: topic.name)
+async def test_every_state_topic_holds_states(shop: Shop, topic: Topic) -> None:
+    settings = settings_for(shop.endcap.environment)
+
+    assert sum((await end_offsets(settings, topic)).values()) > 0
