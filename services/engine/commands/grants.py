@@ -6,30 +6,27 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from services.engine.commands.transaction import Action, run_action
 from services.engine.domain.locations import Grant
 from services.engine.store import buckets
 from services.engine.store.buckets import Holder, StoreKeys
 from services.engine.store.keys import Keys
 from shared.errors import Permanent
-from shared.postgres import Database
 
 if TYPE_CHECKING:
     from services.engine.settings import Settings
     from shared.postgres import Connection
-
-Action = Callable[["Settings", "Connection", argparse.Namespace], Awaitable[str]]
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
     """Run `buckets`; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        sys.stdout.write(asyncio.run(_run(settings, options)) + "\n")
+        sys.stdout.write(asyncio.run(run_action(settings, options)) + "\n")
     except Permanent as error:
         sys.stderr.write(f"buckets: {error}\n")
         return 1
@@ -67,17 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         holder.add_argument("--tenant", help="for this tenant")
         holder.add_argument("--account", help="for all tenants of this account, also future ones")
     return parser
-
-
-async def _run(settings: Settings, options: argparse.Namespace) -> str:
-    database = Database(settings.postgres, "engine")
-    await database.start()
-    try:
-        async with database.transaction() as connection:
-            action: Action = options.run
-            return await action(settings, connection, options)
-    finally:
-        await database.stop()
 
 
 async def _allow(settings: Settings, connection: Connection, options: argparse.Namespace) -> str:

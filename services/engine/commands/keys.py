@@ -5,29 +5,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TENANT_SCOPES
+from services.engine.commands.transaction import run_action
 from services.engine.domain.key_expiry import parse_expiry
 from services.engine.store.keys import Keys, Origins
 from shared.auth import PAIR_SCOPES, Scope, new_access_key, new_api_key, normalized_origin
 from shared.errors import Permanent
-from shared.postgres import Database
 
 if TYPE_CHECKING:
     from services.engine.settings import Settings
     from shared.postgres import Connection
-
-Action = Callable[["Settings", "Connection", argparse.Namespace], Awaitable[str]]
 
 
 def command(settings: Settings, arguments: list[str]) -> int:
     """Run `keys`; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        sys.stdout.write(asyncio.run(_run(settings, options)) + "\n")
+        sys.stdout.write(asyncio.run(run_action(settings, options)) + "\n")
     except (Permanent, ValueError) as error:
         sys.stderr.write(f"keys: {error}\n")
         return 1
@@ -92,17 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_revoke)
     revoke.add_argument("id", help="the id of an API key, or an access key id; see `keys list`")
     return parser
-
-
-async def _run(settings: Settings, options: argparse.Namespace) -> str:
-    database = Database(settings.postgres, "engine")
-    await database.start()
-    try:
-        async with database.transaction() as connection:
-            action: Action = options.run
-            return await action(settings, connection, options)
-    finally:
-        await database.stop()
 
 
 async def _list(_: Settings, connection: Connection, __: argparse.Namespace) -> str:

@@ -115,7 +115,7 @@ async def test_campaigns_and_trackers_are_known_on_their_topics(
 
 
 def _fingerprint_of(engine: Engine, uri: str, folder: Path) -> str:
-    """What a recommender that copies the model's folder finds."""
+    """Return the model in a copy of its folder, as a recommender loads it."""
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     for entry in engine.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
         engine.s3.download_file(bucket, entry["Key"], str(folder / entry["Key"].removeprefix(prefix)))

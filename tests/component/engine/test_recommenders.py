@@ -55,7 +55,7 @@ def purchases(user: str) -> set[str]:
 
 
 def model_of(engine: Engine, arn: str, folder: Path) -> Model:
-    """What a recommender service loads."""
+    """Return the model that a recommender service loads."""
 
     async def model_uri() -> str:
         connection = await asyncpg.connect(engine.database.url)

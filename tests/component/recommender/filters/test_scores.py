@@ -1,4 +1,4 @@
-"""What changes the scores and the order: promotions, exploration, contexts and rankings."""
+"""Changes of scores and order: promotions, exploration, contexts and rankings."""
 
 from __future__ import annotations
 
