@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.serving.placements.engine import PlacementEngine
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
@@ -32,10 +33,11 @@ class ShopRoutes(NamedTuple):
         database: Database,
         engine: PlacementEngine,
         catalogues: Catalogues,
+        erased_users: ErasedUsers,
         authenticator: Authenticator,
     ) -> ShopRoutes:
         """Return the routes, answered by placements."""
         customers = Customers(database)
-        audiences = AudienceAnswers(customers, Audiences(engine, catalogues), catalogues)
+        audiences = AudienceAnswers(customers, Audiences(engine, catalogues, erased_users), catalogues)
         shopify = ShopifyRoutes(engine, customers, catalogues, authenticator)
         return cls(audiences, [segment_router(audiences, authenticator), shopify.router()])

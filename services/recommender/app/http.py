@@ -52,7 +52,7 @@ def build(settings: Settings) -> FastPathApplication:
     placement_answers = PlacementAnswers(parts.engine, catalogues, parts.recorder)
     fields = Fields(parts.pages, parts.engine, catalogues, stores.overrides)
     graphql = GraphqlApi(fields, stores.overrides, authenticator)
-    shop_routes = ShopRoutes.of(stores.requests, parts.engine, catalogues, authenticator)
+    shop_routes = ShopRoutes.of(stores.requests, parts.engine, catalogues, stores.erased_users, authenticator)
     streams = PlacementStreams(
         placement_answers,
         catalogues,

@@ -14,6 +14,7 @@ from services.recommender.serving.placements.request import PlacementRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.serving.placements.candidates import Candidate
     from services.recommender.serving.placements.engine import PlacementEngine
     from services.recommender.store.catalogues import Catalogues
@@ -45,14 +46,20 @@ class Audience:
 class Audiences:
     """Answers the placement `home` for each customer."""
 
-    def __init__(self, engine: PlacementEngine, catalogues: Catalogues) -> None:
+    def __init__(self, engine: PlacementEngine, catalogues: Catalogues, erased_users: ErasedUsers) -> None:
         self._engine = engine
         self._catalogues = catalogues
+        self._erased_users = erased_users
 
     async def of(
         self, tenant: str, customers: Sequence[Customer], count: int, category: str | None
     ) -> Audience:
-        """Return `count` items for each customer, of a category if one is named, and their aggregation."""
+        """Return `count` items for each customer, of a category if one is named, and their aggregation.
+
+        Customers who are being erased are left out.
+        """
+        erased_until = self._erased_users.erased_until
+        customers = [each for each in customers if not erased_until(tenant, [each.user_id])]
         turns = asyncio.Semaphore(CONCURRENT_CUSTOMERS)
 
         async def items_of(customer: Customer) -> Sequence[Candidate]:

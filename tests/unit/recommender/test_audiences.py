@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.shop_fields import for_backend, with_affinity
 from services.recommender.domain.catalogue import Catalogue
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.segments import SEGMENTS, segment_of
-from services.recommender.serving.audiences import MAX_AGGREGATED, aggregated
+from services.recommender.serving.audiences import MAX_AGGREGATED, Audiences, aggregated
 from services.recommender.serving.placements.candidates import Candidate
+from services.recommender.store.customers import Customer
+from shared.events import UserErasureRequested
 
 ROW = {"product_id": "p1", "product_name": "Pot", "price": 2.5, "score": 0.5, "algorithm": "similar-items"}
 
@@ -83,3 +87,30 @@ def test_an_empty_affinity_answer_has_a_message() -> None:
 
     assert body["status"] == "no_data"
     assert body["message"]
+
+
+async def test_a_customer_who_is_being_erased_is_left_out() -> None:
+    erased = ErasedUsers()
+    request = UserErasureRequested.model_validate(
+        {
+            "event_id": "e",
+            "tenant": "shop",
+            "occurred_at": datetime.now(UTC),
+            "user_id": "gone",
+            "erasure_id": "1",
+        }
+    )
+    erased.apply("shop:gone", request)
+
+    class Engine:
+        async def answer(self, request: Any) -> Any:
+            items = [Candidate(f"for-{request.user_id}", "for-you", 1.0)]
+            return type("Answer", (), {"items": items})()
+
+    audiences = Audiences(cast("Any", Engine()), cast("Any", None), erased)
+    customers = [Customer(name, None, None, None) for name in ("gone", "kept")]
+
+    audience = await audiences.of("shop", customers, 3, None)
+
+    assert [customer.user_id for customer, _ in audience.customers] == ["kept"]
+    assert [item.item_id for item in audience.aggregated] == ["for-kept"]
