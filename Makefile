@@ -63,7 +63,7 @@ clean: stop
 # --- checks ---------------------------------------------------------------------------------------
 
 .PHONY: test  # Run `check`, then every other test on a private stack
-test: install check
+test: install-tests check
 	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS))
 
 .PHONY: smoke  # The shortest proof: a purchase goes all the way, a boto3 program runs, a killed process loses nothing
@@ -110,6 +110,10 @@ contracts: python
 .PHONY: install  # Install the programs and packages of the stack, once
 install:
 	@deploy/local/install
+
+.PHONY: install-tests
+install-tests:
+	@deploy/local/install tests
 
 .PHONY: python  # Install only the Python packages, once
 python:
