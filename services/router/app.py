@@ -49,17 +49,20 @@ def build(settings: Settings) -> FastPathApplication:
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
     upstream = Upstream(settings.upstream.endcap_recommender_url, settings.auth, settings.upstream_seconds)
+    previews = Upstream(
+        settings.upstream.endcap_recommender_url, settings.auth, settings.preview_seconds, "previews"
+    )
     experiments = Experiments(requests, settings)
     running = RunningExperiments(experiments, settings.poll_seconds)
     runtime = PersonalizeRuntime(upstream, running, Accounts(requests), authenticator)
     app = application(
         "router",
-        parts=[database, authenticator, upstream, running],
+        parts=[database, authenticator, upstream, previews, running],
         routers=[
             ExperimentRoutes(experiments, running, authenticator).router(),
             runtime.routes.router(),
             GraphqlRoutes(upstream, authenticator).router(),
-            ProxyRoutes(upstream, authenticator).router(),
+            ProxyRoutes(upstream, previews, authenticator).router(),
         ],
         description="Experiments and their results; recommendations of the recommender.",
         http=settings.http,

@@ -27,6 +27,9 @@ class Settings(ServiceSettings):
     port: int = Field(8006, description="HTTP port; the worker's probes listen on port + 100")
     upstream: UpstreamSettings = Field(default_factory=UpstreamSettings)
     upstream_seconds: float = Field(2.0, gt=0, description="time limit of a request to the recommender")
+    preview_seconds: float = Field(
+        15.0, gt=0, description="time limit of a preview, which reads and repeats many requests"
+    )
     poll_seconds: float = Field(2.0, gt=0, description="seconds between reads of the running experiments")
     max_experiments: int = Field(
         200, ge=1, description="maximum number of draft and running experiments of a tenant"

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.engine.domain.placements import check, parse
 from services.engine.settings import Settings
 from services.engine.store.invocations import tenant_of_group
 from services.engine.store.placements import Placements, StoredPlacement
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Permanent
 from shared.events.placements import DEFAULT_PLACEMENTS, Placement, PlacementName
+from shared.filters.placement_definitions import check, parse
 from shared.http.runtime import ErrorBody
 from shared.postgres import Database
 

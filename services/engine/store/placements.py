@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.engine.domain.placements import Names
 from services.engine.store.statements import SQL
 from shared import outbox
 from shared.errors import ApiError
 from shared.events import PlacementChanged
 from shared.events.placements import Placement
 from shared.events.topics import PLACEMENTS
+from shared.filters.placement_definitions import Names
 
 if TYPE_CHECKING:
     from asyncpg import Record

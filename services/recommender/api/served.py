@@ -10,18 +10,16 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from services.recommender.metrics import LOOKUPS
-from services.recommender.store.serving_log import ServingLog
 from shared.auth import Authenticator, Principal
 from shared.aws.personalize.recommendation_ids import SignedId, is_unsigned, parse, verify
 from shared.errors import ApiError, Transient, unavailable
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
-    from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.settings import Settings
-    from services.recommender.store.erasures import ErasureMarks
+    from services.recommender.store.erasures import ErasedServings
+    from services.recommender.store.serving_log import ServingLog
     from shared.events.servings import Serving
-    from shared.kafka import RecordReader
 
 PREFIX = "/v1/recommendations"
 
@@ -72,15 +70,13 @@ class ServedAnswers:
         servings: ServingLog,
         key: bytes,
         kept: timedelta,
-        erased_users: ErasedUsers,
-        erasure_marks: ErasureMarks,
+        erased: ErasedServings,
     ) -> None:
         """Look up answers that are at most `kept` old and whose id was signed with `key`."""
         self._servings = servings
         self._key = key
         self._kept = kept
-        self._erased_users = erased_users
-        self._erasure_marks = erasure_marks
+        self._erased = erased
 
     async def find(self, tenant: str, id_: str) -> ShownRecommendation:
         """Return what an answer contained.
@@ -129,14 +125,11 @@ class ServedAnswers:
         return signed
 
     async def _refuse_erased(self, tenant: str, serving: Serving) -> None:
-        subjects = [subject for subject in (serving.user_id, serving.session_id) if subject is not None]
-        erased_at = self._erased_users.erased_until(tenant, subjects)
-        if not erased_at and subjects:
-            try:
-                erased_at = await self._erasure_marks.erased_until(tenant, subjects)
-            except Transient:
-                raise unavailable("Redis, which has the erased users,") from None
-        if serving.served_at.timestamp() <= erased_at:
+        try:
+            is_erased = await self._erased.contains(tenant, serving)
+        except Transient:
+            raise unavailable("Redis, which has the erased users,") from None
+        if is_erased:
             detail = "The data of the user of this answer was erased."
             raise ApiError(410, "UserErased", detail)
 
@@ -152,14 +145,12 @@ class ServedRoutes:
     def of(
         cls,
         settings: Settings,
-        reader: RecordReader,
-        erased_users: ErasedUsers,
-        marks: ErasureMarks,
+        servings: ServingLog,
+        erased: ErasedServings,
         authenticator: Authenticator,
     ) -> APIRouter:
-        """Return the route over the log that `reader` reads."""
-        key, kept = settings.recommendation_key, settings.kept_answers
-        served = ServedAnswers(ServingLog(reader), key, kept, erased_users, marks)
+        """Return the route over the log of servings."""
+        served = ServedAnswers(servings, settings.recommendation_key, settings.kept_answers, erased)
         return cls(served, authenticator).router()
 
     def router(self) -> APIRouter:

@@ -10,6 +10,7 @@ from services.recommender.api.graphql.fields import Fields
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.api.placement_fast_path import PlacementFastPath
+from services.recommender.api.placement_previews import PreviewRoutes
 from services.recommender.api.placement_streams import PlacementStreams
 from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
@@ -20,9 +21,11 @@ from services.recommender.api.shop_routes import ShopRoutes
 from services.recommender.api.status import Status
 from services.recommender.app.answers import AnswerParts
 from services.recommender.app.stores import Stores
+from services.recommender.serving.placements.previews import Previews
 from services.recommender.serving.targets import TargetResolver
 from services.recommender.store.accounts import Accounts
-from services.recommender.store.erasures import ErasureMarks
+from services.recommender.store.erasures import ErasedServings, ErasureMarks
+from services.recommender.store.serving_log import ServingLog
 from services.recommender.store.subject_feed import SubjectFeed
 from shared.auth import Authenticator
 from shared.events.topics import EXPOSURES, SERVINGS
@@ -63,7 +66,11 @@ def build(settings: Settings) -> FastPathApplication:
     )
     runtime = _runtime(stores, parts, targets, authenticator)
     status = Status(stores.active, catalogues, stores.campaigns, stores.running, lambda: redis.up)
-    marks = ErasureMarks(redis, settings.kept_answers)
+    servings = ServingLog(reader)
+    erased = ErasedServings(stores.erased_users, ErasureMarks(redis, settings.kept_answers))
+    previews = Previews(
+        parts.engine, servings, erased, stores.campaigns, stores.filters, settings.kept_answers
+    )
     app = application(
         "recommender",
         parts=[
@@ -76,7 +83,8 @@ def build(settings: Settings) -> FastPathApplication:
             RestRoutes(answers, status, shop_routes.audiences, authenticator).router(),
             PlacementRoutes(placement_answers, stores.placements, streams, authenticator).router(),
             graphql.router(),
-            ServedRoutes.of(settings, reader, stores.erased_users, marks, authenticator),
+            PreviewRoutes(previews, catalogues, authenticator).router(),
+            ServedRoutes.of(settings, servings, erased, authenticator),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from services.recommender.domain.erased_users import ErasedUsers
+    from shared.events.servings import Serving
     from shared.kafka import Publisher
     from shared.postgres import Database
     from shared.redis import Multiplexer
@@ -59,6 +61,22 @@ class ErasureMarks:
         """
         values = await self._redis.execute(*(("GET", erased_key(tenant, each)) for each in subjects))
         return max((float(value) for value in values if value is not None), default=0.0)
+
+
+class ErasedServings:
+    """Says which servings are of users who were erased after them, or are being erased."""
+
+    def __init__(self, erased_users: ErasedUsers, marks: ErasureMarks) -> None:
+        self._erased_users = erased_users
+        self._marks = marks
+
+    async def contains(self, tenant: str, serving: Serving) -> bool:
+        """Return whether the user or the session of a serving was erased; raise Transient without Redis."""
+        subjects = [subject for subject in (serving.user_id, serving.session_id) if subject is not None]
+        erased_at = self._erased_users.erased_until(tenant, subjects)
+        if not erased_at and subjects:
+            erased_at = await self._marks.erased_until(tenant, subjects)
+        return serving.served_at.timestamp() <= erased_at
 
 
 class Erasures:

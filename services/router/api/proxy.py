@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.router.store.upstream_connection import Reply
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.events.placements import Placement
 from shared.experiments import BACKEND, PREFIX
-from shared.http import accept_any_parameters
+from shared.http import SMALL_BODY_BYTES, accept_any_parameters
+from shared.http.request_bodies import documented, read_body
 from shared.http.runtime import error_response
 
 if TYPE_CHECKING:
@@ -20,18 +22,23 @@ if TYPE_CHECKING:
 
     from services.router.store.upstream import Upstream
 
+PREVIEW = "/v1/placements/{name}/preview"
+
 _DIRECT_PREFIXES = (f"{PREFIX}/".encode(), f"{BACKEND}/".encode(), f"{BACKEND}?".encode())
 
 
 class ProxyRoutes:
     """The routes, for the OpenAPI document and for requests that the fast path does not handle."""
 
-    def __init__(self, upstream: Upstream, authenticator: Authenticator) -> None:
+    def __init__(self, upstream: Upstream, previews: Upstream, authenticator: Authenticator) -> None:
+        """Pass requests on by `upstream`; by `previews`, which waits longer, those for previews."""
         self._upstream = upstream
+        self._previews = previews
         self._reader = Depends(authenticator.require("read"))
+        self._admin = Depends(authenticator.require("admin"))
 
     def router(self) -> APIRouter:
-        """Return the routes of the two prefixes of the recommender."""
+        """Return the routes of the two prefixes of the recommender, and that of previews."""
         router = APIRouter(tags=["Recommendations"])
         reader = self._reader
 
@@ -50,14 +57,29 @@ class ProxyRoutes:
             """Return the recommender's answer, as if the request had been sent to it."""
             return await self._forward(request, principal)
 
+        @router.post(PREVIEW, operation_id="pass_placement_preview", openapi_extra=documented(Placement))
+        async def placement_preview(
+            request: Request,
+            name: str,  # noqa: ARG001 - read from the request as it was sent; a parameter for the document
+            principal: Principal = self._admin,
+        ) -> Response:
+            """Return the recommender's answer: what a changed placement would change."""
+            accept_any_parameters(request.scope)
+            body = await read_body(request, SMALL_BODY_BYTES)
+            reply = await self._previews.call(
+                principal.own_tenant,
+                "POST",
+                _target(request.scope),
+                body,
+                {"content-type": "application/json"},
+            )
+            return _response(reply)
+
         return router
 
     async def _forward(self, request: Request, principal: Principal) -> Response:
         accept_any_parameters(request.scope)  # the recommender reports unknown ones
-        reply = await self._upstream.call(principal.own_tenant, "GET", _target(request.scope))
-        response = Response(reply.body, reply.status)
-        response.raw_headers = _headers(reply)
-        return response
+        return _response(await self._upstream.call(principal.own_tenant, "GET", _target(request.scope)))
 
 
 class RestFastPath:
@@ -95,6 +117,12 @@ def _target(scope: Scope) -> bytes:
     path: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
     query: bytes = scope["query_string"]
     return b"%b?%b" % (path, query) if query else path
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status)
+    response.raw_headers = _headers(reply)
+    return response
 
 
 def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:

@@ -38,10 +38,9 @@ log = structlog.get_logger()
 class Upstream:
     """Calls the recommender with the service key, on behalf of a tenant. A part."""
 
-    name = "upstream"
-
-    def __init__(self, url: str, auth: AuthSettings, timeout_seconds: float) -> None:
-        """Take the URL of the recommender, without a path."""
+    def __init__(self, url: str, auth: AuthSettings, timeout_seconds: float, name: str = "upstream") -> None:
+        """Take the URL of the recommender, without a path; `name` is that of the part."""
+        self.name = name
         address = urlsplit(url)
         key = auth.endcap_service_key
         self._key = key.get_secret_value() if key else ""
@@ -60,7 +59,7 @@ class Upstream:
     async def start(self) -> None:
         """Start to check timeouts; connections are opened when they are needed."""
         self._tls = ssl.create_default_context() if self._is_tls else None
-        self._sweeper = asyncio.create_task(self._sweep(), name="upstream")
+        self._sweeper = asyncio.create_task(self._sweep(), name=self.name)
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -182,6 +182,8 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "recommender POST /personalize-ranking": of_the_user,
         "recommender GET /api/v1/placements/{name}": placement,
         "recommender GET /api/v1/placements/{name}/stream": placement,
+        "recommender POST /v1/placements/{name}/preview": placement,
+        "router POST /v1/placements/{name}/preview": {**placement, UNDOCUMENTED_QUERY: [[("user_id", "u1")]]},
         "recommender POST /api/v1/pages": {
             "placements": [["home", "product"]],
             "placement": [None],

@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from services.engine.domain.declaration import Declaration
-from services.engine.domain.placements import Names, check, parse
 from services.engine.domain.planning import plan
 from services.engine.domain.steps import AccountState
 from shared.errors import Permanent
 from shared.events.placements import DEFAULT_PLACEMENTS, Placement
+from shared.filters.placement_definitions import Names, check, parse
 
 NAMES = Names(
     frozenset({"winter", "recommender/for-you"}),

@@ -32,8 +32,11 @@ class Recommender:
             headers.append((UNKNOWN_PARAMETERS.encode(), query.partition("=")[0].encode()))
         return Reply(404 if "missing" in query else 200, headers, b"{}")
 
-    async def call(self, tenant: str, _method: str, target: bytes) -> Reply:
-        return await self.get(tenant, target)
+    async def call(self, tenant: str, method: str, target: bytes, *sent: Any) -> Reply:
+        if method == "GET":
+            return await self.get(tenant, target)
+        headers = [(b"content-type", b"application/json")]
+        return Reply(200, headers, repr((tenant, method, target, *sent)).encode())
 
 
 def fast_path() -> RestFastPath:
@@ -66,7 +69,7 @@ async def test_unknown_parameters_are_those_of_the_recommender(
     app = application(
         "router",
         parts=[],
-        routers=[ProxyRoutes(cast("Any", Recommender()), authenticator).router()],
+        routers=[ProxyRoutes(cast("Any", Recommender()), cast("Any", Recommender()), authenticator).router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
     transport = httpx.ASGITransport(app)
@@ -76,6 +79,21 @@ async def test_unknown_parameters_are_those_of_the_recommender(
     assert answer.status_code == 200
     assert answer.headers.get_list(UNKNOWN_PARAMETERS) == ([] if names is None else [names])
     assert "date" not in answer.headers
+
+
+async def test_a_preview_is_passed_on_with_its_body() -> None:
+    settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
+    authenticator = Authenticator(cast("Any", None), settings)
+    routes = ProxyRoutes(cast("Any", None), cast("Any", Recommender()), authenticator)
+    app = application("router", parts=[], routers=[routes.router()])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS) as http:
+        answer = await http.post("/v1/placements/home/preview?requests=5", content=b'{"strategies":[]}')
+
+    assert answer.status_code == 200
+    target = b"/v1/placements/home/preview?requests=5"
+    headers = {"content-type": "application/json"}
+    assert answer.text == repr(("shop", "POST", target, b'{"strategies":[]}', headers))
 
 
 @pytest.mark.parametrize("path", [PATHS[0], f"{BACKEND}/i1"])

@@ -81,6 +81,24 @@ class PlacementEngine:
             answers.append(answer)
         return answers
 
+    async def compare(
+        self, request: PlacementRequest, changed: Placement
+    ) -> tuple[PlacementAnswer | None, PlacementAnswer]:
+        """Return the answers of a placement as it is, and of a changed definition, to the same visitor.
+
+        The first is None if there is no placement of that name. Nothing is counted.
+        """
+        trial = replace(request, explain=True, is_trial=True)
+        current = await self._placements.find(request.tenant, request.placement)
+        new = DefinedPlacement(request.placement, changed)
+        visitor = await self._visitors.of(trial, self._list_keys([current or new, new], trial))
+        before = None if current is None else await self._answer(current, trial, visitor)
+        return before, await self._answer(new, trial, visitor)
+
+    def forget(self, tenant: str, placement: Placement) -> None:
+        """Forget what was prepared for a definition that is not used any more."""
+        self._rules.forget(tenant, placement)
+
     async def _answer(
         self, named: DefinedPlacement, request: PlacementRequest, visitor: Visitor
     ) -> PlacementAnswer:

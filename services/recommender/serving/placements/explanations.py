@@ -119,6 +119,11 @@ def _sentence_of(signal: Signal, strategy: str, name_of: NameOf) -> str:
     return _PLAIN.get(signal.name) or _BY_STRATEGY.get(strategy, _OF_MODEL)
 
 
+def drop_sentence(step: str) -> str:
+    """Return why a step left an item out."""
+    return _DROPPED.get(step, f"The step {step} left it out")
+
+
 def _item(position: int, candidate: Candidate, name_of: NameOf) -> dict[str, Any]:
     return {
         "product_id": candidate.item_id,
@@ -141,5 +146,5 @@ def _dropped(drop: Dropped) -> dict[str, Any]:
         "strategy": drop.strategy,
         "step": drop.step,
         "detail": drop.detail,
-        "sentence": _DROPPED.get(drop.step, f"The step {drop.step} left it out"),
+        "sentence": drop_sentence(drop.step),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,14 @@ class PlacementRules:
             deployed.model if deployed else None,
             impressions=self._impressions,
         )
+        if request.is_trial:
+            seed = f"{request.user_id} {request.session_id} {request.item_id}"
+            sources.rng = random.Random(seed)  # noqa: S311 - positions in a list, no secrets
         return await RuleRun.begin(placement, request, visitor, sources, datetime.now(UTC))
+
+    def forget(self, tenant: str, placement: Placement) -> None:
+        """Forget the compiled rules of a placement that was tried out."""
+        self._compiler.forget(tenant, placement)
 
 
 def _has_rules(rules: Rules) -> bool:

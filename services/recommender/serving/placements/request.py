@@ -29,6 +29,8 @@ class PlacementRequest:
     explain: bool = False
     shown: frozenset[str] = frozenset()
     """Items that are shown elsewhere on the page."""
+    is_trial: bool = False
+    """True for a request of a preview: it counts nothing, and its random choices are always the same."""
 
     @property
     def subject(self) -> str | None:

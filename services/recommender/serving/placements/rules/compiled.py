@@ -237,6 +237,10 @@ class RuleCompiler:
             compiled = self._compiled[key] = CompiledRules(placement, filters)
         return compiled
 
+    def forget(self, tenant: str, placement: Placement) -> None:
+        """Forget the compiled rules of a tenant's placement."""
+        self._compiled.pop((tenant, id(placement)), None)
+
 
 def _are_same(before: Sequence[BoundFilter], now: Sequence[BoundFilter]) -> bool:
     return len(before) == len(now) and all(

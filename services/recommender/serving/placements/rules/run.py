@@ -207,7 +207,7 @@ class RuleRun:
     def count_answer(self, items: Iterable[Candidate]) -> None:
         """Count the answer that the visitor gets for the quotas of its items; an explained one is a trial."""
         of_items, of_others = self.compiled.quota_of, self.compiled.quota_of_others
-        if self.request.explain or not self.placement.rules.quotas:
+        if self.request.explain or self.request.is_trial or not self.placement.rules.quotas:
             return
         item_ids = [each.item_id for each in items if of_others is not None or each.item_id in of_items]
         self.sources.quotas.count(self.request.tenant, self.request.placement, item_ids, self.now)
@@ -222,7 +222,7 @@ class RuleRun:
         """Note what a step left out, and return the rest; `detail` says why a candidate was left out."""
         if len(kept) < len(before):
             self.effects[step] = None
-            if step != LIMIT:
+            if step != LIMIT and not self.request.is_trial:
                 _drops(step).inc(len(before) - len(kept))
             if self.request.explain:
                 kept_ids = {candidate.item_id for candidate in kept}

@@ -1,16 +1,21 @@
-"""Placements: the checks of a definition that its types do not make."""
+"""Check the definition of a placement: what its types do not say, and the names that it refers to.
+
+The engine checks a definition before it is stored, the recommender before a preview.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from shared.errors import Permanent
 from shared.events.placements import Placement, StrategyUse
-from shared.filters import Filter, FilterError, placement_problems
+from shared.filters.errors import FilterError
+from shared.filters.filter import Filter
+from shared.filters.placement_rules import placement_problems
 
 _ARGUMENTS = {"campaign": "campaign", "recipe": "recipe", "fixed": "item_ids"}
 """The strategies that need a member, and which."""
@@ -21,7 +26,7 @@ class Names:
     """The names that a definition may refer to: the campaigns of the tenant, and its filters."""
 
     campaigns: frozenset[str]
-    filters: dict[str, str]
+    filters: Mapping[str, str]
     """The expression of each filter."""
 
 
@@ -94,5 +99,5 @@ def _filter_problem(expression: str, values: Mapping[str, str]) -> str | None:
     return None if parsed.selects == "item" else f"it selects {parsed.selects}s, but it must select items"
 
 
-def _listed(names: frozenset[str] | dict[str, str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
