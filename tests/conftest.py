@@ -29,10 +29,12 @@ pytest_plugins = [
     "tests.support.processes",
     "tests.support.stack",
     "tests.support.product",
+    "tests.support.shop",
     "tests.support.tools",
+    "tests.support.browser",
 ]
 
-_FOLDERS = {"architecture", "contract", "unit", "integration", "component", "e2e", "load"}
+_FOLDERS = {"architecture", "contract", "unit", "integration", "component", "browser", "e2e", "load"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,9 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Where several processes share the tests, those of a file or of a subject's folder stay together.
 
-    So do all tests of the product, but not the files of a folder of `tests/e2e`, which start a stack of their
-    own. A folder such as `tests/component/recommender/filters` holds the files of one subject, which share
-    what its conftest makes once in a process.
+    So do all tests of the product and of its pages, but not the files of a folder of `tests/e2e`, which
+    start a stack of their own. A folder such as `tests/component/recommender/filters` holds the files of
+    one subject, which share what its conftest makes once in a process.
     """
     return _Together(config, log)
 
@@ -60,7 +62,7 @@ class _Together(LoadFileScheduling):
         match PurePosixPath(nodeid.partition("::")[0]).parts:
             case ("tests", "e2e", subject, _):
                 return f"tests/e2e/{subject}"
-            case ("tests", "e2e", *_):
+            case ("tests", "e2e" | "browser", *_):
                 return "tests/e2e"
             case ("tests", "component", service, subject, _):
                 return f"tests/component/{service}/{subject}"

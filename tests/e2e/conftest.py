@@ -1,29 +1,13 @@
-"""The running product with a shop loaded, trained and served; one for the whole run."""
+"""What was killed in the tests of the product, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.local.load import load
-from deploy.local.shop import write_shop
-from tests.support.product import Endcap
-from tests.support.shop import Shop
-
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
-
-
-@pytest.fixture(scope="session")
-def shop(endcap: Endcap) -> Iterator[Shop]:
-    """The generated shop, all the way from its files to served recommendations."""
-    # A quarter of the shop that `make run` loads: about ten trainings of it are part of these tests.
-    folder = write_shop(endcap.stack.root / "shop", customer_count=500)
-    load(endcap.stack, folder)
-    with Shop(endcap, folder) as loaded:
-        yield loaded
 
 
 _KILLS = pytest.StashKey[list[str]]()

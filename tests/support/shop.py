@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,11 @@ from urllib.parse import quote
 import asyncpg
 import boto3
 import httpx
+import pytest
 import redis
 
+from deploy.local.load import load
+from deploy.local.shop import write_shop
 from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE, until
 
@@ -159,3 +162,13 @@ class Shop:
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )
+
+
+@pytest.fixture(scope="session")
+def shop(endcap: Endcap) -> Iterator[Shop]:
+    """Yield the generated shop, from its files to served recommendations; one for the whole run."""
+    # A quarter of the shop that `make run` loads: about ten trainings of it are part of these tests.
+    folder = write_shop(endcap.stack.root / "shop", customer_count=500)
+    load(endcap.stack, folder)
+    with Shop(endcap, folder) as loaded:
+        yield loaded

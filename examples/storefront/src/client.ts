@@ -34,7 +34,7 @@ export class Client {
     this.settings = settings(options);
     this.identity = new Identity(storage);
     this.queue = new EventQueue(storage);
-    this.transport = new Transport(this.settings.url, this.settings.key, this.queue, storage, network);
+    this.transport = new Transport(this.settings.eventsUrl, this.settings.key, this.queue, storage, network);
     if (this.allowed) this.transport.schedule();
   }
 

@@ -20,7 +20,7 @@ export function init(options: Options): Client {
     fetch: (...request) => fetch(...request),
     beacon: (url, body) => navigator.sendBeacon(url, body),
     now: Date.now,
-    later: setTimeout,
+    later: (run, milliseconds) => setTimeout(run, milliseconds),
   });
   client = ready;
   addEventListener('pagehide', () => ready.leave());

@@ -6,9 +6,10 @@ export * from './index.js';
 
 const script = document.currentScript as HTMLScriptElement | null;
 if (script && !script.hasAttribute('data-manual')) {
-  const { url, key, readKey, consent, automatic, dataLayer } = script.dataset;
+  const { url, eventsUrl, key, readKey, consent, automatic, dataLayer } = script.dataset;
   init({
     url: url ?? new URL('.', script.src).href,
+    ...(eventsUrl && { eventsUrl }),
     ...(key && { key }),
     ...(readKey && { readKey }),
     ...(consent === 'required' && { consent }),

@@ -2,6 +2,8 @@
 export interface Options {
   /** Address of Endcap, such as `https://endcap.shop.example`; by default where the script came from, else the page's. */
   url?: string;
+  /** Address for events where that differs, because no gateway is in front of the services. */
+  eventsUrl?: string;
   /** Ingest key: pages are public, so bind it to the shop's origins. */
   key?: string;
   /** Read key, for recommendations. */
@@ -16,6 +18,7 @@ export interface Options {
 
 export interface Settings {
   url: string;
+  eventsUrl: string;
   key: string | undefined;
   readKey: string | undefined;
   required: boolean;
@@ -25,14 +28,18 @@ export interface Settings {
 
 /** Return the settings of options. Throws TypeError for an address that is none. */
 export function settings(options: Options): Settings {
-  const base = globalThis.document?.baseURI;
-  const url = new URL(options.url ?? '/', base).href.replace(/\/$/, '');
+  const url = address(options.url ?? '/');
   return {
     url,
+    eventsUrl: options.eventsUrl ? address(options.eventsUrl) : url,
     key: options.key || undefined,
     readKey: options.readKey || undefined,
     required: options.consent === 'required',
     automatic: options.automatic ?? true,
     dataLayer: options.dataLayer ?? 'dataLayer',
   };
+}
+
+function address(url: string): string {
+  return new URL(url, globalThis.document?.baseURI).href.replace(/\/$/, '');
 }
