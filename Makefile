@@ -23,9 +23,9 @@ help:
 
 # --- the local stack ------------------------------------------------------------------------------
 
-.PHONY: run  # Install what is missing and start everything [DATA=file or folder | EMPTY=1] [DETACH=1]
+.PHONY: run  # Install what is missing and start everything [DATA=file or folder | EMPTY=1] [UI=0] [DETACH=1]
 run: install
-	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(EMPTY),--empty) $(if $(DATA),--data '$(DATA)')
+	@$(LOCAL) run $(if $(DETACH),--detach) $(if $(EMPTY),--empty) $(if $(filter 0,$(UI)),--no-ui) $(if $(DATA),--data '$(DATA)')
 
 .PHONY: stop  # Stop everything that `make run` started
 stop:

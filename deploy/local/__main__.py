@@ -20,7 +20,7 @@ from deploy.local.tools import PROJECT
 
 
 def _run(options: argparse.Namespace) -> int:
-    stack = Stack.for_make_run(options.root, os.environ, report=run.say)
+    stack = Stack.for_make_run(options.root, os.environ, report=run.say, ui=not options.no_ui)
     return run.run(stack, data=options.data, empty=options.empty, detach=options.detach)
 
 
@@ -82,6 +82,7 @@ def _arguments() -> argparse.ArgumentParser:
     run_parser = command("run", _run, "start everything, and load the sample shop if there is no data")
     run_parser.add_argument("--data", type=Path, help="file or folder with the data of a shop")
     run_parser.add_argument("--empty", action="store_true", help="do not load a shop")
+    run_parser.add_argument("--no-ui", action="store_true", help="leave out the dashboard and the demo shop")
     run_parser.add_argument("--detach", action="store_true", help="return once everything is ready")
     command("stop", _stop, "stop everything")
     command("status", _status, "show the processes")

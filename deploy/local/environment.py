@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local.components import postgres, redis, s3
+from deploy.local.components import gateway, postgres, redis, s3
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
 
@@ -88,6 +88,8 @@ def client_environment(
     processes = process_environment(ports, secrets, external, keyless=False, root=Path())
     urls = {f"ENDCAP_{service.upper()}_URL": _service_url(ports, service) for service in SERVICES}
     return {
+        "ENDCAP_URL": gateway.url(ports["gateway"]),
+        "AWS_ENDPOINT_URL": gateway.url(ports["gateway"]),
         **urls,
         "ENDCAP_INGEST_KEY": keys["ingest"],
         "ENDCAP_READ_KEY": keys["read"],

@@ -1,7 +1,7 @@
 """Terminate the remaining processes of a stack whose supervisor was killed.
 
-A process of the stack is recognized by the root folder in its environment. PostgreSQL overwrites its
-environment with its title, so its server is found by its pid file.
+A process of the stack is recognized by the root folder in its environment. PostgreSQL and nginx overwrite
+their environment with their titles: PostgreSQL's server is found by its pid file, nginx by its folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PROC = Path("/proc")
 
 def end_orphans(root: Path, *, seconds: float) -> None:
     """Terminate all processes of a stack; kill those that are still running after `seconds`."""
-    for pid in _with_root(root):
+    for pid in [*_with_root(root), *_gateway(root)]:
         _signal(pid, signal.SIGTERM)
     for pid in _postmaster(root):
         _signal(pid, signal.SIGINT)  # on SIGTERM, PostgreSQL would wait until all sessions have ended
@@ -36,6 +36,7 @@ def end_orphans(root: Path, *, seconds: float) -> None:
 
 def _processes(root: Path) -> Iterator[int]:
     yield from _with_root(root)
+    yield from _gateway(root)
     yield from _postmaster(root)
 
 
@@ -51,6 +52,18 @@ def _with_root(root: Path) -> Iterator[int]:
             continue
         if is_of_stack and pid != own_pid:
             yield pid
+
+
+def _gateway(root: Path) -> Iterator[int]:
+    """Yield the processes that work in the gateway's folder: the master, its workers, its log pipe."""
+    folder = root / "data" / "gateway"
+    for entry in _PROC.glob("[0-9]*"):
+        try:
+            is_of_gateway = (entry / "cwd").readlink() == folder
+        except OSError:
+            continue
+        if is_of_gateway:
+            yield int(entry.name)
 
 
 def _postmaster(root: Path) -> Iterator[int]:

@@ -25,6 +25,7 @@ _USUAL = {
     "postgres": 15432,
     "redis": 16379,
     "s3": 17070,
+    "gateway": 8080,
     **{service: 8001 + position for position, service in enumerate(SERVICES)},
 }
 
@@ -35,7 +36,7 @@ _FREE_BLOCKS = tuple(window + offset for window in range(20_000, 32_000, 300) fo
 
 def variable(name: str) -> str:
     """Return the environment variable that changes a port; a service also reads its own."""
-    prefix = "" if name in SERVICES else "ENDCAP_"
+    prefix = "" if name in {*SERVICES, "gateway"} else "ENDCAP_"
     return f"{prefix}{name.upper().replace('-', '_')}_PORT"
 
 

@@ -27,12 +27,15 @@ RELAYS = ("sync",)
 # The engine first: the other services read its views.
 _MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router")
 
+UI = frozenset({"dashboard", "shop"})
+"""The parts for people's eyes, which `make run UI=0` leaves out."""
+
 _STOP_SECONDS = 8
 _MODULE_SECONDS = 300
 
 
-def programs() -> list[Program]:
-    """Return all processes of the services, in the order in which they are started."""
+def programs(*, ui: bool = True) -> list[Program]:
+    """Return all processes of the services, in the order in which they are started; without `ui`, not its."""
     commands = [(service, "serve", service) for service in SERVICES]
     commands += [(service, "worker", f"{service}-worker") for service in WORKERS]
     commands += [(service, "relay", f"{service}-relay") for service in RELAYS]
@@ -44,6 +47,7 @@ def programs() -> list[Program]:
             stop_seconds=_STOP_SECONDS,
         )
         for service, command, name in commands
+        if ui or service not in UI
     ]
 
 

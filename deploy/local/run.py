@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy.local.errors import StackError
+from deploy.local.links import links
 from deploy.local.load import load, load_sample
 from deploy.local.stack import Stack
 from deploy.local.tour import tour
@@ -64,6 +65,7 @@ def _start(stack: Stack, data: Path | None, *, empty: bool) -> None:
     elif not empty:
         load_sample(stack)
     print(tour(stack), flush=True)
+    print(links(stack), flush=True)
 
 
 def _watch(stack: Stack) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local import product
-from deploy.local.components import kafka, postgres, redis, s3
+from deploy.local.components import gateway, kafka, postgres, redis, s3
 from deploy.local.environment import external_components, process_environment
 from deploy.local.errors import StackError
 from deploy.local.orphans import end_orphans
@@ -36,7 +36,10 @@ _MAX_LISTED_PORTS = 3
 
 @dataclass
 class Stack:
-    """The processes of one root folder. `external` are the addresses of components run elsewhere."""
+    """The processes of one root folder. `external` are the addresses of components run elsewhere.
+
+    `ui=False` leaves out the parts of `product.UI`.
+    """
 
     root: Path
     ports: Ports
@@ -44,6 +47,7 @@ class Stack:
     tools: Tools = field(default_factory=Tools)
     durable: bool = True
     keyless: bool = False
+    ui: bool = True
     extra: Mapping[str, str] = field(default_factory=dict)
     report: Callable[[str], None] = lambda _: None
 
@@ -97,10 +101,11 @@ class Stack:
         self.require_stopped()
         end_orphans(self.root, seconds=5)
         own = [name for name in components if name in self.components]
-        self._check_ports([*own, *SERVICES])
+        self._check_ports([*own, *SERVICES, "gateway"])
         state = {"ports": dict(self.ports.by_name), "external": dict(self.external)}
         write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
-        programs = [self._component(name) for name in own] + product.programs()
+        programs = [self._component(name) for name in own] + product.programs(ui=self.ui)
+        programs.append(self._gateway())
         self.supervisor.launch(
             programs, folder=PROJECT, environment=self.environment, ends_with_caller=ends_with_caller
         )
@@ -147,6 +152,8 @@ class Stack:
                 return is_open(self.ports["kafka"])
             case "s3":
                 return s3.answers(self.ports)
+            case "gateway":
+                return gateway.answers(self.ports["gateway"])
             case _:
                 return product.is_ready(self.ports, name)
 
@@ -174,7 +181,7 @@ class Stack:
     def start_product(self, names: Iterable[str] | None = None) -> None:
         """Start processes (default: all services), and wait until they are ready. Raises StackError."""
         started = time.monotonic()
-        processes = list(names) if names else [program.name for program in product.programs()]
+        processes = list(names) if names else [program.name for program in product.programs(ui=self.ui)]
         for name in processes:
             self.supervisor.start(name)
         for name in processes:
@@ -182,7 +189,7 @@ class Stack:
         self.report(f"{len(processes)} processes are ready after {time.monotonic() - started:.1f} s")
 
     def start_everything(self) -> None:
-        """Start all components and services, after `launch`. Raises StackError."""
+        """Start all components and services and the gateway, after `launch`. Raises StackError."""
         self.start("postgres", "redis", "kafka")
         with ThreadPoolExecutor(1) as executor:
             database = executor.submit(self.prepare_database)
@@ -191,7 +198,9 @@ class Stack:
             database.result()
         self.report("topics and tables are created")
         self.bootstrap()
+        self.supervisor.start("gateway")
         self.start_product()
+        self.wait_until_ready("gateway")
 
     def keys(self) -> dict[str, str]:
         """Return the keys of the tenant `default`. Raises StackError before the first start."""
@@ -210,7 +219,7 @@ class Stack:
         return self.supervisor.processes()
 
     def stop(self) -> float:
-        """Stop services, then S3, Kafka, Redis and Postgres; return the duration in seconds."""
+        """Stop the gateway, services, S3, Kafka, Redis and Postgres; return the duration in seconds."""
         started = time.monotonic()
         self.supervisor.shut_down(seconds=_STOP_SECONDS - 2)
         end_orphans(self.root, seconds=max(1.0, _STOP_SECONDS - (time.monotonic() - started)))
@@ -220,6 +229,13 @@ class Stack:
     def preparation_log(self) -> Path:
         """Return the log of the preparations before the start of the services."""
         return self.root / "logs" / "prepare.log"
+
+    def _gateway(self) -> Program:
+        names = {program.name for program in product.programs(ui=self.ui)}
+        services = {name: self.ports[name] for name in sorted(names & self.ports.by_name.keys())}
+        if "s3" in self.components:  # signatures cover the host, so an external server is called directly
+            services["s3"] = self.ports["s3"]
+        return gateway.program(self.tools, self.root / "data" / "gateway", self.ports["gateway"], services)
 
     def _component(self, name: str) -> Program:
         data = self.root / "data" / name

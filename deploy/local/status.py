@@ -29,7 +29,7 @@ def show(stack: Stack) -> int:
 
 
 def _row(stack: Stack, process: Process, *, is_ready: bool) -> str:
-    is_component = process.name in COMPONENTS
+    is_component = process.name in {*COMPONENTS, "gateway"}
     port = stack.ports[process.name] if is_component else product.probe_port(stack.ports, process.name)
     up = f"{_duration(time.time() - process.started)}" if process.pid else ""
     health = "ready" if is_ready else "not ready"

@@ -15,6 +15,7 @@ _NEEDS = {
     "postgres": ("initdb", "postgres"),
     "redis": ("redis-server",),
     "s3": ("versitygw",),
+    "gateway": ("nginx",),
 }
 
 

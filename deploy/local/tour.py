@@ -34,9 +34,9 @@ make status   shows all processes and ports; make logs S=trainer-worker   shows 
 
 _COMMANDS = """
 # Recommendations for a customer, items similar to a product, and popular items in a country
-{ask} "$ENDCAP_RECOMMENDER_URL{api}/{user_path}?limit=5"
-{ask} "$ENDCAP_RECOMMENDER_URL{api}/similar/{product_path}?limit=5"
-{ask} "$ENDCAP_RECOMMENDER_URL{api}/by-location?country={country_path}"
+{ask} "$ENDCAP_URL{api}/{user_path}?limit=5"
+{ask} "$ENDCAP_URL{api}/similar/{product_path}?limit=5"
+{ask} "$ENDCAP_URL{api}/by-location?country={country_path}"
 
 # An unmodified boto3 program: record a product view, then get recommendations
 .local/venv/bin/python - <<'PYTHON'

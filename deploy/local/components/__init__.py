@@ -1,1 +1,1 @@
-"""Kafka, Postgres, Redis and the S3 server: the configuration and the process of each."""
+"""Kafka, Postgres, Redis, the S3 server and the gateway: the configuration and the process of each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import Coroutine
@@ -13,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from deploy.local.components.users import as_unprivileged_user
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.supervisor import Program
@@ -30,7 +30,7 @@ def program(tools: Tools, data: Path, ports: Ports, password: str, *, durable: b
 
     `durable=False` disables the flushes that are needed only for a crash of the machine.
     """
-    as_user = _as_unprivileged_user(data)
+    as_user = as_unprivileged_user(data, ADMINISTRATOR)
     cluster = data / "cluster"
     if not cluster.exists():
         _initialise(tools, cluster, password, as_user)
@@ -121,27 +121,3 @@ def _initialise(tools: Tools, cluster: Path, password: str, as_user: list[str]) 
     if process.returncode != 0:
         raise StackError(f"PostgreSQL's cluster could not be created: {process.stdout}{process.stderr}")
     new_cluster.rename(cluster)
-
-
-def _as_unprivileged_user(data: Path) -> list[str]:
-    """Return the command prefix to run PostgreSQL, which refuses to run as root, as another user.
-
-    If that user may not enter a parent folder (such as root's home), the prefix grants it the capability to
-    search folders, and no other. Raises StackError if that is not possible.
-    """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.getuid() != 0:
-        return []
-    shutil.chown(data, ADMINISTRATOR)
-    user = ["setpriv", f"--reuid={ADMINISTRATOR}", f"--regid={ADMINISTRATOR}", "--clear-groups"]
-    for capability in (None, "dac_read_search", "dac_override"):
-        capability_options = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
-        words = [*user, *(capability_options if capability else [])]
-        # Not test(1), since access(2) ignores capabilities.
-        test = [*words, "touch", str(data)]
-        if subprocess.run(test, capture_output=True, timeout=10, check=False).returncode == 0:
-            return words
-    raise StackError(
-        f"the user {ADMINISTRATOR} cannot enter {data}, and root cannot grant the capability here; move the "
-        "clone to a folder that other users may enter, such as /srv/endcap"
-    )

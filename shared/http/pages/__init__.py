@@ -1,6 +1,7 @@
 """The page at /docs: the operations of a service from its OpenAPI document, with a form for each.
 
-The page loads nothing from other hosts, so it works without internet access.
+The page loads nothing from other hosts, so it works without internet access. It is at /docs/<service>, too:
+the gateway has one such path for each service.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import orjson
 from fastapi import APIRouter, Response
 
 from shared.http.pages.html import page
@@ -29,17 +31,26 @@ _HEADERS: Final = {
 }
 
 
-def api_pages(app: FastAPI) -> APIRouter:
+def api_pages(app: FastAPI, service: str) -> APIRouter:
     """Return the routes of the page, which is built on the first request."""
     router = APIRouter(include_in_schema=False)
 
     @cache
-    def built() -> bytes:
-        return page(app.openapi()).encode()
+    def built(folder: str, document: str) -> bytes:
+        return page(app.openapi(), folder, document).encode()
 
     @router.get("/docs")
     async def docs() -> Response:
-        return Response(built(), headers=_HEADERS, media_type="text/html")
+        return Response(built("docs/", "openapi.json"), headers=_HEADERS, media_type="text/html")
+
+    @router.get(f"/docs/{service}")
+    async def named_docs() -> Response:
+        body = built("", f"{service}/openapi.json")
+        return Response(body, headers=_HEADERS, media_type="text/html")
+
+    @router.get(f"/docs/{service}/openapi.json")
+    async def document() -> Response:
+        return Response(orjson.dumps(app.openapi()), headers=_HEADERS, media_type="application/json")
 
     @router.get("/docs/page.css")
     async def style() -> Response:

@@ -16,8 +16,11 @@ _LIMITS: Final = (
 )  # fmt: skip
 
 
-def page(document: Json) -> str:
-    """Return the page of an OpenAPI 3.1 document; its links are relative to /docs."""
+def page(document: Json, folder: str, document_link: str) -> str:
+    """Return the page of an OpenAPI 3.1 document, with its links relative to the page's own address.
+
+    `folder` is that of its style and script, "docs/" or "" for their own; `document_link` is the document's.
+    """
     info = document["info"]
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
@@ -30,10 +33,10 @@ def page(document: Json) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(info["title"])}</title><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="docs/page.css"><script src="docs/page.js" defer></script></head>'
+        f'<link rel="stylesheet" href="{folder}page.css"><script src="{folder}page.js" defer></script></head>'
         f"<body><header><h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
         f"<p>{escape(info.get('description', ''))}</p>"
-        '<p><a href="openapi.json">openapi.json</a> is this page for programs.</p>'
+        f'<p><a href="{escape(document_link)}">openapi.json</a> is this page for programs.</p>'
         '<label>API key <input id="key" type="password" autocomplete="off" '
         'placeholder="sent as x-api-key"></label></header>'
         f"<main>{sections}<h2>Schemas</h2>{''.join(_schemas(schemas))}</main></body></html>"

@@ -1,7 +1,8 @@
 // Sends the forms of the API page to the service that the page is from, and shows what it answers.
 "use strict";
 
-const root = new URL(".", document.baseURI);
+// The style and script are in docs/, beside the paths of the service.
+const root = new URL("..", document.currentScript.src);
 
 function target(form) {
   let path = form.dataset.path.replace(/^\//, "");

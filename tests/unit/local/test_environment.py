@@ -29,6 +29,8 @@ def test_a_client_gets_exactly_these_variables(secrets: Secrets) -> None:
 
     assert set(variables) == {
         *(f"ENDCAP_{service.upper()}_URL" for service in SERVICES),
+        "ENDCAP_URL",
+        "AWS_ENDPOINT_URL",
         "ENDCAP_INGEST_KEY",
         "ENDCAP_READ_KEY",
         "ENDCAP_CATALOGUE_KEY",
@@ -50,6 +52,7 @@ def test_a_client_gets_exactly_these_variables(secrets: Secrets) -> None:
         "KAFKA_USERNAME",
         "KAFKA_PASSWORD",
     }
+    assert variables["ENDCAP_URL"] == variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:8080"
     assert variables["AWS_ENDPOINT_URL_PERSONALIZE_RUNTIME"] == variables["ENDCAP_ROUTER_URL"]
     assert variables["AWS_ENDPOINT_URL_PERSONALIZE_EVENTS"] == variables["ENDCAP_TRACKER_URL"]
 

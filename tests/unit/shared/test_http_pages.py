@@ -54,14 +54,20 @@ async def test_the_page_comes_from_the_service_alone(service: str) -> None:
         document = (await http.get("/openapi.json")).json()
         files = {name: await http.get(f"/docs/{name}") for name in ("page.css", "page.js")}
         redoc = await http.get("/redoc")
-    links = Links()
+        named = await http.get(f"/docs/{service}")
+        named_document = await http.get(f"/docs/{service}/openapi.json")
+    links, named_links = Links(), Links()
     links.feed(answer.text)
+    named_links.feed(named.text)
 
     assert answer.headers["content-type"].startswith("text/html")
     local = {place for place in links.places if not place.startswith("#")}
     assert local == {"docs/page.css", "docs/page.js", "openapi.json", "data:,"}
+    named_local = {place for place in named_links.places if not place.startswith("#")}
+    assert named_local == {"page.css", "page.js", f"{service}/openapi.json", "data:,"}
+    assert named_document.json() == document
     assert links.scripts == []
-    for file in (answer, *files.values()):
+    for file in (answer, named, *files.values()):
         policy = file.headers["content-security-policy"]
         assert policy.startswith(
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
@@ -104,7 +110,7 @@ def test_texts_of_a_document_are_no_markup() -> None:
         "components": {"schemas": {evil: {"enum": [evil], "description": evil}}},
     }
     links = Links()
-    links.feed(page(document))
+    links.feed(page(document, "docs/", "openapi.json"))
 
     assert [place for place in links.places if "evil" in place] == []
     assert links.scripts == []

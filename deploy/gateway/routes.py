@@ -1,0 +1,122 @@
+"""What the gateway forwards to which service: by path, or by the AWS service that a request was signed for.
+
+A row whose service does not run is left out, so a row may name a service before that exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Transfer(Enum):
+    """How bodies pass through the gateway."""
+
+    PLAIN = "plain"
+    UPLOAD = "upload"
+    """Large request bodies, which are forwarded while they arrive."""
+    STREAM = "stream"
+    """Answers without an end, which are forwarded while they are made: server-sent events, WebSockets."""
+    OBJECT = "object"
+    """Bodies of any size in both directions, forwarded as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path and the service that answers it.
+
+    `path` is exact. It may end with `/*`, for everything below it, or have `{name}` for one segment.
+    """
+
+    path: str
+    service: str
+    transfer: Transfer = Transfer.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class AwsService:
+    """A service of AWS: its name in signatures, the prefix of its `X-Amz-Target`, and who answers.
+
+    Without `target` the operations of the service are named by path or in the body. Without `service` nobody
+    answers yet; name one to route it.
+    """
+
+    scope: str
+    title: str
+    target: str | None = None
+    service: str | None = None
+    transfer: Transfer = Transfer.PLAIN
+
+
+ROUTES: tuple[Route, ...] = (
+    # Events, items and users, in every wire format.
+    Route("/v1/events", "tracker"),
+    Route("/v1/stats", "tracker"),
+    Route("/v1/conflicts", "tracker"),
+    Route("/api/personalize/track/*", "tracker"),
+    Route("/events", "tracker"),
+    Route("/items", "tracker"),
+    Route("/users", "tracker"),
+    Route("/actions", "tracker"),
+    Route("/action-interactions", "tracker"),
+    # Orders and the catalogue.
+    Route("/v1/imports", "sync", Transfer.UPLOAD),
+    Route("/v1/imports/*", "sync"),
+    Route("/v1/items", "sync"),
+    Route("/v1/items/*", "sync"),
+    Route("/v1/users", "sync"),
+    Route("/v1/users/*", "sync"),
+    Route("/v1/orders", "sync"),
+    Route("/v1/orders/*", "sync"),
+    # Training runs and generations.
+    Route("/v1/runs", "trainer"),
+    Route("/v1/runs/*", "trainer"),
+    Route("/v1/generations", "loader"),
+    Route("/v1/generations/*", "loader"),
+    # Recommendations.
+    Route("/api/v1/placements", "recommender"),
+    Route("/api/v1/placements/*", "recommender"),
+    Route("/api/v1/placements/{name}/stream", "recommender", Transfer.STREAM),
+    Route("/api/v1/pages", "recommender"),
+    Route("/v1/recommendations/*", "recommender"),
+    Route("/v1/placements/{name}/preview", "recommender"),
+    Route("/api/v1/personalize/*", "recommender"),
+    Route("/api/personalize/recommendations", "recommender"),
+    Route("/api/personalize/recommendations/*", "recommender"),
+    Route("/shopify/*", "recommender"),
+    Route("/api/v1/shopify/*", "recommender"),
+    Route("/recommendations", "recommender"),
+    Route("/personalize-ranking", "recommender"),
+    Route("/action-recommendations", "recommender"),
+    Route("/graphql", "recommender"),
+    Route("/graphql/realtime", "recommender", Transfer.STREAM),
+    # Experiments.
+    Route("/v1/experiments", "router"),
+    Route("/v1/experiments/*", "router"),
+    # The control plane.
+    Route("/v1/placements", "engine"),
+    Route("/v1/placements/*", "engine"),
+    Route("/v1/status", "engine"),
+    Route("/v1/erasures/*", "engine"),
+    # Pages for people.
+    Route("/dashboard", "dashboard"),
+    Route("/dashboard/*", "dashboard"),
+    Route("/shop", "shop"),
+    Route("/shop/*", "shop"),
+)
+
+AWS_SERVICES: tuple[AwsService, ...] = (
+    # The events and the runtime of Personalize have paths of their own, and the same name in signatures.
+    AwsService("personalize", "Personalize", "AmazonPersonalize.", "engine"),
+    AwsService("s3", "S3", None, "s3", Transfer.OBJECT),
+    AwsService("sts", "STS", None, "engine"),
+    AwsService("iam", "IAM", None, "engine"),
+    AwsService("states", "Step Functions", "AWSStepFunctions."),
+    AwsService("lambda", "Lambda"),
+    AwsService("dynamodb", "DynamoDB", "DynamoDB_20120810."),
+    AwsService("athena", "Athena", "AmazonAthena."),
+    AwsService("glue", "Glue", "AWSGlue."),
+    AwsService("logs", "CloudWatch Logs", "Logs_20140328."),
+    AwsService("monitoring", "CloudWatch", "GraniteServiceVersion20100801."),
+    AwsService("mobiletargeting", "Pinpoint"),
+)

@@ -1,0 +1,121 @@
+"""The gateway: a private nginx in front of the services, which never runs as root."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shlex
+import shutil
+import ssl
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from deploy.gateway.configuration import Installation, render
+from deploy.gateway.settings import GatewaySettings
+from deploy.local.components.users import as_unprivileged_user
+from deploy.local.errors import StackError
+from deploy.local.ports import LOOPBACK
+from deploy.local.secrets import write_private
+from deploy.local.supervisor import Program
+from deploy.local.tools import Tools
+
+USER = "www-data"
+"""The user for web servers of Debian and Ubuntu."""
+
+# Workers outlive a master that was killed, and keep its port. The pipe to the supervisor belongs to root, so
+# that another user can't open it as /dev/stdout.
+_START = """\
+for process in /proc/[0-9]*; do
+  if [[ $process/cwd -ef {folder} ]]; then kill -KILL "${{process##*/}}"; fi
+done
+cd {folder} && exec {command} > >(exec cat)
+"""
+
+_COMPLAINT = re.compile(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.*)")
+
+
+def settings(port: int) -> GatewaySettings:
+    """Return the settings in the environment's variables `GATEWAY_…`. Raises StackError."""
+    try:
+        return GatewaySettings.of(os.environ, port=port)
+    except ValueError as error:
+        raise StackError(str(error)) from error
+
+
+def url(port: int) -> str:
+    """Return the address; with a certificate its scheme is https."""
+    return f"{settings(port).scheme}://{LOOPBACK}:{port}"
+
+
+def program(tools: Tools, data: Path, port: int, services: Mapping[str, int]) -> Program:
+    """Write the configuration, and return the server's program. Raises StackError.
+
+    `services` maps the services that run, and `s3`, to their ports.
+    """
+    nginx = tools.program("nginx").resolve()
+    as_user = as_unprivileged_user(data, USER)
+    own = _with_own_certificate(settings(port), data, is_root=bool(as_user))
+    addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
+    installation = Installation(addresses, data, version=_version(nginx))
+    config, start = data / "nginx.conf", data / "start.sh"
+    command = [str(nginx), "-e", "stderr", "-p", str(data), "-c", str(config)]
+    write_private(config, render(installation, own))
+    write_private(start, _START.format(folder=shlex.quote(str(data)), command=shlex.join(command)))
+    if as_user:
+        shutil.chown(config, USER)
+        shutil.chown(start, USER)
+    _check([*as_user, "bash", "-c", f"{shlex.join(command)} -t > >(exec cat)"])
+    return Program("gateway", [*as_user, "bash", str(start)], group="gateway", stop_seconds=2)
+
+
+def answers(port: int) -> bool:
+    """Return whether `/healthz` answers."""
+    is_tls = settings(port).scheme == "https"
+    connection = _tls(port) if is_tls else http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tls(port: int) -> http.client.HTTPSConnection:
+    """Return a connection that accepts any certificate: it only asks whether the own process answers."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=context)
+
+
+def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) -> GatewaySettings:
+    """Copy the certificate and its key for the gateway's user, who may not read the originals."""
+    if not is_root or own.certificate is None or own.certificate_key is None:
+        return own
+    copies = []
+    for source, name in ((own.certificate, "certificate.pem"), (own.certificate_key, "key.pem")):
+        copy = data / name
+        write_private(copy, source.read_text())
+        shutil.chown(copy, USER)
+        copies.append(copy)
+    return replace(own, certificate=copies[0], certificate_key=copies[1])
+
+
+def _version(nginx: Path) -> tuple[int, ...]:
+    process = subprocess.run([str(nginx), "-v"], capture_output=True, text=True, timeout=10, check=False)
+    numbers = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", process.stderr)
+    if numbers is None:
+        raise StackError(f"{nginx} -v does not say its version: {process.stderr.strip()}")
+    return tuple(int(number) for number in numbers.groups())
+
+
+def _check(command: list[str]) -> None:
+    """Raise StackError with what nginx says about its configuration, unless it is valid."""
+    process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    if process.returncode != 0:
+        complaints = _COMPLAINT.findall(process.stderr) or [process.stderr.strip()]
+        raise StackError(f"nginx refuses the gateway's configuration: {complaints[0]}")

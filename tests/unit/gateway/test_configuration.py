@@ -1,0 +1,98 @@
+"""The rendered configuration: what runs is routed, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.gateway.configuration import Installation, match, render
+from deploy.gateway.routes import AWS_SERVICES, ROUTES, AwsService
+from deploy.gateway.settings import GatewaySettings
+
+ALL = {name: f"{name}.internal:80" for name in sorted({route.service for route in ROUTES} | {"s3"})}
+
+
+def rendered(services: dict[str, str] | None = None, **settings: Any) -> str:
+    installation = Installation(ALL if services is None else services, Path("/gateway"))
+    return render(installation, GatewaySettings(**settings))
+
+
+def locations(text: str) -> dict[str, str]:
+    """Return the body of each location by its match."""
+    return dict(re.findall(r"^ {8}location (.+?) \{\n(.*?)^ {8}\}", text, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/v1/runs", "= /v1/runs"),
+        ("/v1/runs/*", "/v1/runs/"),
+        ("/v1/placements/{name}/preview", "~ ^/v1/placements/[^/]+/preview$"),
+    ],
+)
+def test_a_path_becomes_a_location(path: str, location: str) -> None:
+    assert match(path) == location
+
+
+def test_every_route_of_a_running_service_has_its_location() -> None:
+    bodies = locations(rendered())
+
+    for route in ROUTES:
+        assert f"proxy_pass http://endcap_{route.service};" in bodies[match(route.path)]
+
+
+def test_no_route_is_in_the_table_twice() -> None:
+    paths = [route.path for route in ROUTES]
+
+    assert len(paths) == len(set(paths))
+
+
+def test_a_service_that_does_not_run_is_neither_routed_nor_named() -> None:
+    text = rendered({name: address for name, address in ALL.items() if name != "shop"})
+
+    assert "/shop/" not in text
+    assert "endcap_shop" not in text
+    assert "/dashboard/" in text
+
+
+@pytest.mark.parametrize("service", AWS_SERVICES, ids=lambda service: service.scope)
+def test_a_service_of_aws_is_chosen_by_its_name_in_the_signature_and_its_target(service: AwsService) -> None:
+    text = rendered()
+    answers = service.service or "unserved"
+
+    scoped = '""' if service.scope == "personalize" else answers
+    assert f"        {service.scope} {scoped};" in text
+    if service.target:
+        assert f'        "~^{re.escape(service.target)}" {answers};' in text
+    assert f"= /-/{answers}" in locations(text)
+
+
+def test_an_s3_server_elsewhere_is_not_served() -> None:
+    text = rendered({name: address for name, address in ALL.items() if name != "s3"})
+
+    assert "= /-/s3" not in locations(text)
+
+
+def test_without_limits_there_are_none() -> None:
+    text = rendered(requests_per_second=0, connections=0)
+
+    assert "limit_req" not in text
+    assert "limit_conn" not in text
+
+
+def test_without_trusted_proxies_no_header_changes_the_address_of_a_client() -> None:
+    assert "real_ip" not in rendered()
+    assert "set_real_ip_from 10.0.0.0/8;" in rendered(trusted_proxies=("10.0.0.0/8",))
+
+
+@pytest.mark.parametrize(("version", "listens"), [((1, 22, 1), " ssl http2;"), ((1, 28, 0), " ssl;")])
+def test_a_certificate_turns_tls_on(version: tuple[int, ...], listens: str) -> None:
+    settings = GatewaySettings(port=8443, certificate=Path("/c.pem"), certificate_key=Path("/k.pem"))
+    text = render(Installation(ALL, Path("/gateway"), version=version), settings)
+
+    assert f"listen 127.0.0.1:8443{listens}" in text
+    assert ("http2 on;" in text) == (version > (1, 25))
+    assert "ssl_certificate_key /k.pem;" in text
