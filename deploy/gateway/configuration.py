@@ -55,7 +55,7 @@ _DIRECTIVES: Mapping[Transfer, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the gateway stands in front of, and where it is.
+    """The services behind the gateway, and the gateway's own files.
 
     `services` maps the services that run, and `s3`, to their `host:port`. `folder` is the gateway's own, for
     temporary files. `log` is where the access log goes. `version` is that of nginx.

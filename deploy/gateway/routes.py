@@ -1,4 +1,4 @@
-"""What the gateway forwards to which service: by path, or by the AWS service that a request was signed for.
+"""The routes of the gateway: by path, or by the AWS service that a request was signed for.
 
 A row whose service does not run is left out, so a row may name a service before that exists.
 """
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Transfer(Enum):
-    """How bodies pass through the gateway."""
+    """The way of bodies through the gateway."""
 
     PLAIN = "plain"
     UPLOAD = "upload"
