@@ -12,7 +12,16 @@ from deploy.local.ports import SERVICES
 from tests.architecture.source import ROOT
 
 # The router forwards these to the recommender, which the gateway calls itself.
-FORWARDED = {"router": ("/api/", "/graphql", "/recommendations", "/personalize-ranking", "/action-rec")}
+FORWARDED = {
+    "router": (
+        "/api/",
+        "/graphql",
+        "/recommendations",
+        "/personalize-ranking",
+        "/action-rec",
+        "/v1/placements/",
+    )
+}
 
 OTHERWISE_ROUTED = {("engine", "/")}
 """The control plane: by the header X-Amz-Target and the name in the signature."""
