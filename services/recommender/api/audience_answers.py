@@ -15,21 +15,29 @@ from services.recommender.api.audience_bodies import (
 )
 from services.recommender.api.parameters import Area, Limit
 from services.recommender.domain.segments import SEGMENTS, segment_of
+from services.recommender.serving.audiences import PLACEMENT
+from services.recommender.serving.served_lists import ServedItems
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.experiments.surfaces import PREFIX
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
-    from services.recommender.domain.catalogue import Catalogue
+    from collections.abc import Sequence
+
+    from services.recommender.domain.catalogue import Catalogue, ItemScores
     from services.recommender.domain.properties import PropertyValue
     from services.recommender.serving.audiences import Audience, Audiences
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.customers import Customers
     from services.recommender.store.lists import Location
 
 SEGMENT_CUSTOMERS = 50
 """Customers of a segment whose items are aggregated: those who spent most."""
+
+_SEGMENT = "by-segment"
+"""The target of the answers for segments."""
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "There is no such segment."}
@@ -39,10 +47,13 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 class AudienceAnswers:
     """Recommendations for many customers at once, aggregated."""
 
-    def __init__(self, customers: Customers, audiences: Audiences, catalogues: Catalogues) -> None:
+    def __init__(
+        self, customers: Customers, audiences: Audiences, catalogues: Catalogues, recorder: AnswerRecorder
+    ) -> None:
         self._customers = customers
         self._audiences = audiences
         self._catalogues = catalogues
+        self._recorder = recorder
 
     async def of_place(
         self, tenant: str, location: Location, customer_limit: int, count: int, category: str | None
@@ -72,7 +83,23 @@ class AudienceAnswers:
             aggregated_recommendations=items,
             count=len(items),
             users_analyzed=len(customers),
+            recommendation_id=self._record(tenant, name, items, location, category),
         )
+
+    def _record(
+        self,
+        tenant: str,
+        segment: str,
+        items: Sequence[AggregatedItemBody],
+        location: Location,
+        category: str | None,
+    ) -> str:
+        """Record the items of a segment; return the id of the answer."""
+        scores: ItemScores = [(item.product_id, item.avg_score) for item in items]
+        places = dict(zip(("city", "province", "country"), location, strict=True))
+        request = {"segment": segment, "category": category, **places}
+        served = ServedItems(scores, PLACEMENT, len(scores), len(scores))
+        return self._recorder.listed(tenant, "rest", None, _SEGMENT, served, b"", None, request)
 
 
 def segment_router(answers: AudienceAnswers, authenticator: Authenticator) -> APIRouter:

@@ -56,3 +56,4 @@ class SegmentBody(BaseModel):
     aggregated_recommendations: list[AggregatedItemBody]
     count: int = Field(description="number of aggregated items")
     users_analyzed: int = Field(description="customers whose items are aggregated")
+    recommendation_id: str = Field(description="the id of this answer")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
     from shared.postgres import Database
@@ -34,10 +35,13 @@ class ShopRoutes(NamedTuple):
         engine: PlacementEngine,
         catalogues: Catalogues,
         erased_users: ErasedUsers,
+        recorder: AnswerRecorder,
         authenticator: Authenticator,
     ) -> ShopRoutes:
         """Return the routes, answered by placements."""
         customers = Customers(database)
-        audiences = AudienceAnswers(customers, Audiences(engine, catalogues, erased_users), catalogues)
-        shopify = ShopifyRoutes(engine, customers, catalogues, authenticator)
+        audiences = AudienceAnswers(
+            customers, Audiences(engine, catalogues, erased_users), catalogues, recorder
+        )
+        shopify = ShopifyRoutes(engine, customers, catalogues, recorder, authenticator)
         return cls(audiences, [segment_router(audiences, authenticator), shopify.router()])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.serving.placements.candidates import Candidate
     from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.customers import Customers
 
@@ -30,6 +31,7 @@ DEFAULT_LIMIT = 6
 
 _SIMILAR = Placement(strategies=(StrategyUse(strategy="similar"),), fill_up=False)
 _POPULAR = Placement(strategies=(StrategyUse(strategy="popular"),))
+_ID = "the id of this answer: events with it are attributed to it"
 _IMAGES = ("image_url", "image", "images", "featured_image")
 _HANDLES = ("shopify_handle", "handle")
 
@@ -55,6 +57,7 @@ class SimilarProducts(BaseModel):
 
     success: bool
     similar_products: list[ProductRow]
+    recommendation_id: str = Field(description=_ID)
 
 
 class CustomerRecommendations(BaseModel):
@@ -63,6 +66,7 @@ class CustomerRecommendations(BaseModel):
     success: bool
     recommendations: list[ProductRow]
     recommendation_type: str = Field(description="personalized, cart, similar or popular")
+    recommendation_id: str = Field(description=_ID)
 
 
 class PopularProducts(BaseModel):
@@ -70,6 +74,7 @@ class PopularProducts(BaseModel):
 
     success: bool
     popular_products: list[ProductRow]
+    recommendation_id: str = Field(description=_ID)
 
 
 class CustomerRequest(BaseModel):
@@ -93,9 +98,11 @@ class ShopifyRoutes:
         engine: PlacementEngine,
         customers: Customers,
         catalogues: Catalogues,
+        recorder: AnswerRecorder,
         authenticator: Authenticator,
     ) -> None:
         self._engine = engine
+        self._recorder = recorder
         self._customers = customers
         self._catalogues = catalogues
         self._reader = Depends(authenticator.require("read"))
@@ -129,8 +136,8 @@ class ShopifyRoutes:
                 province=province,
                 limit=limit,
             )
-            rows = await self._rows(request, _SIMILAR)
-            return SimilarProducts(success=bool(rows), similar_products=rows)
+            rows, id_ = await self._answer(request, _SIMILAR)
+            return SimilarProducts(success=bool(rows), similar_products=rows, recommendation_id=id_)
 
         @router.get(f"{prefix}/popular", operation_id=f"shopify_popular{suffix}")
         async def popular(
@@ -149,7 +156,8 @@ class ShopifyRoutes:
                 province=province,
                 limit=limit,
             )
-            return PopularProducts(success=True, popular_products=await self._rows(request, _POPULAR))
+            rows, id_ = await self._answer(request, _POPULAR)
+            return PopularProducts(success=True, popular_products=rows, recommendation_id=id_)
 
         @router.post(f"{prefix}/recommendations", operation_id=f"shopify_recommendations{suffix}")
         async def recommendations(
@@ -185,12 +193,14 @@ class ShopifyRoutes:
             success=True,
             recommendations=[_row(item, catalogue) for item in answer.items],
             recommendation_type="popular" if answer.source == POPULAR else kind,
+            recommendation_id=self._recorder.placement(answer),
         )
 
-    async def _rows(self, request: PlacementRequest, placement: Placement) -> list[ProductRow]:
+    async def _answer(self, request: PlacementRequest, placement: Placement) -> tuple[list[ProductRow], str]:
+        """Return the rows of an answer, and its id."""
         answer = await self._engine.answer(request, placement)
         catalogue = self._catalogues.of(request.tenant)
-        return [_row(item, catalogue) for item in answer.items]
+        return [_row(item, catalogue) for item in answer.items], self._recorder.placement(answer)
 
 
 def _row(item: Candidate, catalogue: Catalogue) -> ProductRow:

@@ -53,9 +53,11 @@ def build(settings: Settings) -> FastPathApplication:
         parts.precomputed, parts.recommender, targets, catalogues, parts.experiments, parts.recorder
     )
     placement_answers = PlacementAnswers(parts.engine, catalogues, parts.recorder)
-    fields = Fields(parts.pages, parts.engine, catalogues, stores.overrides)
+    fields = Fields(parts.pages, parts.engine, catalogues, stores.overrides, parts.recorder)
     graphql = GraphqlApi(fields, stores.overrides, authenticator)
-    shop_routes = ShopRoutes.of(stores.requests, parts.engine, catalogues, stores.erased_users, authenticator)
+    shop_routes = ShopRoutes.of(
+        stores.requests, parts.engine, catalogues, stores.erased_users, parts.recorder, authenticator
+    )
     streams = PlacementStreams(
         placement_answers,
         catalogues,

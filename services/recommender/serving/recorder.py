@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import orjson
 
 from services.recommender.serving.recommendation import History
+from services.recommender.serving.served_lists import encode_list
 from services.recommender.store.serving_counters import ServingCounters
 from services.recommender.store.servings import Servings, partition_for
 from shared.aws.personalize.recommendation_ids import RecommendationIds
@@ -23,6 +24,7 @@ from shared.aws.personalize.recommendation_ids import RecommendationIds
 if TYPE_CHECKING:
     from services.recommender.serving.placements.candidates import PlacementAnswer
     from services.recommender.serving.recommendation import Recommended, ServedVariant
+    from services.recommender.serving.served_lists import ServedItems
     from services.recommender.serving.targets import Target
     from services.recommender.settings import Settings
     from shared.kafka import Publisher
@@ -87,14 +89,39 @@ class AnswerRecorder:
         self.servings.add(target.tenant, subject, partition, _scored, facts)
         return id_
 
-    def placement(self, answer: PlacementAnswer, variant: ServedVariant | None = None) -> str:
+    def listed(
+        self,
+        tenant: str,
+        surface: Literal["rest", "graphql"],
+        user_id: str | None,
+        target: str,
+        served: ServedItems,
+        source: bytes,
+        generation: int | None,
+        request: Mapping[str, Any],
+    ) -> str:
+        """Return the id of an answer that is a list of items and scores."""
+        subject = user_id or ""
+        partition = partition_for(tenant, subject)
+        now = int(time.time() * 1000)
+        id_ = self._ids.new(tenant, target, partition, now)
+        facts = (id_, now, surface, user_id, target, served, source, generation, request)
+        self.servings.add(tenant, subject, partition, _listed, facts)
+        return id_
+
+    def placement(
+        self,
+        answer: PlacementAnswer,
+        variant: ServedVariant | None = None,
+        surface: Literal["placement", "graphql"] = "placement",
+    ) -> str:
         """Return the id of a placement's answer."""
         request = answer.request
         tenant, subject = request.tenant, request.subject or ""
         partition = partition_for(tenant, subject)
         now = int(time.time() * 1000)
         id_ = self._ids.new(tenant, PLACEMENT_SOURCE + request.placement, partition, now)
-        self.servings.add(tenant, subject, partition, _placement, (id_, now, answer, variant))
+        self.servings.add(tenant, subject, partition, _placement, (id_, now, answer, variant, surface))
         return id_
 
 
@@ -157,12 +184,18 @@ def _scored(  # noqa: PLR0917 - the facts of `AnswerRecorder.scored`
     return orjson.dumps(serving)
 
 
-def _placement(id_: str, now: int, answer: PlacementAnswer, variant: ServedVariant | None) -> bytes:
+def _listed(id_: str, now: int, *facts: Any) -> bytes:
+    return encode_list(id_, _instant(now), *facts)
+
+
+def _placement(
+    id_: str, now: int, answer: PlacementAnswer, variant: ServedVariant | None, surface: str
+) -> bytes:
     request = answer.request
     serving: dict[str, Any] = {
         "recommendation_id": id_,
         "served_at": _instant(now),
-        "surface": "placement",
+        "surface": surface,
         "user_id": request.user_id,
         "session_id": request.session_id,
         "placement": request.placement,

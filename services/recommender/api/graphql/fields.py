@@ -16,12 +16,14 @@ from services.recommender.api.graphql.errors import BAD_REQUEST, FieldError
 from services.recommender.api.graphql.placement_field import PlacementField
 from services.recommender.api.graphql.values import NULL, checked_id, checked_limit
 from services.recommender.domain.catalogue_index import CATEGORY
+from services.recommender.domain.recipes import POPULARITY, USER
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.override import Override
     from services.recommender.serving.pages import Page, PagedRecommendations
     from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.overrides import Overrides
 
@@ -45,15 +47,17 @@ class Fields:
         engine: PlacementEngine,
         catalogues: Catalogues,
         overrides: Overrides,
+        recorder: AnswerRecorder,
     ) -> None:
         self._pages = pages
+        self._recorder = recorder
         self._catalogues = catalogues
         self._overrides = overrides
         self._encoded_items: dict[str, EncodedItems] = {}
         self.resolvers: dict[str, Resolver] = {
             "getRecommendations": self._recommendations,
             "getRecommendationsByCategory": self._by_category,
-            "placement": PlacementField(engine, catalogues, self._category).resolve,
+            "placement": PlacementField(engine, catalogues, self._category, recorder).resolve,
             "putRecommendation": self._put,
         }
 
@@ -62,14 +66,18 @@ class Fields:
         limit, token = checked_limit(arguments.get("limit"), DEFAULT_LIMIT), arguments.get("nextToken")
         generation, offset = (None, 0) if token is None else _read_token("u", token)
         page = await self._pages.for_user(tenant, user_id, offset, limit)
-        return self._connection(tenant, "u", page, orjson.dumps(user_id), generation, offset + limit)
+        token = self._token("u", page, generation, offset + limit)
+        rows = self._rows(tenant, page, orjson.dumps(user_id))
+        return rows, token, self._record(tenant, user_id, USER, page, {"limit": limit, "offset": offset})
 
     async def _by_category(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
         category = checked_id("category", arguments["category"])
         limit, token = checked_limit(arguments.get("limit"), DEFAULT_LIMIT), arguments.get("nextToken")
         generation, offset = (None, 0) if token is None else _read_token("c", token)
         page = await self._pages.for_category(tenant, category, offset, limit)
-        return self._connection(tenant, "c", page, NULL, generation, offset + limit)
+        token = self._token("c", page, generation, offset + limit)
+        request = {"category": category, "limit": limit, "offset": offset}
+        return self._rows(tenant, page, NULL), token, self._record(tenant, None, POPULARITY, page, request)
 
     async def _put(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
         document = arguments["input"]
@@ -87,15 +95,23 @@ class Fields:
         )
         return recommendation(override)
 
-    def _connection(
-        self, tenant: str, kind: str, page: Page, user: bytes, generation: int | None, end: int
-    ) -> Any:
+    def _token(self, kind: str, page: Page, generation: int | None, end: int) -> bytes:
+        """Return the token of the next page as JSON; raise FieldError for an older generation."""
         current = page.generation or 0
         if generation is not None and generation != current:
             message = "nextToken is of older recommendations; start again without one."
             raise FieldError(BAD_REQUEST, message)
-        rows = self._rows(tenant, page, user)
-        return rows, (_token(kind, current, end) if page.has_more else NULL)
+        return _encoded_token(kind, current, end) if page.has_more else NULL
+
+    def _record(
+        self, tenant: str, user_id: str | None, target: str, page: Page, request: dict[str, Any]
+    ) -> bytes:
+        """Record a page; return its recommendationId as JSON."""
+        served = page.served()
+        id_ = self._recorder.listed(
+            tenant, "graphql", user_id, target, served, page.source, page.generation, request
+        )
+        return b'"%b"' % id_.encode()
 
     def _rows(self, tenant: str, page: Page, user: bytes) -> Sequence[tuple[bytes, ...]]:
         """Return the tuples of `Recommendation`."""
@@ -153,7 +169,7 @@ def recommendation(override: Override) -> tuple[bytes, ...]:
     )
 
 
-def _token(kind: str, generation: int, offset: int) -> bytes:
+def _encoded_token(kind: str, generation: int, offset: int) -> bytes:
     """Return an opaque token as JSON."""
     return b'"%b"' % base64.urlsafe_b64encode(f"{kind}:{generation}:{offset}".encode())
 

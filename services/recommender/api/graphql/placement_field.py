@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from services.recommender.serving.placements.candidates import Candidate
     from services.recommender.serving.placements.engine import PlacementEngine
+    from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.store.catalogues import Catalogues
 
     EncodedCategory = Callable[[str, str], bytes]
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
 class PlacementField:
     """Resolves the field with the engine of placements."""
 
-    def __init__(self, engine: PlacementEngine, catalogues: Catalogues, category: EncodedCategory) -> None:
+    def __init__(
+        self,
+        engine: PlacementEngine,
+        catalogues: Catalogues,
+        category: EncodedCategory,
+        recorder: AnswerRecorder,
+    ) -> None:
         self._engine = engine
         self._catalogues = catalogues
         self._category = category
+        self._recorder = recorder
 
     async def resolve(self, tenant: str, arguments: Mapping[str, Any]) -> Any:
         """Return the tuple of `PlacementAnswer`; raise FieldError, and ApiError (404) for an unknown name."""
@@ -49,13 +57,14 @@ class PlacementField:
             )
         )
         catalogue = self._catalogues.of(tenant)
-        items = [item for item in answer.items if not catalogue.is_withdrawn(item.item_id)]
+        answer.items = [item for item in answer.items if not catalogue.is_withdrawn(item.item_id)]
         return (
             orjson.dumps(answer.request.placement),
             orjson.dumps(answer.revision),
-            [self._row(tenant, item) for item in items],
+            [self._row(tenant, item) for item in answer.items],
             b'"%b"' % answer.source,
             orjson.dumps(answer.generation),
+            b'"%b"' % self._recorder.placement(answer, surface="graphql").encode(),
         )
 
     def _row(self, tenant: str, item: Candidate) -> tuple[bytes, ...]:

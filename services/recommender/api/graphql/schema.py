@@ -11,8 +11,8 @@ SCHEMA: Final = build_schema(Path(__file__).with_name("schema.graphql").read_tex
 
 FIELDS: Final = {
     "Recommendation": ("userId", "itemId", "score", "category", "timestamp"),
-    "RecommendationConnection": ("items", "nextToken"),
+    "RecommendationConnection": ("items", "nextToken", "recommendationId"),
     "PlacementItem": ("itemId", "score", "category", "algorithm", "strategy"),
-    "PlacementAnswer": ("placement", "revision", "items", "source", "generation"),
+    "PlacementAnswer": ("placement", "revision", "items", "source", "generation", "recommendationId"),
 }
 """The fields of each type in the order of the tuples that resolvers return; see `projection`."""
