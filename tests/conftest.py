@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 import structlog
@@ -15,6 +18,10 @@ from xdist.scheduler import LoadFileScheduling
 structlog.configure(
     processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 )
+
+# Each client of httpx reads the root certificates, which takes 30 ms of CPU. One reading serves the run.
+_transports: Any = httpx._transports.default
+_transports.create_ssl_context = functools.cache(_transports.create_ssl_context)
 
 # How long one example takes says more of the machine than of what is tested.
 hypothesis.settings.register_profile(

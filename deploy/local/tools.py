@@ -37,6 +37,11 @@ class Tools:
         """Return the folder of Kafka's jars."""
         return self.folder / "kafka" / "libs"
 
+    @property
+    def kafka_class_archive(self) -> Path:
+        """Return the path of the archive of Kafka's classes, which makes brokers start faster."""
+        return self.folder / "kafka" / "classes.jsa"
+
     def has(self, component: str) -> bool:
         """Return whether all programs of a component are installed."""
         if component == "kafka" and not any(self.kafka_libraries.glob("kafka_*.jar")):

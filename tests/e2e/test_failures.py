@@ -23,6 +23,13 @@ from tests.e2e.readers import Readers
 from tests.support.shop import Shop
 from tests.support.waiting import eventually, until
 
+# The workers to be killed when a run has reached a step.
+STEPS = {
+    "snapshot": ["trainer-worker"],
+    "train": ["trainer-worker", "engine-worker"],
+    "batch": ["trainer-worker", "engine-worker"],
+}
+
 # What the loader says of a generation when its worker is to be killed.
 MOMENTS = {
     "at once": {"queued", "loading", "loaded"},
@@ -142,36 +149,34 @@ async def test_the_relay_is_killed_while_an_import_is_published(
     kill_table.append(f"outbox relay, kill -9 ×{len(kills)}: {orders} orders, lost 0, doubled 0")
 
 
-@pytest.mark.parametrize(
-    ("step", "moment"), [("snapshot", "at once"), ("train", "while loading"), ("batch", "after loading")]
-)
-def test_trainer_and_loader_are_killed_in_a_run_and_no_answer_mixes_generations(
-    shop: Shop, step: str, moment: str, kill_table: list[str]
+def test_every_worker_of_a_run_is_killed_and_no_answer_mixes_generations(
+    shop: Shop, kill_table: list[str]
 ) -> None:
-    """One run for both, since a training takes its time."""
-    reason = f"trainer killed at {step}, loader {moment}"
-    number = shop.call("POST", "trainer", "/v1/runs", json={"reason": reason}).json()["id"]
+    """One run bears all kills, since a training takes its time."""
+    number = shop.call("POST", "trainer", "/v1/runs", json={"reason": "workers killed"}).json()["id"]
 
     with Readers(shop) as readers:
-        until(_reached(shop, number, step), f"run {number} reached {step}")
-        shop.endcap.kill_and_wait("trainer-worker")
-        before = until(
-            lambda: _loading(shop, number),
-            f"generation {number} is there {moment}",
-            enough=lambda status: status in MOMENTS[moment],
-        )
-        shop.endcap.kill("loader-worker")
+        for step, workers in STEPS.items():
+            until(_reached(shop, number, step), f"run {number} reached {step}")
+            for worker in workers:
+                shop.endcap.kill_and_wait(worker)
+        for moment, statuses in MOMENTS.items():
+            status = until(
+                lambda: _loading(shop, number),
+                f"generation {number} is there {moment}",
+                enough=lambda status, statuses=statuses: status in statuses,
+            )
+            shop.endcap.kill_and_wait("loader-worker")
+            kill_table.append(f"loader's worker, kill -9 ×1 {moment} ({status}): generation {number} served")
         run = shop.wait_for_run(number)
         shop.wait_for_generation(number)
 
     assert run["status"] == "completed", run
     assert not readers.torn
     assert readers.count > 0
-    kill_table.append(f"trainer's worker, kill -9 ×1 at {step}: run {number} succeeded, torn answers 0")
-    kill_table.append(
-        f"loader's worker, kill -9 ×1 {moment} ({before}): generation {number} served, "
-        f"{readers.count} answers read, torn 0"
-    )
+    for step, workers in STEPS.items():
+        kill_table.append(f"{', '.join(workers)}, kill -9 ×1 at {step}: run {number} succeeded")
+    kill_table.append(f"{readers.count} answers read meanwhile, torn 0")
 
 
 def _loading(shop: Shop, number: int) -> str | None:
@@ -186,18 +191,6 @@ def _reached(shop: Shop, number: int, step: str) -> Callable[[], bool]:
         return any(entry["name"] == step and entry["status"] != "pending" for entry in run["steps"])
 
     return look
-
-
-def test_the_engines_worker_is_killed_while_it_trains(shop: Shop, kill_table: list[str]) -> None:
-    number = shop.call("POST", "trainer", "/v1/runs", json={"reason": "engine killed"}).json()["id"]
-
-    until(_reached(shop, number, "train"), f"run {number} trains")
-    shop.endcap.kill_and_wait("engine-worker")
-    run = shop.wait_for_run(number)
-
-    assert run["status"] == "completed", run
-    shop.wait_for_generation(number)
-    kill_table.append(f"engine's worker, kill -9 ×1 while training: run {number} succeeded")
 
 
 def test_postgres_answers_without_redis_and_popular_items_without_both(shop: Shop) -> None:

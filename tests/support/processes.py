@@ -23,6 +23,7 @@ import httpx
 import pytest
 
 from deploy.local.parent import end_with_parent
+from tests.support.fork_server import ForkedProcess, fork
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ def base_environment() -> dict[str, str]:
 class Process:
     """A running process and its URL."""
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | ForkedProcess
     url: str
     log: Path
 
@@ -120,9 +121,7 @@ def process(
     port = _free_port()
     log = folder / f"{service}-{command}-{port}.log"
     variables = {**environment, f"{service.upper()}_PORT": str(port - OFFSETS[command])}
-    with log.open("wb") as output:
-        words = [sys.executable, "-m", f"services.{service}", command]
-        popen = start(words, variables, stdout=output, stderr=subprocess.STDOUT)
+    popen = _launch(service, command, variables, log)
     running = Process(popen, f"http://127.0.0.1:{port}", log)
     try:
         running.wait_until("/readyz" if ready else "/livez")
@@ -135,6 +134,17 @@ def process(
         except subprocess.TimeoutExpired:
             popen.kill()
             popen.wait()
+
+
+def _launch(
+    service: str, command: str, environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes] | ForkedProcess:
+    """Start a service: from its fork server, unless the environment configures the interpreter."""
+    if not any(name.startswith("PYTHON") for name in environment):
+        return fork(service, [command], {**base_environment(), **environment}, log)
+    with log.open("wb") as output:
+        words = [sys.executable, "-m", f"services.{service}", command]
+        return start(words, environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def _free_port() -> int:

@@ -56,12 +56,17 @@ share.coordinator.state.topic.min.isr=1
 log.cleaner.dedupe.buffer.size=16777216
 """
 
+ARCHIVE_OPTION = "-XX:SharedArchiveFile="
+"""The option of Java that names an archive of classes; deploy/local/class_archive.py writes it."""
+
 
 def program(tools: Tools, data: Path, ports: Ports, users: Mapping[str, str]) -> Program:
     """Write the configuration, format the storage if necessary, and return the broker's program."""
     config = data.with_name("kafka.properties")
     write_private(config, properties(users, ports, data))
-    java = [str(tools.program("java")), "-cp", f"{tools.kafka_libraries}/*"]
+    # Java ignores an archive that is missing or of another version.
+    archive = f"{ARCHIVE_OPTION}{tools.kafka_class_archive}"
+    java = [str(tools.program("java")), archive, "-cp", f"{tools.kafka_libraries}/*"]
     if not (data / "meta.properties").exists():
         _format(java, config)
     options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={_LOGGING}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import resource
 from pathlib import Path
 
@@ -47,7 +48,10 @@ async def test_every_row_of_online_retail_is_where_it_belongs(shop: Shop) -> Non
     # Streamed: the file has 48 MB, and its rows as objects would be ten times that.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
-    repeated = await shop.run(await shop.post("orders", DATA.read_bytes()), shop.importer(chunk_rows=5_000))
+    # A fifth of its orders once more: none of them is new.
+    head = gzip.decompress(DATA.read_bytes()).partition(b"\n544796,")[0]
+    repeated = await shop.run(await shop.post("orders", head), shop.importer(chunk_rows=5_000))
 
-    assert (repeated.changes, repeated.rows_duplicate, repeated.rows_rejected) == ({}, 536_496, 5_413)
+    assert repeated.rows_read == head.count(b"\n")
+    assert (repeated.changes, repeated.rows_duplicate + repeated.rows_rejected) == ({}, repeated.rows_read)
     assert (await shop.rows("SELECT count(*) FROM outbox"))[0]["count"] == 23_195 + 3_818 + 4_362 + 1
