@@ -93,6 +93,8 @@ ROUTES: tuple[Route, ...] = (
     # Experiments.
     Route("/v1/experiments", "router"),
     Route("/v1/experiments/*", "router"),
+    # Metrics.
+    Route("/v1/metrics/*", "analytics"),
     # The control plane.
     Route("/v1/placements", "engine"),
     Route("/v1/placements/*", "engine"),

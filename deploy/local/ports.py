@@ -11,7 +11,7 @@ from deploy.local.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
+SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics")
 
 # The probes of a worker are on the port of its service + 100, those of a relay on + 200.
 WORKER_OFFSET = 100

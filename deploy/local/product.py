@@ -1,4 +1,4 @@
-"""The processes of the seven services, and the preparations before they start."""
+"""The processes of the services, and the preparations before they start."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from shared.postgres import make_roles
 from shared.postgres import migrate as apply_migrations
 
 # Every service has an HTTP process; these also have a worker for work that takes longer than a request.
-WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine")
+WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics")
 RELAYS = ("sync",)
 
 # The engine first: the other services read its views.
-_MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router")
+_MIGRATION_ORDER = ("engine", "tracker", "sync", "trainer", "loader", "recommender", "router", "analytics")
 
 UI = frozenset({"dashboard", "shop"})
 """The parts for people's eyes, which `make run UI=0` leaves out."""

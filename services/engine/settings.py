@@ -86,7 +86,7 @@ class Settings(ServiceSettings):
         description="newest models of each solution that are kept, in addition to those in use",
     )
     erasure_services: tuple[str, ...] = Field(
-        ("tracker", "sync", "trainer", "loader", "recommender", "router"),
+        ("tracker", "sync", "trainer", "loader", "recommender", "router", "analytics"),
         description="services that must confirm a data deletion job before it is COMPLETED, as a JSON array",
     )
     renewal_minutes: float = Field(

@@ -71,7 +71,7 @@ INTERACTIONS = Topic(
     key="tenant:user (or session)",
     partitions=12,
     producers=_names("tracker sync"),
-    consumers=_names("tracker recommender router"),
+    consumers=_names("tracker recommender router analytics"),
 )
 ORDERS = Topic(
     "orders-v1",
@@ -192,6 +192,7 @@ SERVINGS = Topic(
     key="tenant:user (or session)",
     partitions=12,
     producers=_names("recommender"),
+    consumers=_names("analytics"),
     lookups=_names("recommender"),
 )
 ERASURES = Topic(
@@ -200,7 +201,7 @@ ERASURES = Topic(
     key="tenant:user",
     partitions=6,
     producers=_names("engine"),
-    consumers=_names("tracker sync trainer loader recommender router"),
+    consumers=_names("tracker sync trainer loader recommender router analytics"),
     readers=_names("recommender"),
     retention=None,
 )
@@ -209,7 +210,7 @@ ERASURE_RECEIPTS = Topic(
     (UserErased,),
     key="tenant:user",
     partitions=1,
-    producers=_names("tracker sync trainer loader recommender router"),
+    producers=_names("tracker sync trainer loader recommender router analytics"),
     consumers=_names("engine"),
 )
 UPLOADS = Topic(

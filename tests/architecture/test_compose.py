@@ -37,6 +37,8 @@ OF_SERVICES = {
     "recommender-worker": "database_url redis_url kafka_password",
     "router": "database_url kafka_password secret_key service_key",
     "router-worker": "database_url kafka_password",
+    "analytics": "database_url secret_key",
+    "analytics-worker": "database_url kafka_password",
     "engine": "database_url secret_key",
     "engine-worker": "database_url kafka_password s3_secret secret_key",
 }
@@ -62,7 +64,7 @@ OF_OTHERS = {
 }
 
 CAPABILITIES = {"prepare-volumes": ["CHOWN", "DAC_READ_SEARCH"]}
-PUBLISHED = {"tracker", "sync", "trainer", "loader", "router", "engine"}
+PUBLISHED = {"tracker", "sync", "trainer", "loader", "router", "engine", "analytics"}
 
 
 def expected(container: str) -> set[str]:

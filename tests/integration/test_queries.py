@@ -56,7 +56,7 @@ async def test_the_shared_statements_fit_every_schema_that_has_their_tables(
 
 
 @pytest.mark.parametrize(
-    "service", ["tracker", "sync", "trainer", "loader", "recommender", "router", "engine"]
+    "service", ["tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics"]
 )
 async def test_a_role_can_touch_no_other_services_tables(module_database: Database, service: str) -> None:
     """A service reads other schemas through granted views with a version in their names only."""

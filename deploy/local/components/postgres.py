@@ -21,7 +21,7 @@ from deploy.local.tools import Tools
 ADMINISTRATOR = "postgres"
 DATABASE = "endcap"
 
-# Enough for the pools of all processes of the seven services, and for psql.
+# Enough for the pools of all processes of the services, and for psql.
 _CONNECTIONS = 300
 
 

@@ -1,4 +1,4 @@
-"""All seven services as they run in production, on real Kafka, Postgres, Redis and S3."""
+"""All services as they run in production, on real Kafka, Postgres, Redis and S3."""
 
 from __future__ import annotations
 

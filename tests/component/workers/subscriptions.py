@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 from prometheus_client import REGISTRY
 
+from services.analytics.domain.facts import digest
 from shared.events import (
     BatchFailed,
     Event,
@@ -23,6 +24,7 @@ from shared.events import (
     UserErasureRequested,
     VariantExposed,
 )
+from shared.events.servings import RecommendationServed, Serving
 from shared.events.topics import (
     BATCHES,
     ERASURE_RECEIPTS,
@@ -31,6 +33,7 @@ from shared.events.topics import (
     INTERACTIONS,
     ORDERS,
     PUTS,
+    SERVINGS,
     TRAINING_REQUESTS,
     USERS,
     Topic,
@@ -126,6 +129,13 @@ def order(world: World, n: int) -> Event:
     )
 
 
+def serving(world: World, n: int) -> Event:
+    answer = Serving(
+        recommendation_id=f"RID-{n}-{world.tenant}", served_at=NOW, surface="rest", item_ids=(f"i{n}",)
+    )
+    return RecommendationServed(**common(world, n), process="p", sequence=1, servings=(answer,))
+
+
 def exposure(world: World, n: int) -> Event:
     return VariantExposed(
         event_id=f"x{n}",
@@ -141,6 +151,12 @@ def exposure(world: World, n: int) -> Event:
 
 def erasure(world: World, n: int) -> Event:
     return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
+
+
+async def analytics_events(world: World) -> set[str]:
+    """Events whose digests are stored."""
+    keys = await world.column("SELECT key FROM analytics.counted_events WHERE tenant = $1")
+    return {f"e{n}" for n in range(10_000) if str(digest(world.tenant, f"e{n}")) in keys}
 
 
 async def erased_by_trainer(world: World) -> set[str]:
@@ -207,6 +223,20 @@ CASES = (
     Case(
         "router", INTERACTIONS, "router", interaction, "user_id",
         lambda world: world.column("SELECT unit FROM router.outcomes WHERE tenant = $1"),
+    ),
+    Case(
+        "analytics", SERVINGS, "analytics", serving, "event_id",
+        lambda world: world.column(
+            "SELECT 'c' || substr(item_ids[1], 2) || '-' || tenant FROM analytics.servings WHERE tenant = $1"
+        ),
+    ),
+    Case(
+        "analytics", INTERACTIONS, "analytics", interaction, "event_id",
+        analytics_events,
+    ),
+    Case(
+        "analytics", ERASURES, "analytics", erasure, "user_id",
+        lambda world: world.column("SELECT subject FROM analytics.erased_subjects WHERE tenant = $1"),
     ),
     Case(
         "tracker", ERASURES, "tracker-erasures", erasure, "user_id",

@@ -1,0 +1,33 @@
+"""Count answers and events, and erase users: the handlers of the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.analytics.store import Counting, Erasures
+from shared.events import InteractionRecorded, UserErasureRequested
+from shared.events.servings import RecommendationServed
+from shared.kafka import Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The handlers of servings-v1, interactions-v1 and erasures-v1."""
+
+    counting: Counting
+    erasures: Erasures
+
+    async def recommendations_served(self, events: Sequence[RecommendationServed]) -> None:
+        """Count the answers of one poll."""
+        await self.counting.add_servings(events)
+
+    async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
+        """Count the events of one poll, and attribute purchases."""
+        await self.counting.add_events(events)
+
+    async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
+        """Erase users. Tombstones, which end an erasure, change nothing: old records may still arrive."""
+        for event in events:
+            if not isinstance(event, Tombstone):
+                await self.erasures.erase(event)

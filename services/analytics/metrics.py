@@ -1,0 +1,15 @@
+"""The metrics of analytics."""
+
+from __future__ import annotations
+
+from shared.observability import counter
+
+SERVINGS = counter("endcap_analytics_answers_total", "Answers counted, each once.")
+EVENTS = counter("endcap_analytics_events_total", "Events counted, each once.")
+PURCHASES = counter(
+    "endcap_analytics_attributions_total", "Changes of what purchases are attributed to.", ["outcome"]
+)
+OUTDATED = counter(
+    "endcap_analytics_outdated_total", "Records older than ANALYTICS_FACTS_DAYS, which are not counted."
+)
+DELETED = counter("endcap_analytics_deleted_total", "Rows deleted because of their age.", ["table"])

@@ -1,0 +1,53 @@
+"""The settings of analytics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Addresses, the rules of attribution, and retention."""
+
+    model_config = SettingsConfigDict(env_prefix="ANALYTICS_", extra="ignore", frozen=True)
+    service: ClassVar[str] = "analytics"
+
+    port: int = Field(8008, description="HTTP port; the worker's probes listen on port + 100")
+    attribution_days: float = Field(
+        7.0, gt=0, le=14, description="days after a click in which a purchase of the item is attributed to it"
+    )
+    attribution_touch: Literal["last", "first"] = Field(
+        "last", description="the click before a purchase that the purchase is attributed to: last or first"
+    )
+    click_types: frozenset[str] = Field(
+        frozenset(("click", "view", "add_to_cart", "wishlist")),
+        description="types of events that count as a click on an answer whose id they name, as a JSON array",
+    )
+    facts_days: int = Field(
+        15,
+        ge=15,
+        description="age in days up to which events and answers are counted; more than Kafka keeps their "
+        "topics (14 days). Single facts are kept for as long, and twice attribution_days more",
+    )
+    hours_days: int = Field(100, ge=1, description="days for which figures of hours are kept")
+    days_days: int = Field(1_830, ge=1, description="days for which figures of days are kept")
+    retention_seconds: float = Field(600.0, gt=0, description="interval of deleting what is older")
+    report_seconds: float = Field(10.0, gt=0, description="time limit of reading the figures of a request")
+    postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("analytics"))
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("analytics"))
+    auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("analytics"))
+
+    @property
+    def facts_kept(self) -> timedelta:
+        """Return the age beyond which events and answers are not counted."""
+        return timedelta(days=self.facts_days)
+
+    @property
+    def attribution_window(self) -> timedelta:
+        """Return the longest time from a click to a purchase that is attributed to it."""
+        return timedelta(days=self.attribution_days)

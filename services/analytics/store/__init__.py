@@ -1,0 +1,9 @@
+"""Facts and figures in Postgres; writing a fact again changes nothing."""
+
+from services.analytics.store.audit import Audit, Difference
+from services.analytics.store.counting import Counting
+from services.analytics.store.erasures import Erasures
+from services.analytics.store.reports import Reports
+from services.analytics.store.retention import Retention
+
+__all__ = ["Audit", "Counting", "Difference", "Erasures", "Reports", "Retention"]
