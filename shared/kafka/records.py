@@ -15,11 +15,11 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import orjson
-from aiokafka.partitioner import murmur2
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import Permanent
 from shared.events import Event
+from shared.kafka.murmur2 import murmur2
 
 if TYPE_CHECKING:
     from shared.events.topics import Topic
@@ -115,8 +115,7 @@ def headers_of(
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of a key as Kafka's default partitioner does; cached, since murmur2 takes µs."""
-    hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % partitions
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 class Decoder:

@@ -65,25 +65,32 @@ def test_serving(endcap: Endcap) -> None:
     size = bench_serving.Size(
         users=200,
         items=100,
-        queried_users=50,
-        requests=200,
-        rounds=1,
+        requests=50,
+        rounds=2,
+        seconds=1.0,
         scorings=2,
         events=500,
+        recorded_answers=400,
+        memory_items=100,
+        live_items=(100,),
     )
 
     assert_measured(
-        bench_serving.measure(endcap.stack.environment, size),
+        list(bench_serving.measure(endcap.stack.environment, size)),
         "raw ASGI answer",
         "10 items decorated",
         "placement: one with a filter and rules",
-        "GraphQL, getRecommendations of 10 items",
+        "placement: home for a user with 100 events",
+        "GraphQL: getRecommendations of 10 items",
         "router: the list of 10, passed through",
         "recommender: the list of 10 with experiment and exposure",
         "router: the list of 10 with experiment and exposure",
         "the first exposure of a unit and day",
-        "live scoring",
+        "router, a list with experiment: p99 at half of that",
+        "live scoring, 50 recent events",
         "an interaction into its history",
+        "the record of an answer",
+        "memory of Redis per 1 M users",
     )
 
 

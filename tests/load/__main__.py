@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +38,7 @@ def main(names: list[str]) -> int:
     return measure({name: partial(_run, name) for name in names or NAMES})
 
 
-def measure(benchmarks: Mapping[str, Callable[[], Sequence[Figure]]]) -> int:
+def measure(benchmarks: Mapping[str, Callable[[], Iterable[Figure]]]) -> int:
     """Run the benchmarks one after the other and print their figures; return the exit code."""
     figures: list[Figure] = []
     failures: dict[str, Exception] = {}
@@ -46,7 +46,10 @@ def measure(benchmarks: Mapping[str, Callable[[], Sequence[Figure]]]) -> int:
         sys.stdout.write(f"measuring {name} …\n")
         sys.stdout.flush()
         try:
-            figures += run()
+            for figure in run():
+                figures.append(figure)
+                sys.stdout.write(f"  {' · '.join(filter(None, figure.row()))}\n")
+                sys.stdout.flush()
         except Exception as error:  # noqa: BLE001 - the other benchmarks continue after any error
             failures[name] = error
             sys.stdout.write(f"{name} failed:\n{''.join(traceback.format_exception(error))}\n")
@@ -56,8 +59,8 @@ def measure(benchmarks: Mapping[str, Callable[[], Sequence[Figure]]]) -> int:
     return 1 if failures else 0
 
 
-def _run(name: str) -> list[Figure]:
-    figures: list[Figure] = import_module(f"tests.load.bench_{name}").run()
+def _run(name: str) -> Iterable[Figure]:
+    figures: Iterable[Figure] = import_module(f"tests.load.bench_{name}").run()
     return figures
 
 

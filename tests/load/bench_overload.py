@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ import orjson
 
 from tests.load import serving_shop as shop
 from tests.load.figures import Figure, cpu_seconds
-from tests.load.serving_process import PREFIX, is_filled, send_all, server, serving_stack, wait_until
+from tests.load.serving_process import PREFIX, LoadGenerator, is_filled, server, serving_stack, wait_until
 
 LOADS = (0.5, 1.0, 1.5, 2.0)
 DEADLINE_SECONDS = 0.5
@@ -51,10 +50,9 @@ def measure(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
     paths = [f"{PREFIX}/recommendations/u{user}?limit=10" for user in range(0, size.users, 7)]
     with server("services.recommender", environment) as (pid, port):
         wait_until(lambda: is_filled(port, size.items))
-        send_all(port, paths, size.requests // 5)
-        began = time.monotonic()
-        send_all(port, paths, size.requests)
-        capacity = size.requests / (time.monotonic() - began)
+        with LoadGenerator() as generator:
+            generator.send(port, paths, size.requests // 5)
+            capacity = size.requests / generator.send(port, paths, size.requests)
         yield Figure("recommender: capacity, 64 clients", capacity, "answers/s")
         best = 0.0
         for load in LOADS:

@@ -2,35 +2,37 @@
 
 Every server is a process of its own on one core; the load comes from another process on another core, over
 64 persistent connections. A figure is the CPU time per request of all processes that the request passes, and
-of Redis.
+of Redis. All ways are measured in turn, in many short rounds, and a ratio is the median of the ratios within
+a round, because other work on the machine changes the CPU time of everything.
 """
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
-import numpy as np
 import orjson
 
 from deploy.local.ports import LOOPBACK
-from shared.models import Histories, Ids, Model, Neighbours, Scoring, ScoringComponent, SeenItems
 from tests.load import serving_shop as shop
+from tests.load.bench_overload import visit
 from tests.load.figures import Figure
-from tests.load.recording import recorded
+from tests.load.recording import answers_recorded, recorded
+from tests.load.serving_live import live_scoring
+from tests.load.serving_memory import memory
 from tests.load.serving_process import (
     PREFIX,
-    Load,
+    LoadGenerator,
     call,
     is_filled,
     redis_process,
-    send_all,
     server,
     serving_stack,
     wait_until,
 )
+from tests.load.serving_ways import Budget, Reference, Way, compare
 
 GRAPHQL = """query Q($userId: String!) { getRecommendations(userId: $userId, limit: 10) {
   items { userId itemId score category timestamp __typename } nextToken __typename } }"""
@@ -47,130 +49,144 @@ class Size:
 
     users: int
     items: int
-    queried_users: int
     requests: int
     rounds: int
+    seconds: float
+    """The longest time of a comparison; two rounds are always measured."""
     scorings: int
     events: int
+    recorded_answers: int
+    memory_items: int
+    live_items: tuple[int, ...]
 
 
 FULL = Size(
     users=20_000,
     items=5_000,
-    queried_users=2_000,
-    requests=30_000,
-    rounds=3,
+    requests=1_500,
+    rounds=15,
+    seconds=70.0,
     scorings=200,
-    events=40_000,
+    events=20_000,
+    recorded_answers=8_000,
+    memory_items=200_000,
+    live_items=(5_000, 100_000),
 )
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Measure over components of its own."""
     with serving_stack() as stack:
-        return measure(stack.environment, FULL)
+        yield from measure(stack.environment, FULL)
 
 
-def measure(environment: Mapping[str, str], size: Size) -> list[Figure]:
-    """Measure responses by the way that requests take, live scoring, and recording."""
+def measure(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
+    """Measure responses by the way that requests take, live scoring, recording and memory."""
     environment = {**environment, **shop.SETTINGS}
     shop.fill(environment, size.users, size.items)
-    return [*_responses(environment, size), _live_scoring(size)]
+    with ExitStack() as processes:
+        bench = _Bench(environment, size, processes)
+        yield from bench.responses()
+        yield from bench.with_experiment()
+        yield from bench.latencies()
+        yield answers_recorded(environment, size.recorded_answers, bench.reference)
+        yield recorded(environment["REDIS_URL"], size.events, size.users, bench.reference)
+        yield from live_scoring(size.live_items, size.scorings, bench.reference)
+    yield from memory(environment["REDIS_URL"], size.memory_items)
 
 
-def _responses(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
-    redis = redis_process(environment["REDIS_URL"])
-    users = random.sample([f"u{user}" for user in range(size.users)], 2 * size.queried_users)
-    queried, unexposed = users[: size.queried_users], users[size.queried_users :]
-    with server("tests.load.raw_asgi", environment) as (pid, port):
-        load = Load(port, (pid, redis), size.requests, size.rounds)
-        raw = load.micros([f"/{shop.TENANT}{user}" for user in queried])
-    yield Figure("raw ASGI answer over one Redis connection", raw, "µs CPU", "with Redis")
-    yield recorded(environment["REDIS_URL"], size.events, size.users, raw)
-    with server("services.recommender", environment) as (pid, port):
-        wait_until(lambda: is_filled(port, size.items))
-        direct = Load(port, (pid, redis), size.requests, size.rounds)
-        yield from _direct(direct, queried, raw)
-        address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{port}"}
-        with server("services.router", {**environment, **address}) as (router, router_port):
-            routed = Load(router_port, (router, pid, redis), size.requests, size.rounds)
-            yield from _with_experiment(environment, direct, routed, (queried, unexposed), raw)
+class _Bench:
+    """The servers, and what is requested of them."""
 
+    def __init__(self, environment: Mapping[str, str], size: Size, processes: ExitStack) -> None:
+        self._environment = environment
+        self._size = size
+        redis = redis_process(environment["REDIS_URL"])
+        self._generator = processes.enter_context(LoadGenerator())
+        raw, raw_port = processes.enter_context(server("tests.load.raw_asgi", environment))
+        served, self._port = processes.enter_context(server("services.recommender", environment))
+        wait_until(lambda: is_filled(self._port, size.items))
+        address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{self._port}"}
+        router = server("services.router", {**environment, **address})
+        routing, self._router_port = processes.enter_context(router)
+        self._processes = processes
+        self._users = random.sample([f"u{user}" for user in range(size.users)], size.users // 2)
+        self._direct = Way("", self._port, (served, redis), ())
+        self._routed = Way("", self._router_port, (routing, served, redis), ())
+        paths = [f"/{shop.TENANT}{user}" for user in self._users]
+        self.reference = Reference(self._generator, Way("", raw_port, (raw, redis), paths), size.requests)
 
-def _direct(direct: Load, users: list[str], raw: float) -> Iterator[Figure]:
-    paths = [f"{PREFIX}/recommendations/{user}" for user in users]
-    name = "recommender: a cached list, filtered, 10 items decorated"
-    yield _figure(name, direct.micros(paths), raw, "≤ 1.6 ×, aim 1.3 ×")
-    longer = direct.micros([f"{path}?limit=25" for path in paths])
-    yield _figure("recommender: the same, 25 items", longer, raw)
-    for placement, kind in (("home", "the default home"), (shop.PLACEMENT, "one with a filter and rules")):
-        answered = direct.micros([f"/api/v1/placements/{placement}?user_id={user}" for user in users])
-        yield _figure(f"placement: {kind}, 10 items", answered, raw, "≤ 3.5 × raw ASGI")
-    bodies = [orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in users]
-    graphql = direct.micros(["/graphql"] * len(users), bodies)
-    yield _figure("GraphQL, getRecommendations of 10 items", graphql, raw, "≤ 11 ×, aim 5 ×")
-
-
-def _with_experiment(
-    environment: Mapping[str, str],
-    direct: Load,
-    routed: Load,
-    users: tuple[list[str], list[str]],
-    raw: float,
-) -> Iterator[Figure]:
-    paths, unexposed = ([f"{PREFIX}/recommendations/{user}" for user in part] for part in users)
-    yield _figure("router: the list of 10, passed through", routed.micros(paths), raw)
-    with server("services.router", environment, "worker"):  # it publishes the start
-        call(routed.port, "/v1/experiments", EXPERIMENT)
-        call(routed.port, "/v1/experiments/bench/start", {})
-        wait_until(lambda: "bench" in call(direct.port, f"{PREFIX}/status")["experiments"])
-    # Expose every user once: an exposure is published once a day.
-    send_all(direct.port, paths, 2 * len(paths))
-    decided = direct.micros(paths)
-    yield _figure("recommender: the list of 10 with experiment and exposure", decided, raw)
-    decided = routed.micros(paths)
-    yield _figure("router: the list of 10 with experiment and exposure", decided, raw, "≤ 3 ×, aim 2 ×")
-    first = direct.measured(unexposed, len(unexposed)) - direct.measured(unexposed, len(unexposed))
-    yield Figure("recommender: the first exposure of a unit and day, on top", first, "µs CPU")
-
-
-def _figure(name: str, micros: float, raw: float, budget: str = "") -> Figure:
-    return Figure(name, micros, "µs CPU", f"{micros / raw:.2f} × raw ASGI", budget)
-
-
-def _live_scoring(size: Size) -> Figure:
-    """Measure scoring a user with 50 recent events by two components with 200 neighbours per item."""
-    rng, items, width = np.random.default_rng(1), size.items, 200
-    parts = tuple(
-        ScoringComponent(
-            name,
-            Neighbours(
-                np.arange(items + 1, dtype=np.int64) * width,
-                rng.integers(0, items, items * width, dtype=np.int32),
-                rng.random(items * width, dtype=np.float32),
+    def responses(self) -> Iterator[Figure]:
+        """Measure responses without an experiment."""
+        size, paths = self._size, self._lists(self._users)
+        query = [
+            orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in self._users
+        ]
+        active = [f"u{user}" for user in shop.users_with_history(size.users)]
+        ways = (
+            self._way("recommender: a cached list, filtered, 10 items decorated", paths, Budget(1.6, 1.3)),
+            self._way("recommender: the same, 25 items", [f"{path}?limit=25" for path in paths]),
+            self._way("placement: the default home, 10 items", self._placements("home", self._users)),
+            self._way(
+                "placement: one with a filter and rules, 10 items",
+                self._placements(shop.PLACEMENT, self._users),
+                Budget(3.5),
             ),
-            0.5,
-            0.95,
-            "event",
+            self._way("recommender: the list of a user with 100 events", self._lists(active)),
+            self._way("placement: home for a user with 100 events", self._placements("home", active)),
+            replace(
+                self._way(
+                    "GraphQL: getRecommendations of 10 items", ["/graphql"] * len(query), Budget(11, 5)
+                ),
+                bodies=query,
+            ),
+            replace(self._routed, name="router: the list of 10, passed through", paths=paths),
         )
-        for name in ("one", "two")
-    )
-    no_rows = np.zeros(1, np.int64)
-    model = Model(
-        recipe="bench",
-        scoring=Scoring(kind="user", scored=True, scale="softmax", event_types=("view", "")),
-        items=Ids.of([f"product-{n}" for n in range(items)]),
-        users=Ids.of([]),
-        popularity=np.ones(items, np.float32),
-        histories=Histories(no_rows, np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.int64)),
-        older=SeenItems(no_rows, np.zeros(0, np.int32)),
-        components=parts,
-    )
-    history = [(f"product-{n * 7 % items}", "view", 1_700_000_000 + n) for n in range(50)]
-    lowest = float("inf")
-    for _ in range(5):
-        began = time.process_time()
-        for _ in range(size.scorings):
-            model.recommend(user_id="somebody", history=history, limit=25)
-        lowest = min(lowest, (time.process_time() - began) / size.scorings * 1e6)
-    return Figure(f"live scoring, 50 recent events, {items:,} items", lowest, "µs CPU", "", "≤ 400 µs")
+        yield from compare(self.reference, ways, size.rounds, size.seconds)
+
+    def with_experiment(self) -> Iterator[Figure]:
+        """Measure responses of a surface with an experiment."""
+        paths, half = self._lists(self._users), len(self._users) // 2
+        exposed, unexposed = paths[:half], paths[half:]
+        with server("services.router", self._environment, "worker"):  # it publishes the start
+            call(self._router_port, "/v1/experiments", EXPERIMENT)
+            call(self._router_port, "/v1/experiments/bench/start", {})
+            wait_until(lambda: "bench" in call(self._port, f"{PREFIX}/status")["experiments"])
+        # Expose every user once: an exposure is published once a day.
+        self._generator.send(self._port, exposed, len(exposed))
+        name = "the list of 10 with experiment and exposure"
+        ways = (
+            self._way(f"recommender: {name}", exposed),
+            replace(self._routed, name=f"router: {name}", paths=exposed, budget=Budget(3, 2)),
+        )
+        yield from compare(self.reference, ways, self._size.rounds, self._size.seconds / 2)
+        first = self.reference.micros(replace(self._direct, paths=unexposed), len(unexposed))
+        later = self.reference.micros(replace(self._direct, paths=unexposed), len(unexposed))
+        yield Figure("recommender: the first exposure of a unit and day, on top", first - later, "µs CPU")
+
+    def latencies(self) -> Iterator[Figure]:
+        """Measure answers a second, and the p99 at half of them."""
+        size, count = self._size, self._size.requests * 4
+        lists = self._lists(self._users)
+        for name, port, paths in (
+            ("recommender, a list", self._port, lists),
+            ("recommender, a placement with rules", self._port, self._placements("bench", self._users)),
+            ("router, a list with experiment", self._router_port, lists),
+        ):
+            rate = max(count / self._generator.send(port, paths, count) for _ in range(3))
+            detail = "64 clients; one process per service"
+            yield Figure(f"{name}: answers that clients get", rate, "a second", detail)
+            result = visit(port, paths, rate / 2, size.seconds / 10, 200, 0.5)
+            outcome = f"p50 {result['p50'] * 1e3:.1f} ms at {rate / 2:,.0f} a second"
+            yield Figure(f"{name}: p99 at half of that", result["p99"] * 1e3, "ms", outcome)
+
+    def _way(self, name: str, paths: Sequence[str], budget: Budget | None = None) -> Way:
+        return replace(self._direct, name=name, paths=paths, budget=budget)
+
+    @staticmethod
+    def _lists(users: Sequence[str]) -> list[str]:
+        return [f"{PREFIX}/recommendations/{user}" for user in users]
+
+    @staticmethod
+    def _placements(name: str, users: Sequence[str]) -> list[str]:
+        return [f"/api/v1/placements/{name}?user_id={user}" for user in users]

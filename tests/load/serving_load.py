@@ -1,6 +1,7 @@
 """The load on a server: requests over persistent connections, as fast as it responds, from one core.
 
-Reads a job as JSON from standard input; `bench_serving` starts it as a process.
+`serving_process` starts it as a process. It reads jobs from standard input, one JSON object a line, and
+answers each with a line when its last response has come: the seconds since the first request.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Count the response and send the next request; a status other than 200 fails the job."""
         if self._parser.get_status_code() != 200:
-            self._job.done.set_exception(RuntimeError(f"status {self._parser.get_status_code()}"))
+            self._job.fail(f"status {self._parser.get_status_code()}")
             return
         self._job.completed()
         self._send()
@@ -53,9 +54,11 @@ class Connection(asyncio.Protocol):
 class Job:
     """A number of requests, shared by all connections."""
 
-    def __init__(self, wire: list[bytes], requests: int) -> None:
+    def __init__(self, wire: list[bytes], first: int, requests: int) -> None:
+        """Send `requests`, in turn from number `first` on."""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire = wire
+        self._next = first
         self._unsent = self._unanswered = requests
 
     def take(self) -> bytes | None:
@@ -63,7 +66,8 @@ class Job:
         if not self._unsent:
             return None
         self._unsent -= 1
-        return self._wire[self._unsent % len(self._wire)]
+        self._next += 1
+        return self._wire[self._next % len(self._wire)]
 
     def completed(self) -> None:
         """Count a response; the last one completes the job."""
@@ -71,11 +75,24 @@ class Job:
         if not self._unanswered and not self.done.done():
             self.done.set_result(None)
 
+    def fail(self, reason: str) -> None:
+        """End the job with RuntimeError."""
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(reason))
+
 
 async def drive(
-    port: int, paths: list[str], requests: int, headers: dict[str, str], bodies: list[str] | None = None
-) -> None:
-    """Send this number of requests to a port of this machine: a POST for each path that has a body."""
+    port: int,
+    paths: list[str],
+    requests: int,
+    headers: dict[str, str],
+    bodies: list[str] | None = None,
+    first: int = 0,
+) -> float:
+    """Send requests to a port of this machine, and return the seconds that they took.
+
+    They are GETs, or a POST for each path that has a body.
+    """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode() for path in paths]
     if bodies is not None:
@@ -84,13 +101,23 @@ async def drive(
             f"POST {path} {head} {len(body)}\r\n\r\n{body}".encode()
             for path, body in zip(paths, bodies, strict=True)
         ]
-    job = Job(wire, requests)
+    job = Job(wire, first, requests)
     loop = asyncio.get_running_loop()
+    began = loop.time()
     for _ in range(CONNECTIONS):
         await loop.create_connection(lambda: Connection(job), "127.0.0.1", port)
     await job.done
+    return loop.time() - began
+
+
+def main() -> None:
+    """Do the jobs of standard input; RuntimeError for a response that is not a 200."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    for line in sys.stdin.buffer:
+        seconds = uvloop.run(drive(**orjson.loads(line)))
+        sys.stdout.buffer.write(b"%r\n" % seconds)
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    uvloop.run(drive(**orjson.loads(sys.stdin.buffer.read())))
+    main()

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.request import Request, urlopen
 
 import orjson
@@ -27,7 +27,6 @@ from deploy.local.ports import LOOPBACK
 from deploy.local.stack import Stack
 from shared.http.runtime import PORT_OFFSETS
 from tests.load import serving_shop as shop
-from tests.load.figures import cpu_seconds
 from tests.support.stack import Components
 
 PREFIX = "/api/v1/personalize"
@@ -107,33 +106,49 @@ def call(port: int, path: str, body: object = None) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def send_all(port: int, paths: list[str], requests: int, bodies: list[str] | None = None) -> None:
-    """Send requests over 64 connections as fast as the server responds, from another process."""
-    job = orjson.dumps(
-        {"port": port, "paths": paths, "requests": requests, "headers": shop.HEADERS, "bodies": bodies}
-    )
-    subprocess.run([sys.executable, "-m", "tests.load.serving_load"], input=job, check=True)
+class LoadGenerator:
+    """A process on its own core that sends requests over 64 connections as fast as the server responds."""
 
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.load.serving_load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            preexec_fn=end_with_parent(),  # noqa: PLW1509 - one thread here
+        )
 
-@dataclass(frozen=True)
-class Load:
-    """A load on a port, and the processes whose CPU time counts."""
+    def __enter__(self) -> Self:
+        return self
 
-    port: int
-    processes: Sequence[int]
-    requests: int
-    rounds: int
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=10)
 
-    def micros(self, paths: list[str], bodies: list[str] | None = None) -> float:
-        """Return the µs of CPU per request, the lowest of several rounds: others use the machine too."""
-        send_all(self.port, paths, self.requests // 5, bodies)
-        return min(self.measured(paths, self.requests, bodies) for _ in range(self.rounds))
+    def send(
+        self, port: int, paths: list[str], requests: int, bodies: list[str] | None = None, first: int = 0
+    ) -> float:
+        """Send requests from number `first` of the paths on; return the seconds that they took.
 
-    def measured(self, paths: list[str], requests: int, bodies: list[str] | None = None) -> float:
-        """Return the µs of CPU per request of one round."""
-        before = sum(map(cpu_seconds, self.processes))
-        send_all(self.port, paths, requests, bodies)
-        return (sum(map(cpu_seconds, self.processes)) - before) / requests * 1e6
+        Raise RuntimeError if a response is not a 200.
+        """
+        job = {
+            "port": port,
+            "paths": paths,
+            "requests": requests,
+            "headers": shop.HEADERS,
+            "bodies": bodies,
+            "first": first,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(orjson.dumps(job) + b"\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            message = f"a response of {paths[0]} was not a 200"
+            raise RuntimeError(message)
+        return float(answer)
 
 
 def redis_process(url: str) -> int:

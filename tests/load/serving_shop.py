@@ -45,7 +45,22 @@ def fill(environment: Mapping[str, str], users: int, items: int) -> None:
                 pipeline.zadd(f"endcap:bought:{{{TENANT}}}:u{user}", bought)
             if user % 1_000 == 0:
                 pipeline.execute()
+        for user in users_with_history(users):
+            pipeline.rpush(f"endcap:hist:{{{TENANT}}}:u{user}", *_history(rng, items))
         pipeline.execute()
+
+
+def users_with_history(users: int) -> range:
+    """Return the numbers of the users who have as many recent events as are kept."""
+    return range(1, users, 40)
+
+
+def _history(rng: random.Random, items: int) -> list[bytes]:
+    newest = NOW.timestamp()
+    return [
+        orjson.dumps([f"product-{rng.randrange(items)}", "click", newest - n, f"event-{n}"])
+        for n in range(100)
+    ]
 
 
 def _response(user: int, listed: list[list[object]]) -> bytes:

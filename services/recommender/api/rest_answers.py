@@ -224,9 +224,9 @@ class RestAnswers:
         session_id: str | None = None,
     ) -> Reply:
         """Record the answer of a list, and encode it."""
-        items, source, generation = encoded
+        items, source, generation, scores = encoded
         id_ = self._recorder.rest(
-            tenant, user_id, recipe, items, source, generation, request, variant, session_id
+            tenant, user_id, recipe, items, source, generation, request, variant, session_id, scores
         )
         return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
 

@@ -29,6 +29,7 @@ from shared.errors import ApiError
 
 if TYPE_CHECKING:
     from services.recommender.domain.activations import ActiveGenerations
+    from services.recommender.domain.catalogue import ItemScores
     from services.recommender.domain.override import Override
     from services.recommender.serving.live_lists import LiveLists
     from services.recommender.store.activations import ActivationFeed
@@ -41,11 +42,15 @@ _ANSWERS = {source: ANSWERS.labels(source.decode()) for source in (REDIS, POSTGR
 
 
 class EncodedList(NamedTuple):
-    """Recommended items as JSON objects, their source, and the generation that the list belongs to."""
+    """Recommended items as JSON objects, their source, and the generation that the list belongs to.
+
+    `scores` is the list from which the items, or the first of them, were selected.
+    """
 
     items: list[bytes]
     source: bytes
     generation: int | None
+    scores: ItemScores | None = None
 
 
 class UserList(NamedTuple):
@@ -88,7 +93,8 @@ class PrecomputedRecommendations:
         """Return items for a user with a session, or for a guest, by the events of both."""
         await self._generation(tenant, POPULARITY)
         served = await self._live.of_visitor(tenant, user_id, session_id, limit)
-        return await self._encode(tenant, await self._with_overrides(tenant, user_id, served), limit)
+        listed = await self._with_overrides(tenant, user_id, served)
+        return await self._filled_up(tenant, listed, self._encoded(tenant, listed, limit), limit)
 
     async def for_guest(self, tenant: str, limit: int) -> EncodedList:
         """Return the most popular items, for a visitor without an id."""
@@ -154,14 +160,23 @@ class PrecomputedRecommendations:
     async def _look_up(
         self, tenant: str, recipe: str, list_id: str, user_id: str | None, count: int
     ) -> UserList:
+        activation = self._active.of(tenant)
+        if not activation.number:
+            await self._activations.look_up(tenant)
+            activation = self._active.of(tenant)
         # Popularity lists belong to locations, not to users or items.
-        generation = None if recipe == POPULARITY else await self._generation(tenant, recipe)
+        generation = None if recipe == POPULARITY else activation.generations.get(recipe)
         may_be_live = user_id is not None and self._live.may_replace(tenant, recipe)
         lookup = await self._lists.look_up(
             tenant, generation, recipe, list_id, user_id, with_newest_event=may_be_live
         )
-        live = await self._live.of_user(tenant, list_id, lookup, count) if may_be_live else None
-        return await self._with_overrides(tenant, user_id, live or ServedList(lookup, generation, recipe))
+        if may_be_live:
+            live = await self._live.of_user(tenant, list_id, lookup, count)
+            if live is not None:
+                return await self._with_overrides(tenant, user_id, live)
+        if user_id is None or not self._overrides.has_any(tenant):
+            return UserList(lookup, (), generation, recipe)
+        return await self._with_overrides(tenant, user_id, ServedList(lookup, generation, recipe))
 
     async def _with_overrides(self, tenant: str, user_id: str | None, served: ServedList) -> UserList:
         lookup, generation, algorithm = served
@@ -175,24 +190,32 @@ class PrecomputedRecommendations:
         self, tenant: str, recipe: str, list_id: str, user_id: str | None, limit: int
     ) -> EncodedList:
         listed = await self._look_up(tenant, recipe, list_id, user_id, limit)
-        return await self._encode(tenant, listed, limit, list_id if user_id is None else None)
+        items = self._encoded(tenant, listed, limit)
+        if len(items) == limit:
+            lookup = listed.lookup
+            return _counted(items, lookup.source, listed.generation, lookup.items)
+        return await self._filled_up(tenant, listed, items, limit, list_id if user_id is None else None)
 
-    async def _encode(
-        self, tenant: str, listed: UserList, limit: int, item_id: str | None = None
-    ) -> EncodedList:
-        """Encode a list, filled up; `item_id` is the item that it belongs to, if it does."""
-        lookup, overrides, generation, algorithm = listed
-        source, catalogue = lookup.source, self._catalogues.of(tenant)
+    def _encoded(self, tenant: str, listed: UserList, limit: int) -> list[bytes]:
+        """Return the items of a list, which may be too few."""
+        lookup, overrides, _, algorithm = listed
+        catalogue = self._catalogues.of(tenant)
         if overrides:
-            items = encode_merged(catalogue, lookup.items, overrides, lookup.purchased, limit, algorithm)
-        else:
-            items = catalogue.encode(lookup.items, lookup.purchased, limit, algorithm)
+            return encode_merged(catalogue, lookup.items, overrides, lookup.purchased, limit, algorithm)
+        return catalogue.encode(lookup.items, lookup.purchased, limit, algorithm)
+
+    async def _filled_up(
+        self, tenant: str, listed: UserList, items: list[bytes], limit: int, item_id: str | None = None
+    ) -> EncodedList:
+        """Return the items of a list and what fills it up; `item_id` is the item that it belongs to."""
+        lookup, _, generation, _ = listed
+        source = lookup.source
         if len(items) < limit:
             excluded = lookup.purchased if item_id is None else lookup.purchased | {item_id}
             popular = await self._fill_up(tenant, items, lookup, excluded, limit, item_id)
             if popular is not None:
                 source, generation = POPULAR, popular.generation
-        return _counted(items, source, generation)
+        return _counted(items, source, generation, lookup.items)
 
     async def _fill_up(
         self,
@@ -220,6 +243,8 @@ class PrecomputedRecommendations:
         return next((each for each in chain if each.items), chain[-1]) if was_empty else None
 
 
-def _counted(items: list[bytes], source: bytes, generation: int | None) -> EncodedList:
+def _counted(
+    items: list[bytes], source: bytes, generation: int | None, scores: ItemScores | None = None
+) -> EncodedList:
     _ANSWERS[source].inc()
-    return EncodedList(items, source, generation)
+    return EncodedList(items, source, generation, scores)

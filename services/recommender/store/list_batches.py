@@ -54,17 +54,23 @@ class ListBatches:
             return {}
         try:
             replies = await self._redis.execute(*batch.commands)
-            return await batch.parse(replies, self._lists)
+            stored, missing = batch.parse(replies)
+            return stored | await batch.from_postgres(self._lists, missing) if missing else stored
         except (EndcapError, ValueError):
             return await batch.from_postgres(self._lists)
 
     async def batch(self, tenant: str, keys: Iterable[ListKey]) -> ListBatch:
         """Return the commands that read the lists."""
-        activation = self._active.of(tenant)
-        if not activation.number:
+        batch = self.known_batch(tenant, keys)
+        if batch is None:
             await self._activations.look_up(tenant)
-            activation = self._active.of(tenant)
-        return ListBatch(tenant, activation.generations, keys)
+            batch = ListBatch(tenant, self._active.of(tenant).generations, keys)
+        return batch
+
+    def known_batch(self, tenant: str, keys: Iterable[ListKey]) -> ListBatch | None:
+        """Return the commands that read the lists if the tenant's generations are in memory."""
+        activation = self._active.of(tenant)
+        return ListBatch(tenant, activation.generations, keys) if activation.number else None
 
 
 class ListBatch:
@@ -89,8 +95,8 @@ class ListBatch:
         self._filled = dict.fromkeys(self.generations.values())
         self.commands += [("EXISTS", filled_key(tenant, generation)) for generation in self._filled]
 
-    async def parse(self, replies: Sequence[Any], lists: Lists) -> StoredLists:
-        """Return the lists from the replies to `commands`; those that Redis lacks come from Postgres."""
+    def parse(self, replies: Sequence[Any]) -> tuple[StoredLists, Mapping[ListKey, int]]:
+        """Return the lists from the replies to `commands`, and the generations of those that Redis lacks."""
         stored: StoredLists = {}
         missing: dict[ListKey, int] = {}
         for number, (key, generation) in enumerate(self.generations.items()):
@@ -101,9 +107,7 @@ class ListBatch:
                 stored[key] = StoredList([], REDIS, generation)
             else:
                 missing[key] = generation
-        if missing:
-            stored |= await self.from_postgres(lists, missing)
-        return stored
+        return stored, missing
 
     async def from_postgres(
         self, lists: Lists, generations: Mapping[ListKey, int] | None = None

@@ -73,41 +73,28 @@ class Lists:
 
         It takes one round trip to Redis when the list is there, `with_newest_event` of the user included.
         """
-        lookup = await self._from_redis(tenant, generation, recipe, list_id, user_id, with_newest_event)
-        if lookup is not None:
-            return lookup
-        return await self.from_postgres(tenant, generation, recipe, list_id, user_id)
-
-    async def _from_redis(
-        self,
-        tenant: str,
-        generation: int | None,
-        recipe: str,
-        list_id: str,
-        user_id: str | None,
-        with_newest_event: bool,  # noqa: FBT001 - that of `look_up`
-    ) -> ListLookup | None:
-        """Return None if Redis is unavailable, or does not hold all lists of this generation."""
         try:
             if generation is None:
                 return await self._purchases_only(tenant, user_id, with_newest_event)
-            key = list_key(tenant, generation, recipe, list_id)
-            lookup = ListLookup(source=REDIS)
+            command = ("GET", list_key(tenant, generation, recipe, list_id))
             if user_id is None:
-                (value,) = await self._redis.execute(("GET", key))
+                (value,) = await self._redis.execute(command)
+                lookup = ListLookup([], set(), REDIS)
             else:
                 value, *of_user = await self._redis.execute(
-                    ("GET", key), *self._user_commands(tenant, user_id, with_newest_event)
+                    command, *self._user_commands(tenant, user_id, with_newest_event)
                 )
+                lookup = ListLookup([], set(), REDIS)
                 _parse_user(lookup, of_user)
             if value is not None:
                 lookup.items = orjson.loads(value)
                 return lookup
-            return await self._missing_list(tenant, generation, user_id, lookup)
+            if await self._is_complete(tenant, generation, user_id, lookup):
+                return lookup
         except (EndcapError, ValueError) as error:
             # Whatever is wrong with Redis, Postgres has the same.
             log.debug("lists.redis_unavailable", error=repr(error))
-            return None
+        return await self.from_postgres(tenant, generation, recipe, list_id, user_id)
 
     def _user_commands(
         self,
@@ -123,15 +110,15 @@ class Lists:
             commands.append(("LINDEX", history_key(tenant, user_id), 0))
         return commands
 
-    async def _missing_list(
+    async def _is_complete(
         self, tenant: str, generation: int, user_id: str | None, lookup: ListLookup
-    ) -> ListLookup | None:
-        """Add the user's location to an empty list; return None if the generation is incomplete in Redis."""
+    ) -> bool:
+        """Return whether Redis has all lists of the generation; add the user's location to the lookup."""
         filled, location = await self._redis.execute(
             ("EXISTS", filled_key(tenant, generation)), ("GET", location_key(tenant, user_id or ""))
         )
         lookup.location = location_of(location)
-        return lookup if filled else None
+        return bool(filled)
 
     async def _purchases_only(
         self,
@@ -176,10 +163,10 @@ class Lists:
 
 def _parse_user(lookup: ListLookup, replies: Sequence[Any]) -> None:
     """Set the purchases, and the time of the newest event if it was requested."""
-    item_ids, *newest = replies
-    lookup.purchased = {item_id.decode() for item_id in item_ids}
-    if newest and newest[0] is not None:
-        lookup.newest_event_seconds = orjson.loads(newest[0])[2]
+    if item_ids := replies[0]:
+        lookup.purchased = {item_id.decode() for item_id in item_ids}
+    if len(replies) > 1 and replies[1] is not None:
+        lookup.newest_event_seconds = orjson.loads(replies[1])[2]
 
 
 def location_of(value: bytes | None) -> Location | None:

@@ -128,6 +128,10 @@ class Overrides:
             log.warning("overrides.not_copied", tenant=tenant, error=repr(error))
         return override
 
+    def has_any(self, tenant: str) -> bool:
+        """Return whether the tenant has overrides, as far as this process knows."""
+        return tenant in self._counts
+
     async def of_user(self, tenant: str, user_id: str) -> Sequence[Override]:
         """Return the overrides of a user; none if nothing answers.
 

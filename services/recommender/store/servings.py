@@ -69,7 +69,8 @@ class Servings:
         self._counters = counters
         self._max_waiting_bytes = max_waiting_bytes
         self._sequence = 0
-        self._entries: list[tuple[str, str, int, Encode, tuple[Any, ...]]] = []
+        self._groups: dict[tuple[str, int], tuple[str, list[bytes]]] = {}
+        """By tenant and partition: the subject of the first answer, and the JSON of all answers."""
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -110,36 +111,34 @@ class Servings:
         return None
 
     def add(self, tenant: str, subject: str, partition: int, encode: Encode, facts: tuple[Any, ...]) -> None:
-        """Add an answer of now; `encode(*facts)` is called later, within a tenth of a second.
+        """Add an answer of now, whose JSON is `encode(*facts)`; an answer that has none is dropped.
 
-        `partition` is that of the subject (`partition_for`).
+        It is encoded at once: facts that live until the next collection slow down all requests in between,
+        because new objects then get memory that is in no cache of the processor. `partition` is that of the
+        subject (`partition_for`).
         """
         self._counters.cells[0] += 1
-        self._entries.append((tenant, subject, partition, encode, facts))
+        try:
+            serving = encode(*facts)
+        except Exception:
+            log.exception("servings.invalid", tenant=tenant)
+            self._drop(1, "it could not be encoded")
+            return
+        group = self._groups.get((tenant, partition))
+        if group is None:
+            self._groups[tenant, partition] = (subject, [serving])
+        else:
+            group[1].append(serving)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COLLECT_SECONDS, self._collect)
 
     def _collect(self) -> None:
         """Make records of the answers since the last call."""
         self._timer = None
-        entries, self._entries = self._entries, []
-        groups: dict[tuple[str, int], tuple[bytes, list[bytes]]] = {}
-        failed = 0
-        for tenant, subject, partition, encode, facts in entries:
-            try:
-                serving = encode(*facts)
-            except Exception:
-                failed += 1
-                log.exception("servings.invalid", tenant=tenant)
-            else:
-                group = groups.get((tenant, partition))
-                if group is None:
-                    group = groups[tenant, partition] = (key_of(tenant, subject), [])
-                group[1].append(serving)
-        if failed:
-            self._drop(failed, "they could not be encoded")
+        groups, self._groups = self._groups, {}
         now = time.monotonic()
-        for (tenant, _), (key, servings) in groups.items():
+        for (tenant, _), (subject, servings) in groups.items():
+            key = key_of(tenant, subject)
             for part in _parts(servings):
                 self._wait_with(_Waiting(self._record(tenant, key, part), len(part), now))
         self._limit_waiting()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,12 @@ class VisitorStates:
         self._batches = batches
 
     async def read(
-        self, tenant: str, user_id: str | None, session_id: str | None, keys: Iterable[ListKey] = ()
+        self, tenant: str, user_id: str | None, session_id: str | None, keys: Collection[ListKey] = ()
     ) -> VisitorState:
         """Return the state of a user, a session, or both, with the lists of `keys`."""
         if session_id == user_id:
             session_id = None
-        batch = await self._batches.batch(tenant, keys)
+        batch = self._batches.known_batch(tenant, keys) or await self._batches.batch(tenant, keys)
         commands: list[tuple[str | int, ...]] = [*batch.commands]
         list_count = len(commands)
         if user_id is not None:
@@ -64,7 +64,9 @@ class VisitorStates:
             return VisitorState()
         try:
             replies = await self._redis.execute(*commands)
-            lists = await batch.parse(replies[:list_count], self._lists) if list_count else {}
+            lists, missing = batch.parse(replies)
+            if missing:
+                lists |= await batch.from_postgres(self._lists, missing)
             return _parsed(user_id, replies[list_count:], lists)
         except (EndcapError, ValueError) as error:
             log.debug("visitors.redis_unavailable", error=repr(error))
@@ -98,5 +100,5 @@ def _parsed(user_id: str | None, replies: Sequence[Any], lists: StoredLists) -> 
         if owner is None or owner.decode() == user_id:
             item_ids = [*item_ids, *session_item_ids]
             session_entries = entries_of_session
-    purchased = {item_id.decode() for item_id in item_ids}
+    purchased = {item_id.decode() for item_id in item_ids} if item_ids else set[str]()
     return VisitorState(StoredProfile(entries, purchased, session_entries), location, lists)

@@ -213,6 +213,9 @@ class Shop:
             [*(items or [])], set(self.state.profile.purchased), b"redis", newest_event_seconds=newest
         )
 
+    def has_any(self, _tenant: str) -> bool:
+        return bool(self.overrides)
+
     async def of_user(self, _tenant: str, _user: str) -> list[Override]:
         return self.overrides
 

@@ -7,11 +7,14 @@ from importlib.metadata import version
 
 import orjson
 import pytest
-from aiokafka.partitioner import murmur2
+from aiokafka.partitioner import murmur2 as reference_murmur2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.events import InteractionRecorded, ItemPut, ObjectNotice, OrderCancelled, UserPut
 from shared.events.topics import CACHES, INTERACTIONS, ORDERS, PUTS, UPLOADS, Topic
 from shared.kafka.deadletters import Failure, dead_letters, without_ours
+from shared.kafka.murmur2 import murmur2
 from shared.kafka.records import Decoder, Headers, Tombstone, Undecodable, encoded, header
 from tests.support.kafka import NOW, interaction
 
@@ -261,4 +264,9 @@ def test_hazards_03_and_16_are_fixed_in_the_installed_versions(package: str, lea
     ],
 )
 def test_keys_hash_as_in_java(key: bytes, signed: int) -> None:
-    assert murmur2(key) == signed & 0xFFFFFFFF
+    assert murmur2(key) == reference_murmur2(key) == signed & 0xFFFFFFFF
+
+
+@given(st.binary(max_size=70))
+def test_every_key_hashes_as_in_other_clients(key: bytes) -> None:
+    assert murmur2(key) == reference_murmur2(key) & 0xFFFFFFFF

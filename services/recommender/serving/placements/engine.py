@@ -18,7 +18,7 @@ from services.recommender.store.placements import DefinedPlacement
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from services.recommender.serving.placements.candidates import Strategy
     from services.recommender.serving.placements.placement_rules import PlacementRules
@@ -142,12 +142,12 @@ class PlacementEngine:
             raise ApiError(404, "UnknownPlacement", detail)
         return named
 
-    def _list_keys(
-        self, placements: Sequence[DefinedPlacement], request: PlacementRequest
-    ) -> Iterator[ListKey]:
+    def _list_keys(self, placements: Sequence[DefinedPlacement], request: PlacementRequest) -> list[ListKey]:
+        keys: list[ListKey] = []
         for named in placements:
             for use in named.placement.strategies:
-                yield from self._strategies[use.strategy].list_keys(use, request)
+                keys += self._strategies[use.strategy].list_keys(use, request)
+        return keys
 
     async def _select(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.catalogues import Catalogues
     from shared.events.placements import Placement, Rules
+
+MAX_TENANTS = 1_000
+"""Tenants whose sources of rules are kept. Arbitrary."""
 
 
 class PlacementRules:
@@ -35,6 +39,7 @@ class PlacementRules:
         self._quotas = quotas
         self._impressions = impressions
         self._compiler = RuleCompiler()
+        self._sources: dict[str, RuleSources] = {}
 
     async def begin(
         self, placement: Placement, request: PlacementRequest, visitor: Visitor
@@ -42,24 +47,34 @@ class PlacementRules:
         """Return the rules as they apply to a request; None if the placement has none."""
         if not placement.filters and not _has_rules(placement.rules):
             return None
-        deployed = self._campaigns.newest(request.tenant, USER)
-        sources = RuleSources(
-            self._catalogues.of(request.tenant),
-            self._item_filters,
-            self._compiler,
-            self._quotas,
-            deployed.filterable_items if deployed else None,
-            deployed.model if deployed else None,
-            impressions=self._impressions,
-        )
+        sources = self._sources_of(request.tenant)
         if request.is_trial:
             seed = f"{request.user_id} {request.session_id} {request.item_id}"
-            sources.rng = random.Random(seed)  # noqa: S311 - positions in a list, no secrets
+            sources = replace(sources, rng=random.Random(seed))  # noqa: S311 - positions in a list, no secrets
         return await RuleRun.begin(placement, request, visitor, sources, datetime.now(UTC))
 
     def forget(self, tenant: str, placement: Placement) -> None:
         """Forget the compiled rules of a placement that was tried out."""
         self._compiler.forget(tenant, placement)
+
+    def _sources_of(self, tenant: str) -> RuleSources:
+        """Return the sources of a tenant's rules; they are kept until its campaign or model changes."""
+        deployed = self._campaigns.newest(tenant, USER)
+        items, model = (deployed.filterable_items, deployed.model) if deployed else (None, None)
+        sources = self._sources.get(tenant)
+        if sources is None or sources.trained_items is not items or sources.model is not model:
+            if len(self._sources) >= MAX_TENANTS:
+                self._sources.clear()
+            sources = self._sources[tenant] = RuleSources(
+                self._catalogues.of(tenant),
+                self._item_filters,
+                self._compiler,
+                self._quotas,
+                items,
+                model,
+                impressions=self._impressions,
+            )
+        return sources
 
 
 def _has_rules(rules: Rules) -> bool:

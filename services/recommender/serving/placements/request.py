@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from services.recommender.store.profiles import Profile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlacementRequest:
-    """One placement, and for whom and where it is requested."""
+    """One placement, and for whom and where it is requested.
+
+    Nobody changes one; a frozen class would take three times as long to make it.
+    """
 
     tenant: str
     placement: str

@@ -101,15 +101,16 @@ def excluded_items(
 
     With `ignore_history` purchased and viewed items stay: a filter of the placement asks for them.
     """
-    exclude = placement.exclude
+    exclude, profile = placement.exclude, visitor.profile
     excluded: dict[str, str] = {}
     if exclude.viewed and not ignore_history:
-        excluded |= dict.fromkeys(viewed_items(visitor, len(visitor.profile.history)), "viewed")
-    if exclude.purchased and not ignore_history:
-        excluded |= dict.fromkeys(visitor.profile.purchased, "purchased")
-    if exclude.in_cart:
+        excluded |= dict.fromkeys(viewed_items(visitor, len(profile.history)), "viewed")
+    if profile.purchased and exclude.purchased and not ignore_history:
+        excluded |= dict.fromkeys(profile.purchased, "purchased")
+    if request.cart and exclude.in_cart:
         excluded |= dict.fromkeys(request.cart, "in_cart")
-    excluded |= dict.fromkeys(request.shown, "shown")
+    if request.shown:
+        excluded |= dict.fromkeys(request.shown, "shown")
     if request.item_id is not None:
         excluded[request.item_id] = "requested"
     return excluded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from services.recommender.serving.placements.request import Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.serving.placements.request import PlacementRequest
@@ -22,7 +22,7 @@ class Visitors:
         self._states = states
         self._erased_users = erased_users
 
-    async def of(self, request: PlacementRequest, keys: Iterable[ListKey] = ()) -> Visitor:
+    async def of(self, request: PlacementRequest, keys: Collection[ListKey] = ()) -> Visitor:
         """Return the visitor of a request; an unknown one if nothing answers."""
         state = await self._states.read(request.tenant, request.user_id, request.session_id, keys)
         model_user_id = self._erased_users.model_user_id(request.tenant, request.user_id)

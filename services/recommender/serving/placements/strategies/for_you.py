@@ -54,7 +54,7 @@ class ForYou:
     ) -> Proposal:
         """Return items for the visitor, best first, with the overrides of the user."""
         proposal = await self._propose(request, visitor, count)
-        if request.user_id is None:
+        if request.user_id is None or not self._parts.overrides.has_any(request.tenant):
             return proposal
         overrides = await self._parts.overrides.of_user(request.tenant, request.user_id)
         if not overrides:

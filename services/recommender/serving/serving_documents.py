@@ -1,0 +1,198 @@
+"""The JSON of servings: the facts of an answer, as `shared.events.Serving` is encoded.
+
+It is made of plain bytes: a model of pydantic would take as long as the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from services.recommender.serving.recommendation import History
+from services.recommender.serving.served_lists import encode_list
+
+if TYPE_CHECKING:
+    from services.recommender.domain.catalogue import ItemScores
+    from services.recommender.serving.placements.candidates import PlacementAnswer
+    from services.recommender.serving.recommendation import Recommended, ServedVariant
+    from services.recommender.serving.targets import Target
+
+_ALGORITHM: Final = b'"algorithm":'
+
+_REST: Final = (
+    b'{"recommendation_id":"%b","served_at":"%b","surface":"rest","user_id":%b,"target":%b,'
+    b'"item_ids":%b,"strategies":%b,"source":"%b","generation":%b,"request":%b%b}'
+)
+
+
+def rest_document(  # noqa: PLR0917 - the facts of `AnswerRecorder.rest`
+    id_: bytes,
+    milliseconds: int,
+    user_id: str | None,
+    target: str,
+    rows: Sequence[bytes],
+    source: bytes,
+    generation: int | None,
+    request: Mapping[str, Any],
+    variant: ServedVariant | None,
+    session_id: str | None,
+    scores: ItemScores | None,
+) -> bytes:
+    """Return the JSON of an answer of lists; ids and algorithms are taken from the JSON of the rows."""
+    name, row_end = _of_target(target)
+    more: dict[str, Any] = {}
+    if session_id is not None:
+        more["session_id"] = session_id
+    _add(more, variant, None)
+    return _REST % (
+        id_,
+        _instant(milliseconds),
+        orjson.dumps(user_id),
+        name,
+        _item_ids(rows, scores),
+        _algorithms(rows, name, row_end),
+        source,
+        b"null" if generation is None else b"%d" % generation,
+        orjson.dumps(request),
+        b"," + orjson.dumps(more)[1:-1] if more else b"",
+    )
+
+
+def scored_document(  # noqa: PLR0917 - the facts of `AnswerRecorder.scored`
+    id_: str,
+    milliseconds: int,
+    target: Target,
+    surface: str,
+    user_id: str | None,
+    arn: str,
+    recommended: Recommended,
+    request: Mapping[str, Any],
+    variant: ServedVariant | None,
+) -> bytes:
+    """Return the JSON of an answer of a campaign, recommender or recipe."""
+    serving: dict[str, Any] = {
+        "recommendation_id": id_,
+        "served_at": _instant(milliseconds).decode(),
+        "surface": surface,
+        "user_id": user_id,
+        "target": arn,
+        "item_ids": [item.item_id for item in recommended.items],
+        "strategies": [target.name] if recommended.items else [],
+        "source": recommended.source.decode(),
+        "generation": recommended.generation,
+        "model_sha256": None if recommended.history is None else target.model_sha256,
+        "request": {name: value for name, value in request.items() if value},
+    }
+    _add(serving, variant, recommended.history)
+    return orjson.dumps(serving)
+
+
+def listed_document(id_: str, milliseconds: int, *facts: Any) -> bytes:
+    """Return the JSON of an answer that is a list of items and scores."""
+    return encode_list(id_, _instant(milliseconds).decode(), *facts)
+
+
+def placement_document(
+    id_: str, milliseconds: int, answer: PlacementAnswer, variant: ServedVariant | None, surface: str
+) -> bytes:
+    """Return the JSON of a placement's answer."""
+    request = answer.request
+    serving: dict[str, Any] = {
+        "recommendation_id": id_,
+        "served_at": _instant(milliseconds).decode(),
+        "surface": surface,
+        "user_id": request.user_id,
+        "session_id": request.session_id,
+        "placement": request.placement,
+        "revision": answer.revision,
+        "item_ids": [item.item_id for item in answer.items],
+        "strategies": [item.strategy for item in answer.items],
+        "source": answer.source.decode(),
+        "generation": answer.generation,
+        "model_sha256": answer.model_sha256,
+        "rules": list(dict.fromkeys([each.step for each in answer.dropped])),
+        "request": {
+            name: value
+            for name, value in (
+                ("item_id", request.item_id),
+                ("cart", request.cart),
+                ("category", request.category),
+                ("city", request.city),
+                ("province", request.province),
+                ("country", request.country),
+                ("limit", request.limit),
+                ("shown", [*request.shown]),
+            )
+            if value
+        },
+    }
+    _add(serving, variant, History(answer.history_events, answer.newest_event_seconds))
+    return orjson.dumps(serving)
+
+
+def _add(serving: dict[str, Any], variant: ServedVariant | None, history: History | None) -> None:
+    if variant is not None:
+        serving["experiment"], serving["experiment_version"], serving["variant"] = variant
+    if history is not None:
+        serving["history_events"] = history.events
+        if history.newest_seconds is not None:
+            serving["newest_event_at"] = datetime.fromtimestamp(history.newest_seconds, UTC)
+
+
+def _instant(milliseconds: int) -> bytes:
+    seconds, rest = divmod(milliseconds, 1000)
+    return b"%b.%03dZ" % (_second(seconds), rest)
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> bytes:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
+
+
+def _item_ids(rows: Sequence[bytes], scores: ItemScores | None) -> bytes:
+    """Return the JSON array of the ids in rows, each of which begins with `{"product_id":"`.
+
+    `scores` is the list from which the rows were selected, which has an item once. If the last of n rows is
+    the n-th item of the list, all rows are its first n items.
+    """
+    if not rows:
+        return b"[]"
+    if scores is not None and len(scores) >= len(rows):
+        encoded = orjson.dumps([item_id for item_id, _ in scores[: len(rows)]])
+        last = orjson.dumps(scores[len(rows) - 1][0])
+        if rows[-1].startswith(b'{"product_id":%b,' % last):
+            return encoded
+    ids = b'","'.join([row.split(b'"', 4)[3] for row in rows])
+    if b"\\" in ids:  # an id has a quotation mark, a backslash or a control character
+        return orjson.dumps([orjson.loads(row)["product_id"] for row in rows])
+    return b'["%b"]' % ids
+
+
+def _algorithms(rows: Sequence[bytes], name: bytes, row_end: bytes) -> bytes:
+    """Return the JSON array of the rows' algorithms, "" for none; one entry if all have that of the target.
+
+    A list goes on with other algorithms, and never returns to the first one.
+    """
+    if not rows:
+        return b"[]"
+    if rows[-1].endswith(row_end) and rows[0].endswith(row_end):
+        return b"[%b]" % name
+    return b"[%b]" % b",".join(map(_algorithm, rows))
+
+
+@lru_cache(maxsize=1024)
+def _of_target(target: str) -> tuple[bytes, bytes]:
+    """Return a recipe's name as JSON, and the end of the rows that it chose."""
+    name = orjson.dumps(target)
+    return name, b"%b%b}" % (_ALGORITHM, name)
+
+
+def _algorithm(row: bytes) -> bytes:
+    """Return the JSON string after `"algorithm":`, which is the last member of a row."""
+    algorithm = row[row.rindex(_ALGORITHM) + len(_ALGORITHM) : -1]
+    return b'""' if algorithm == b"null" else algorithm
