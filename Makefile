@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .local/venv/bin/python
 RUN := .local/venv/bin
 LOCAL := $(PYTHON) -m deploy.local
-SERVICES := tracker sync trainer loader recommender router engine analytics
+SERVICES := tracker sync trainer loader recommender router engine analytics dashboard
 
 # Where `make check` and `make test` look. The tests on a stack mostly wait, so three of them share the machine;
 # the longest begin first.

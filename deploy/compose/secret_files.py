@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.local.components import kafka, redis, s3
 from deploy.local.ports import SERVICES
-from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
+from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_USERS, Secrets
 
 # In the network of Compose, each server has its standard port.
 _PORTS = {"kafka": 9092, "kafka-controller": 9093, "kafka-objects": 9094, "postgres": 5432, "redis": 6379}
@@ -55,6 +55,7 @@ def secret_files(secrets: Secrets) -> dict[str, str]:
     }
     for service in SERVICES:
         files[f"{service}_database_url"] = _postgres_url(service, secrets.roles[service])
+    for service in KAFKA_USERS:
         files[f"{service}_kafka_password"] = secrets.kafka_users[service]
     for service, secret in secrets.s3_accounts.items():
         files[f"{service}_s3_secret"] = secret

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from deploy.local.components import gateway, postgres, redis, s3
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
-from deploy.local.secrets import KAFKA_ADMINISTRATOR, Secrets
+from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_USERS, Secrets
 
 REGION = "us-east-1"
 
@@ -73,7 +73,7 @@ def process_environment(
         **({_HALT_TENANTS: os.environ.get(_HALT_TENANTS, "1")} if keyless else {}),
         "ENDCAP_KEYLESS_LOOPBACK": "1" if keyless else "0",
         "HTTP_REPORT_UNKNOWN_PARAMETERS": "1",
-        "ENDCAP_RECOMMENDER_URL": _service_url(ports, "recommender"),
+        **_urls(ports),
         "AWS_ENDPOINT_URL_PERSONALIZE": _personalize(ports, external),
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
         "PYTHONUNBUFFERED": "1",
@@ -86,11 +86,10 @@ def client_environment(
 ) -> dict[str, str]:
     """Return the variables with which curl, boto3, the AWS CLI, psql and redis-cli use the stack."""
     processes = process_environment(ports, secrets, external, keyless=False, root=Path())
-    urls = {f"ENDCAP_{service.upper()}_URL": _service_url(ports, service) for service in SERVICES}
     return {
         "ENDCAP_URL": gateway.url(ports["gateway"]),
         "AWS_ENDPOINT_URL": gateway.url(ports["gateway"]),
-        **urls,
+        **_urls(ports),
         "ENDCAP_INGEST_KEY": keys["ingest"],
         "ENDCAP_READ_KEY": keys["read"],
         "ENDCAP_CATALOGUE_KEY": keys["catalogue"],
@@ -135,7 +134,7 @@ def kafka_login(secrets: Secrets) -> dict[str, str]:
         "KAFKA_USERNAME": KAFKA_ADMINISTRATOR,
         "KAFKA_PASSWORD": secrets.kafka_users[KAFKA_ADMINISTRATOR],
     }
-    for service in SERVICES:
+    for service in KAFKA_USERS:
         variables[f"{service.upper()}_KAFKA_USERNAME"] = service
         variables[f"{service.upper()}_KAFKA_PASSWORD"] = secrets.kafka_users[service]
     return variables
@@ -175,6 +174,11 @@ def _personalize(ports: Ports, external: Mapping[str, str]) -> str:
     """Return the trainer's endpoint: a configured one applies only with an external object store."""
     configured = os.environ.get("AWS_ENDPOINT_URL_PERSONALIZE", "")
     return configured if configured and "s3" in external else _service_url(ports, "engine")
+
+
+def _urls(ports: Ports) -> dict[str, str]:
+    """Return the variable with the URL of each service."""
+    return {f"ENDCAP_{service.upper()}_URL": _service_url(ports, service) for service in SERVICES}
 
 
 def _service_url(ports: Ports, service: str) -> str:

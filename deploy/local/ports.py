@@ -11,7 +11,18 @@ from deploy.local.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
-SERVICES = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics")
+SERVICE_PORTS = {
+    "tracker": 8001,
+    "sync": 8002,
+    "trainer": 8003,
+    "loader": 8004,
+    "recommender": 8005,
+    "router": 8006,
+    "engine": 8007,
+    "analytics": 8008,
+    "dashboard": 8010,
+}
+SERVICES = tuple(SERVICE_PORTS)
 
 # The probes of a worker are on the port of its service + 100, those of a relay on + 200.
 WORKER_OFFSET = 100
@@ -26,7 +37,7 @@ _USUAL = {
     "redis": 16379,
     "s3": 17070,
     "gateway": 8080,
-    **{service: 8001 + position for position, service in enumerate(SERVICES)},
+    **SERVICE_PORTS,
 }
 
 # Below the ephemeral ports (from 32768), so that no outgoing connection uses one of them.

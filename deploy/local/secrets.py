@@ -15,6 +15,10 @@ from deploy.local.ports import SERVICES
 S3_ACCOUNTS = ("sync", "trainer", "loader", "recommender", "engine")
 """The services that use the object store, each with an account of its own."""
 
+WITHOUT_KAFKA = frozenset({"dashboard"})
+"""The services that neither publish nor consume, so that they have no user of Kafka."""
+
+KAFKA_USERS = tuple(service for service in SERVICES if service not in WITHOUT_KAFKA)
 KAFKA_BROKER, KAFKA_ADMINISTRATOR = "broker", "admin"
 
 
@@ -64,7 +68,7 @@ class Secrets:
             s3_root=secrets.token_hex(20),
             s3_accounts={service: secrets.token_hex(20) for service in S3_ACCOUNTS},
             kafka_users={
-                user: secrets.token_hex(16) for user in (KAFKA_BROKER, KAFKA_ADMINISTRATOR, *SERVICES)
+                user: secrets.token_hex(16) for user in (KAFKA_BROKER, KAFKA_ADMINISTRATOR, *KAFKA_USERS)
             },
             roles={service: secrets.token_hex(16) for service in SERVICES},
         )

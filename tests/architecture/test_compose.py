@@ -15,6 +15,7 @@ import yaml
 from deploy.compose.secret_files import write_secrets
 from deploy.local.components.s3 import account_name
 from deploy.local.ports import SERVICES
+from deploy.local.product import WORKERS
 from services.engine.commands.buckets import account_services
 from shared.events.topics import TOPICS
 from tests.architecture.source import ROOT
@@ -41,6 +42,7 @@ OF_SERVICES = {
     "analytics-worker": "database_url kafka_password",
     "engine": "database_url secret_key",
     "engine-worker": "database_url kafka_password s3_secret secret_key",
+    "dashboard": "database_url secret_key service_key",
 }
 SHARED = {"redis_url", "secret_key", "service_key"}
 OF_OTHERS = {
@@ -64,7 +66,7 @@ OF_OTHERS = {
 }
 
 CAPABILITIES = {"prepare-volumes": ["CHOWN", "DAC_READ_SEARCH"]}
-PUBLISHED = {"tracker", "sync", "trainer", "loader", "router", "engine", "analytics"}
+PUBLISHED = {"tracker", "sync", "trainer", "loader", "router", "engine", "analytics", "dashboard"}
 
 
 def expected(container: str) -> set[str]:
@@ -103,8 +105,8 @@ def test_no_secret_is_in_two_services_but_those_that_the_table_shares() -> None:
     assert several == {
         "redis_url": {"loader", "recommender"},  # one writes what the other serves
         "secret_key": {*SERVICES},  # whoever answers checks AWS signatures
-        # The router calls the recommender with it, and the trainer the engine.
-        "service_key": {"recommender", "router", "trainer"},
+        # The router calls the recommender with it, the trainer the engine, and the dashboard every service.
+        "service_key": {"recommender", "router", "trainer", "dashboard"},
     }
 
 
@@ -112,7 +114,7 @@ def test_no_secret_is_in_two_services_but_those_that_the_table_shares() -> None:
 def test_whoever_answers_can_check_aws_signatures(service: str) -> None:
     """Without the secret key a signed call is a 503. Of the workers, only the engine's decrypts anything."""
     assert "secret_key" in mounted(CONTAINERS[service])
-    if service != "engine":
+    if service in WORKERS and service != "engine":
         assert "secret_key" not in mounted(CONTAINERS[f"{service}-worker"])
 
 

@@ -27,6 +27,7 @@ ROOMS = {
 MORE_ROOMS = {
     "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations"},
     "recommender": {"serving"},
+    "dashboard": {"pages", "static", "package", "package-lock"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}
 MOST_LINES = 300

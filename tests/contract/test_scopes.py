@@ -98,6 +98,8 @@ async def is_refused(client: httpx.AsyncClient, route: Route, kind: str) -> bool
     answer = await client.send(request(route, kind))
     if answer.status_code not in {400, 401, 403}:
         return False
+    if answer.headers["content-type"].startswith("text/html"):  # a page for people, who have sessions
+        return False
     document = answer.json()
     if "errors" in document:  # AppSync's format
         return document["errors"][0]["errorType"] == "UnauthorizedException"

@@ -1,0 +1,1 @@
+"""Rules of the dashboard without I/O: roles, the format of values, the state of the system."""

@@ -1,0 +1,107 @@
+// What pages do beyond links and forms: charts, the menu of phones, questions before changes, the live feed.
+"use strict";
+
+const SMALL = window.matchMedia("(max-width: 52rem)");
+
+function closeMenuOnPhones() {
+  const menu = document.querySelector("[data-menu]");
+  if (menu) menu.open = !SMALL.matches;
+}
+
+// --- charts ---------------------------------------------------------------------------------------
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function shortNumber(value) {
+  if (value == null) return "–";
+  const sizes = [[1e9, "B", 1e9], [1e6, "M", 1e6], [1e4, "k", 1e3]];
+  for (const [least, suffix, unit] of sizes) {
+    if (Math.abs(value) >= least) return Number((value / unit).toPrecision(3)) + suffix;
+  }
+  return String(Number(value.toPrecision(3)));
+}
+
+function withUnit(unit) {
+  return (value) => {
+    if (value == null) return "–";
+    if (unit === "%") return Number((value * 100).toPrecision(3)) + " %";
+    if (unit === "s") return value < 1 ? Number((value * 1000).toPrecision(3)) + " ms" : shortNumber(value) + " s";
+    return shortNumber(value) + (unit ? " " + unit : "");
+  };
+}
+
+function draw(element) {
+  const chart = JSON.parse(element.dataset.chart);
+  const show = withUnit(chart.unit);
+  const axis = { stroke: color("--pico-muted-color"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 }, font: "11px system-ui" };
+  const bars = chart.kind === "bars" ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined;
+  const series = chart.series.map((entry, index) => {
+    const stroke = color(`--series-${(index % 6) + 1}`);
+    return { label: entry.name, stroke, width: 2, fill: bars ? stroke + "99" : undefined, paths: bars, points: { show: chart.times.length < 3 }, value: (_, value) => show(value) };
+  });
+  element.replaceChildren();
+  element.plot = new uPlot({
+    width: element.clientWidth, height: 190, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    legend: { live: true }, cursor: { drag: { setScale: false } },
+    scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
+    axes: [axis, { ...axis, size: 58, values: (_, values) => values.map(show) }],
+    series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
+  }, [chart.times, ...chart.series.map((entry) => entry.values)], element);
+}
+
+function drawAll(root) {
+  if (typeof uPlot === "undefined") return;
+  for (const element of root.querySelectorAll("[data-chart]")) {
+    if (JSON.parse(element.dataset.chart).times.length) draw(element);
+  }
+}
+
+// --- forms ----------------------------------------------------------------------------------------
+
+function askBefore(event) {
+  const question = event.target.dataset?.confirm ?? event.submitter?.dataset?.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+}
+
+// --- live feed ------------------------------------------------------------------------------------
+
+// An element with data-stream appends each message, a fragment of this site's own HTML, to the top of itself.
+function follow(element) {
+  const source = new EventSource(element.dataset.stream);
+  const most = Number(element.dataset.most || 100);
+  const state = document.getElementById(element.dataset.state);
+  source.addEventListener("open", () => { if (state) state.textContent = "connected"; });
+  source.addEventListener("error", () => { if (state) state.textContent = "connecting …"; });
+  source.addEventListener("row", (event) => {
+    if (element.dataset.paused === "true") return;
+    element.insertAdjacentHTML("afterbegin", event.data);
+    while (element.children.length > most) element.lastElementChild.remove();
+  });
+}
+
+function pause(event) {
+  const button = event.target.closest("[data-pause]");
+  if (!button) return;
+  const feed = document.getElementById(button.dataset.pause);
+  const paused = feed.dataset.paused !== "true";
+  feed.dataset.paused = String(paused);
+  button.setAttribute("aria-pressed", String(paused));
+  button.textContent = paused ? "Continue" : "Pause";
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  closeMenuOnPhones();
+  SMALL.addEventListener("change", closeMenuOnPhones);
+  drawAll(document);
+  document.querySelectorAll("[data-stream]").forEach(follow);
+});
+document.addEventListener("submit", askBefore);
+document.addEventListener("click", pause);
+document.addEventListener("htmx:after:swap", () => drawAll(document));
+window.addEventListener("resize", () => {
+  for (const element of document.querySelectorAll("[data-chart]")) {
+    element.plot?.setSize({ width: element.clientWidth, height: 190 });
+  }
+});

@@ -1,0 +1,170 @@
+"""The other services, by their public APIs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from services.dashboard.metrics import CALL_SECONDS, CALLS
+
+if TYPE_CHECKING:
+    from services.dashboard.settings import Settings
+
+ABSENT = 0
+"""The status of a reply of a service that did not answer."""
+
+CONNECT_SECONDS = 1.0
+"""Time to connect to a service, which is in the same network; arbitrary."""
+
+_CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of a service, or the reason why there is none.
+
+    `body` is the JSON document, or the text of another answer. `problem` is a sentence for people, None after
+    a success.
+    """
+
+    service: str
+    status: int
+    body: Any = None
+    problem: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the service answered with a success."""
+        return self.problem is None
+
+    @property
+    def is_absent(self) -> bool:
+        """Return whether the service did not answer."""
+        return self.status == ABSENT
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a member of the document; `default` without a document."""
+        return self.body.get(name, default) if self.ok and isinstance(self.body, dict) else default
+
+    @property
+    def rows(self) -> list[Any]:
+        """Return the document if it is a list, else an empty list."""
+        return self.body if self.ok and isinstance(self.body, list) else []
+
+
+class Services:
+    """Calls of public APIs for a tenant. A call never raises: its reply says what went wrong."""
+
+    name = "services"
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`transport` replaces the network in tests."""
+        self._addresses = settings.services
+        self._seconds = settings.call_seconds
+        key = settings.auth.endcap_service_key
+        self._key = key.get_secret_value() if key else ""
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def start(self) -> None:
+        """Create the client, without a connection."""
+        timeout = httpx.Timeout(self._seconds, connect=CONNECT_SECONDS)
+        self._client = httpx.AsyncClient(
+            timeout=timeout, limits=_CONNECTIONS, trust_env=False, transport=self._transport
+        )
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    def alive(self) -> str | None:
+        """Return None: a client never needs a restart."""
+        return None
+
+    def ready(self) -> str | None:
+        """Return None: pages are shown without other services, too."""
+        return None
+
+    async def get(self, tenant: str, service: str, path: str, **parameters: Any) -> Reply:
+        """Return the reply to a GET; parameters that are None are left out."""
+        query = {name: value for name, value in parameters.items() if value is not None}
+        return await self.call(tenant, "GET", service, path, params=query)
+
+    async def call(
+        self,
+        tenant: str,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Reply:
+        """Return the reply to a request for a tenant; `options` are those of httpx."""
+        own = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
+        return await self.fetch(service, method, self._addresses.of(service) + path, headers=own, **options)
+
+    async def control(self, tenant: str, operation: str, **members: Any) -> Reply:
+        """Return the reply to an operation of Amazon Personalize's control plane."""
+        headers = {
+            "x-amz-target": f"AmazonPersonalize.{operation}",
+            "content-type": "application/x-amz-json-1.1",
+        }
+        return await self.call(tenant, "POST", "engine", "/", headers=headers, content=orjson.dumps(members))
+
+    async def fetch(self, service: str, method: str, url: str, **options: Any) -> Reply:
+        """Return the reply to a request without credentials; raises RuntimeError before `start`."""
+        if self._client is None:
+            message = "the client is used before start()"
+            raise RuntimeError(message)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._seconds + CONNECT_SECONDS):
+                response = await self._client.request(method, url, **options)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            CALLS.labels(service, "absent").inc()
+            return Reply(service, ABSENT, problem=f"{service} does not answer ({_reason(error)}).")
+        CALL_SECONDS.labels(service).observe(time.perf_counter() - began)
+        reply = _reply(service, response)
+        CALLS.labels(service, "ok" if reply.ok else "refused").inc()
+        return reply
+
+
+def _reply(service: str, response: httpx.Response) -> Reply:
+    body: Any = response.text
+    problem: str | None = None
+    if "json" in response.headers.get("content-type", "") and response.content:
+        try:
+            body = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            problem = f"{service} answered with a document that is not JSON."
+            return Reply(service, response.status_code, body, problem, response.headers)
+    problem = None if response.is_success else _problem(service, response.status_code, body)
+    return Reply(service, response.status_code, body, problem, response.headers)
+
+
+def _problem(service: str, status: int, body: Any) -> str:
+    """Return the sentence of an error answer, of Endcap's or of an AWS operation."""
+    if isinstance(body, dict):
+        detail = body.get("detail") or body.get("message") or body.get("Message")
+        if detail:
+            return str(detail)
+    return f"{service} answered with the status {status}."
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return "time-out"
+        case httpx.ConnectError():
+            return "no connection"
+        case _:
+            return type(error).__name__

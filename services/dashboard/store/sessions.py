@@ -1,0 +1,93 @@
+"""Sessions of people who signed in, and the API keys that they sign in with.
+
+See docs/decisions/0040-dashboard.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.dashboard.domain.roles import Role, role_of_scopes
+from services.dashboard.store.statements import SQL
+from shared.auth import hash_key
+
+if TYPE_CHECKING:
+    from services.dashboard.settings import Settings
+    from shared.postgres import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may use the dashboard: the name for the audit log, the tenant and the role."""
+
+    name: str
+    tenant: str
+    role: Role
+    key_hash: bytes | None = None
+
+
+class Sessions:
+    """Sessions in Postgres, by the hash of the token in the cookie of a browser."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._hours = settings.session_hours
+        self._idle_hours = settings.session_idle_hours
+
+    async def person_of_key(self, key: str, name: str = "") -> Person | None:
+        """Return the person of an API key, or None for a key that gives no role.
+
+        Keys of services have no tenant, and keys that are bound to origins are in pages of the shop, where
+        everybody can read them.
+        """
+        row = await self._database.fetchrow(*SQL.key(key_hash=hash_key(key)))
+        if row is None or row["tenant"] is None or row["allowed_origins"] is not None:
+            return None
+        role = role_of_scopes(row["scopes"])
+        if role is None:
+            return None
+        label = f"key {row['id']}"
+        return Person(f"{name} ({label})" if name else label, row["tenant"], role, hash_key(key))
+
+    async def begin(self, person: Person) -> str:
+        """Begin a session; return its token, which is not stored."""
+        token = secrets.token_urlsafe(32)
+        await self._database.execute(
+            *SQL.begin_session(
+                token_hash=_hash(token),
+                tenant=person.tenant,
+                person=person.name,
+                role=person.role,
+                key_hash=person.key_hash,
+                hours=self._hours,
+            )
+        )
+        return token
+
+    async def find(self, token: str) -> Person | None:
+        """Return the person of a session; None once it, or the key that it began with, has ended."""
+        token_hash = _hash(token)
+        row = await self._database.fetchrow(*SQL.session(token_hash=token_hash, idle_hours=self._idle_hours))
+        if row is None:
+            return None
+        role = role_of_scopes(row["scopes"]) if row["by_key"] else row["role"]
+        if role is None:
+            return None
+        if row["is_due"]:
+            await self._database.execute(*SQL.see_session(token_hash=token_hash))
+        return Person(row["person"], row["tenant"], role)
+
+    async def end(self, token: str) -> None:
+        """End a session."""
+        await self._database.execute(*SQL.end_session(token_hash=_hash(token)))
+
+    async def delete_ended(self) -> None:
+        """Delete the rows of sessions that have ended."""
+        await self._database.execute(*SQL.delete_ended_sessions(idle_hours=self._idle_hours))
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
