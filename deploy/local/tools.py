@@ -35,7 +35,7 @@ class Tools:
     @property
     def kafka_libraries(self) -> Path:
         """Return the folder of Kafka's jars."""
-        return self.folder / "kafka" / "libs"
+        return (self.folder / "kafka" / "libs").resolve()
 
     @property
     def kafka_class_archive(self) -> Path:
