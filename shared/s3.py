@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from shared.settings import S3Settings
+
+_WHOLE_BYTES = 8 * 2**20
+"""The size up to which an object is one request.
+
+boto3's transfers take three times the CPU time for a file of some KB (measured: 6 and 2 ms). They
+divide larger files and move the parts in threads.
+"""
 
 
 def client(settings: S3Settings) -> S3Client:
@@ -35,6 +44,24 @@ def client(settings: S3Settings) -> S3Client:
             max_pool_connections=16,
         ),
     )
+
+
+def download(client: S3Client, bucket: str, key: str, path: Path) -> None:
+    """Download an object to a file. Raises botocore's errors."""
+    answer = client.get_object(Bucket=bucket, Key=key)
+    with closing(answer["Body"]) as body:
+        if answer["ContentLength"] <= _WHOLE_BYTES:
+            path.write_bytes(body.read())
+            return
+    client.download_file(bucket, key, str(path))
+
+
+def upload(client: S3Client, path: Path, bucket: str, key: str) -> None:
+    """Upload a file to an object, which becomes visible only as a whole. Raises errors of boto3."""
+    if path.stat().st_size <= _WHOLE_BYTES:
+        client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+    else:
+        client.upload_file(str(path), bucket, key)
 
 
 def read_description() -> None:

@@ -155,12 +155,12 @@ class ObjectStorage:
         """Download an object to a file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with _translated("Invalid S3 path.", f"s3://{bucket}/{key}"):
-            self._client_for(bucket).download_file(bucket, key, str(path))
+            s3.download(self._client_for(bucket), bucket, key, path)
 
     def upload(self, path: Path, bucket: str, key: str, error_prefix: str) -> None:
         """Upload a file to an object, which becomes visible only as a whole."""
         with _translated(error_prefix, f"s3://{bucket}/{key}"):
-            self._client_for(bucket).upload_file(str(path), bucket, key)
+            s3.upload(self._client_for(bucket), path, bucket, key)
 
     def put(self, body: bytes, key: str) -> None:
         """Write a small object to the data bucket."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared import folders
+from shared import folders, s3
 from shared.errors import Permanent
 from shared.models import Model, fingerprint, load
-from shared.s3 import split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,9 +32,9 @@ log = structlog.get_logger()
 class ModelCopies:
     """Copies models from the object store. Its methods block: call them in a thread."""
 
-    def __init__(self, s3: S3Client, folder: Path, keep: int) -> None:
+    def __init__(self, client: S3Client, folder: Path, keep: int) -> None:
         """Copy to folders below `folder`; keep the newest `keep` copies that are not in use."""
-        self._s3 = s3
+        self._client = client
         self._folder = folder
         self._keep = keep
 
@@ -55,16 +54,16 @@ class ModelCopies:
 
     def _copy(self, campaign: CampaignChanged, folder: Path) -> None:
         """Copy a model folder next to its destination, verify it, and rename it."""
-        bucket, prefix = split_uri(campaign.model_uri)
+        bucket, prefix = s3.split_uri(campaign.model_uri)
         prefix = prefix.rstrip("/") + "/"
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=COPYING_PREFIX) as scratch:
             copy = Path(scratch) / "model"
             copy.mkdir()
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for entry in (entry for page in pages for entry in page.get("Contents", [])):
                 name = entry["Key"].removeprefix(prefix)
-                self._s3.download_file(bucket, entry["Key"], str(folders.inside(copy, name)))
+                s3.download(self._client, bucket, entry["Key"], folders.inside(copy, name))
             sha256 = fingerprint(copy)
             if sha256 != campaign.model_sha256:
                 raise Permanent(

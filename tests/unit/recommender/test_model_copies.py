@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -108,5 +109,5 @@ class OneObject:
     def paginate(self, **_: Any) -> Any:
         return [{"Contents": [{"Key": self._key}]}]
 
-    def download_file(self, _: str, __: str, path: str) -> None:
-        Path(path).write_text("a file")
+    def get_object(self, **_: Any) -> Any:
+        return {"ContentLength": 6, "Body": BytesIO(b"a file")}
