@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from services.recommender.api.rest_answers import Reply
+from services.recommender.domain.properties import property_value
 from services.recommender.metrics import PLACEMENTS
 from services.recommender.serving.placements.explanations import explain
 from services.recommender.serving.placements.request import PlacementRequest
@@ -17,7 +18,7 @@ from services.recommender.serving.placements.request import PlacementRequest
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-    from services.recommender.api.placement_bodies import PageRequest
+    from services.recommender.api.placement_bodies import PagePlacement, PageRequest
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
     from services.recommender.serving.placements.engine import PlacementEngine
@@ -59,7 +60,8 @@ class PlacementAnswers:
         """Return a page as JSON; raise ApiError (404) for an unknown placement."""
         request = _page_request(tenant, body)
         if not body.users:
-            answers = await self._engine.page(request, body.placements)
+            requests = [_part(request, part) for part in body.placements]
+            answers = await self._engine.page(requests)
             return b'{"placements":[%b]}' % b",".join([self.record(answer) for answer in answers])
         turns = asyncio.Semaphore(CONCURRENT_USERS)
 
@@ -79,7 +81,7 @@ class PlacementAnswers:
         """Return the JSON object of an answer, which begins with `member`."""
         request = answer.request
         catalogue = self._catalogues.of(request.tenant)
-        rows = _rows(answer.items, catalogue)
+        rows = _rows(answer.items, catalogue, request.columns)
         self._count(request.placement, answer.items)
         return _BODY % (
             member,
@@ -120,12 +122,37 @@ def _page_request(tenant: str, body: PageRequest) -> PlacementRequest:
         body.country or None,
         body.limit,
         body.explain,
+        tuple(body.columns),
     )
 
 
-def _rows(items: list[Candidate], catalogue: Catalogue) -> list[bytes]:
-    return catalogue.encode_rows(
-        [(item.item_id, item.score, _suffix(item.algorithm, item.strategy)) for item in items]
+def _part(page: PlacementRequest, part: str | PagePlacement) -> PlacementRequest:
+    """Return the request of one placement of a page."""
+    if isinstance(part, str):
+        return replace(page, placement=part)
+    return replace(
+        page,
+        placement=part.placement,
+        item_id=part.item_id or page.item_id,
+        cart=page.cart if part.cart is None else tuple(part.cart),
+        category=part.category or page.category,
+        limit=part.limit or page.limit,
+    )
+
+
+def _rows(items: list[Candidate], catalogue: Catalogue, columns: tuple[str, ...]) -> list[bytes]:
+    rows = [(item.item_id, item.score, _suffix(item.algorithm, item.strategy)) for item in items]
+    if columns:
+        rows = [(item, score, end[:-1] + _columns(catalogue, item, columns)) for item, score, end in rows]
+    return catalogue.encode_rows(rows)
+
+
+def _columns(catalogue: Catalogue, item_id: str, columns: tuple[str, ...]) -> bytes:
+    """Return the end of a row's JSON object with the columns that the item has."""
+    properties = catalogue.properties(item_id)
+    values = {name: property_value(properties, "item", name) for name in columns}
+    return b',"columns":%b}' % orjson.dumps(
+        {name: value for name, value in values.items() if value is not None}
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.recommender.api.parameters import MAX_LIMIT
-from services.recommender.api.placement_parameters import MAX_CART_ITEMS
+from services.recommender.api.placement_parameters import MAX_CART_ITEMS, MAX_COLUMNS
 from services.recommender.api.rest_bodies import RecommendedItem
 from shared.events.envelope import Name, Text
 from shared.events.placements import Placement
@@ -21,6 +21,9 @@ class PlacementItem(RecommendedItem):
     """An item with the strategy that proposed it."""
 
     strategy: str = Field(description="popular for an item that fills the answer up")
+    columns: dict[str, str | float] | None = Field(
+        None, description="the requested columns that the item has; only with `columns`"
+    )
 
 
 class SignalBody(BaseModel):
@@ -106,6 +109,18 @@ class PlacementList(BaseModel):
     placements: list[ListedPlacement]
 
 
+class PagePlacement(BaseModel):
+    """A placement of a page, with what differs from the rest of the page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    placement: Name
+    item_id: Name | None = None
+    cart: list[Name] | None = Field(None, max_length=MAX_CART_ITEMS)
+    category: Text | None = None
+    limit: int | None = Field(None, ge=1, le=MAX_LIMIT)
+
+
 class PageRequest(BaseModel):
     """A page: several placements for one visitor, or one placement for several users."""
 
@@ -114,7 +129,11 @@ class PageRequest(BaseModel):
         json_schema_extra={"example": {"placements": ["product", "cart"], "user_id": "u1", "item_id": "i1"}},
     )
 
-    placements: list[Name] = Field([], max_length=MAX_PLACEMENTS, description="no item is on the page twice")
+    placements: list[Name | PagePlacement] = Field(
+        [],
+        max_length=MAX_PLACEMENTS,
+        description="no item is on the page twice; an object has its own limit, item, cart or category",
+    )
     placement: Name | None = Field(None, description="with `users`: the placement for each of them")
     users: list[Name] = Field([], max_length=MAX_USERS)
     user_id: Name | None = None
@@ -127,6 +146,9 @@ class PageRequest(BaseModel):
     country: Text | None = None
     limit: int | None = Field(None, ge=1, le=MAX_LIMIT, description="of each placement")
     explain: bool = False
+    columns: list[Name] = Field(
+        [], max_length=MAX_COLUMNS, description="columns of the items that the answers contain"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, unquote_plus
 
 from services.recommender.api.parameters import MAX_LIMIT
-from services.recommender.api.placement_parameters import FIELDS, MAX_CART_CHARACTERS, cart_items
+from services.recommender.api.placement_parameters import (
+    FIELDS,
+    MAX_CART_CHARACTERS,
+    cart_items,
+    column_names,
+)
 from services.recommender.api.placements import PREFIX
 from services.recommender.serving.placements.request import PlacementRequest
 from shared.errors import ApiError
@@ -139,9 +144,10 @@ def _value(field: str, text: str) -> str | int | bool | tuple[str, ...] | None:
         return number if 1 <= number <= MAX_LIMIT else None
     if field == "explain":
         return _FLAGS.get(text)
-    if field == "cart":
+    if field in {"cart", "columns"}:
+        split = cart_items if field == "cart" else column_names
         try:
-            return cart_items(text) if len(text) <= MAX_CART_CHARACTERS else None
+            return split(text) if len(text) <= MAX_CART_CHARACTERS else None
         except ApiError:
             return None
     return text if 0 < len(text) <= LONGEST_ID and "\0" not in text else None

@@ -15,6 +15,8 @@ from shared.events.values import LONGEST_ID
 MAX_CART_ITEMS = 100
 """Arbitrary: more than most carts have."""
 MAX_CART_CHARACTERS = 8_192
+MAX_COLUMNS = 10
+"""The number of metadata columns that Amazon Personalize returns."""
 
 Value = TypeVar("Value", str, int)
 
@@ -33,6 +35,7 @@ FIELDS: Final = {
     "province": "province",
     "country": "country",
     "explain": "explain",
+    "columns": "columns",
     **dict.fromkeys(LIMIT_NAMES, "limit"),
 }
 """The parameters by name, and the field of `PlacementRequest` that each stands for."""
@@ -51,6 +54,7 @@ class RequestFields(TypedDict):
     country: str | None
     limit: int | None
     explain: bool
+    columns: tuple[str, ...]
 
 
 _Id = Name | Literal[""] | None
@@ -86,6 +90,13 @@ def _request_fields(  # noqa: PLR0917 - one for each query parameter
         int | None, Query(alias="numResults", ge=1, le=MAX_LIMIT, description="the same as limit")
     ] = None,
     explain: Annotated[bool, Query(description="say why each item is there, and what was left out")] = False,  # noqa: FBT002 - a query parameter
+    columns: Annotated[
+        Annotated[Text, StringConstraints(max_length=MAX_CART_CHARACTERS)] | None,
+        Query(
+            description="columns of the items that the answer contains, separated by commas, such as "
+            f"url,image_url; at most {MAX_COLUMNS}"
+        ),
+    ] = None,
 ) -> RequestFields:
     """Return the fields of a request; raise ApiError (400) if names of one parameter differ in value."""
     return RequestFields(
@@ -99,6 +110,7 @@ def _request_fields(  # noqa: PLR0917 - one for each query parameter
         country=country or None,
         limit=_merged("limit", limit, num_results, num_results_camel),
         explain=explain,
+        columns=column_names(columns or ""),
     )
 
 
@@ -107,14 +119,24 @@ Fields = Annotated[RequestFields, Depends(_request_fields)]
 
 def cart_items(text: str) -> tuple[str, ...]:
     """Return the item ids of a cart; raise ApiError (400) if there are too many, or one is too long."""
-    item_ids = tuple(item_id for part in text.split(",") if (item_id := part.strip()))
-    if len(item_ids) > MAX_CART_ITEMS:
-        detail = f"cart: give at most {MAX_CART_ITEMS} items, not {len(item_ids)}."
+    return _separated("cart", text, MAX_CART_ITEMS, "item")
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Return the names of columns; raise ApiError (400) if there are too many, or one is too long."""
+    return _separated("columns", text, MAX_COLUMNS, "column")
+
+
+def _separated(parameter: str, text: str, limit: int, noun: str) -> tuple[str, ...]:
+    """Return the values between commas; raise ApiError (400) for more than `limit`, or a long one."""
+    values = tuple(value for part in text.split(",") if (value := part.strip()))
+    if len(values) > limit:
+        detail = f"{parameter}: give at most {limit} {noun}s, not {len(values)}."
         raise ApiError(400, "InvalidRequest", detail)
-    if any(len(item_id) > LONGEST_ID for item_id in item_ids):
-        detail = f"cart: an item id has at most {LONGEST_ID} characters."
+    if any(len(value) > LONGEST_ID for value in values):
+        detail = f"{parameter}: an id or a name has at most {LONGEST_ID} characters."
         raise ApiError(400, "InvalidRequest", detail)
-    return item_ids
+    return values
 
 
 def _merged(field: str, *values: Value | None) -> Value | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.tracker.api.intake import EVENT_BYTES, Intake, json_response
@@ -84,7 +84,12 @@ def event_routes(intake: Intake) -> APIRouter:
         responses=_ERRORS,
         openapi_extra=_DOCUMENTED,
     )
-    async def record_events(request: Request) -> Response:
+    async def record_events(
+        request: Request,
+        _key: Annotated[
+            str | None, Query(alias="key", description="an ingest key, for beacons, which have no headers")
+        ] = None,
+    ) -> Response:
         """Record one event (an object), several (an array), or one per line (application/x-ndjson).
 
         The response is 2xx if and only if the events are in the log. If some events of a batch are invalid,

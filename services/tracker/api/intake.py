@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import Request, Response
@@ -26,11 +27,16 @@ from shared.http.request_bodies import read_body
 from shared.kafka import Publisher
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+
     from shared.events import Event, InteractionRecorded
 
 
 EVENT_BYTES = 512
 """Estimated memory of one event while it waits for Kafka."""
+
+_ONLY_INGEST = frozenset({"ingest"})
+_CREDENTIALS = frozenset({b"x-api-key", b"authorization"})
 
 
 class Intake:
@@ -46,12 +52,19 @@ class Intake:
     async def read(self, request: Request) -> tuple[Principal, bytes]:
         """Return the caller and the body. A large body is read only if the headers prove that it may be sent.
 
-        Raises ApiError 401 or 403 for a caller without the scope `ingest`, 413 and 408 as `_body` does.
+        The key may be the query parameter `key`, because `navigator.sendBeacon` sends no headers. Only an
+        ingest key: addresses are written into logs. Raises ApiError 401 or 403 for a caller without the
+        scope `ingest`, 413 and 408 as `_body` does.
         """
+        from_query = _move_key_to_headers(request.scope)
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await self._authenticator.check_headers(request.scope, "ingest")
         body = await self._body(request)
-        return await self._caller(request, body), body
+        caller = await self._caller(request, body)
+        if from_query and caller.scopes != _ONLY_INGEST:
+            detail = "Only an ingest key may be in an address, which logs contain: send this one in a header."
+            raise ApiError(403, "KeyInAddress", detail)
+        return caller, body
 
     async def _caller(self, request: Request, body: bytes) -> Principal:
         scope = request.scope
@@ -97,6 +110,17 @@ class Intake:
             self._waiting_bytes -= size
             WAITING.set(self._waiting_bytes)
         ACCEPTED.labels(source).inc(len(events))
+
+
+def _move_key_to_headers(scope: Scope) -> bool:
+    """Make the query parameter `key` the header x-api-key, unless there are credentials; return whether."""
+    if b"key=" not in scope["query_string"] or any(name in _CREDENTIALS for name, _ in scope["headers"]):
+        return False
+    key = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("key")
+    if key is None:
+        return False
+    scope["headers"] = [*scope["headers"], (b"x-api-key", key.encode())]
+    return True
 
 
 def new_id() -> str:

@@ -185,7 +185,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "recommender POST /v1/placements/{name}/preview": placement,
         "router POST /v1/placements/{name}/preview": {**placement, UNDOCUMENTED_QUERY: [[("user_id", "u1")]]},
         "recommender POST /api/v1/pages": {
-            "placements": [["home", "product"]],
+            "placements": [["home", "product"], [{"placement": "home", "limit": 2}]],
             "placement": [None],
             "users": [[]],
         },

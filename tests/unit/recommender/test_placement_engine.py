@@ -129,7 +129,7 @@ async def test_no_item_is_on_a_page_twice() -> None:
     shop.lists = {(SIMILAR, "i1"): ranked(2, 3), (USER, "u1"): ranked(3, 4)}
 
     page = await shop.engine.page(
-        PlacementRequest(TENANT, "", "u1", item_id="i1", limit=3), ["product", "home", "cart"]
+        [PlacementRequest(TENANT, name, "u1", item_id="i1", limit=3) for name in ("product", "home", "cart")]
     )
 
     shown = [item.item_id for answer in page for item in answer.items]

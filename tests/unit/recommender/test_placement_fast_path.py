@@ -47,7 +47,7 @@ def ways() -> tuple[Any, PlacementFastPath]:
         f"{PREFIX}/home",
         f"{PREFIX}/home?user_id=u1&limit=7",
         f"{PREFIX}/J%C3%BCrgen%20x?userId=a%20b%26c&sessionId=s+1",
-        f"{PREFIX}/cart?productId=i1&cart=a,b%2Cc&explain=1&city=K%C3%B6ln",
+        f"{PREFIX}/cart?productId=i1&cart=a,b%2Cc&explain=1&city=K%C3%B6ln&columns=url,image_url",
     ],
 )
 async def test_all_ways_answer_alike(url: str) -> None:

@@ -65,18 +65,22 @@ class PlacementEngine:
         visitor = await self._visitors.of(request, self._list_keys([named], request))
         return await self._answer(named, request, visitor)
 
-    async def page(self, request: PlacementRequest, names: Sequence[str]) -> list[PlacementAnswer]:
+    async def page(self, requests: Sequence[PlacementRequest]) -> list[PlacementAnswer]:
         """Return the items of several placements for one visitor, in order; no item is in two of them.
 
         Raise ApiError (404) for an unknown name.
         """
-        placements = [await self._find(request.tenant, name) for name in names]
-        visitor = await self._visitors.of(request, self._list_keys(placements, request))
+        placements = [await self._find(request.tenant, request.placement) for request in requests]
+        lists = [
+            key
+            for named, request in zip(placements, requests, strict=True)
+            for key in self._list_keys([named], request)
+        ]
+        visitor = await self._visitors.of(requests[0], lists)
         answers: list[PlacementAnswer] = []
-        shown = request.shown
-        for named in placements:
-            part = replace(request, placement=named.name, shown=shown)
-            answer = await self._answer(named, part, visitor)
+        shown = requests[0].shown
+        for named, request in zip(placements, requests, strict=True):
+            answer = await self._answer(named, replace(request, shown=shown), visitor)
             shown |= {item.item_id for item in answer.items}
             answers.append(answer)
         return answers

@@ -30,6 +30,8 @@ class PlacementRequest:
     country: str | None = None
     limit: int | None = None
     explain: bool = False
+    columns: tuple[str, ...] = ()
+    """Columns of the items that the answer contains, such as `url`."""
     shown: frozenset[str] = frozenset()
     """Items that are shown elsewhere on the page."""
     is_trial: bool = False
