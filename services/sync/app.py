@@ -6,10 +6,10 @@ import gc
 
 from fastapi import FastAPI
 
-from services.sync.api import imports_router, shop_router
+from services.sync.api import imports_router, listings_router, shop_router
 from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
-from services.sync.store import Catalogue, Erasures, Files, Imports, Orders, Staging
+from services.sync.store import Catalogue, Erasures, Files, Imports, Listings, Orders, Staging
 from services.sync.store.imports import JOB
 from services.sync.worker import Importer, Retention, Sweep, retention
 from shared import s3
@@ -53,6 +53,7 @@ def build(settings: Settings) -> FastAPI:
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pending_imports=settings.max_pending_imports,
             ),
+            listings_router(authenticator, Listings(requests)),
             shop_router(authenticator, Orders(requests), Catalogue(requests, settings.quotas())),
         ],
         description="Orders, items and users of the shop.",

@@ -510,3 +510,70 @@ SELECT count(*) FROM deleted;
 -- Store the quotas of items and users, for the services that accept them.
 INSERT INTO catalogue_quotas (kind, most) VALUES ('items', :items), ('users', :users)
 ON CONFLICT (kind) DO UPDATE SET most = excluded.most WHERE catalogue_quotas.most <> excluded.most;
+
+-- list_items --
+-- Return a page of the items that match; a category is compared without case, each of `tea|green` alone.
+SELECT item_id, name, category, price, currency, available, created_at, attributes, updated_at
+FROM items
+WHERE tenant = :tenant
+    AND (:available::bool IS NULL OR available = :available)
+    AND (:category::text IS NULL OR lower(:category) = ANY(string_to_array(lower(category), '|')))
+    AND (
+        :words::text IS NULL
+        OR to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(category, ''))
+            @@ to_tsquery('simple', :words)
+    )
+ORDER BY
+    CASE WHEN :sort::text = 'price' THEN price WHEN :sort = '-price' THEN -price END NULLS LAST,
+    CASE WHEN :sort = 'newest' THEN created_at END DESC NULLS LAST,
+    CASE WHEN :sort = 'name' THEN name END NULLS LAST,
+    item_id
+LIMIT :limit OFFSET :offset;
+
+-- count_items --
+-- Return the number of items that match, at most `most`.
+SELECT count(*) FROM (
+    SELECT FROM items
+    WHERE tenant = :tenant
+        AND (:available::bool IS NULL OR available = :available)
+        AND (:category::text IS NULL OR lower(:category) = ANY(string_to_array(lower(category), '|')))
+        AND (
+            :words::text IS NULL
+            OR to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(category, ''))
+                @@ to_tsquery('simple', :words)
+        )
+    LIMIT :most
+) AS matching;
+
+-- list_categories --
+-- Return the categories of available items with their numbers of items, the largest first.
+SELECT single.name, count(*) AS items
+FROM items, unnest(string_to_array(category, '|')) AS single (name)
+WHERE tenant = :tenant AND available AND single.name <> ''
+GROUP BY single.name
+ORDER BY 2 DESC, 1
+LIMIT :limit;
+
+-- list_users --
+-- Return users whose ids follow `after`, sorted by id.
+SELECT user_id, name, city, province, country, attributes, updated_at
+FROM users
+WHERE tenant = :tenant AND user_id > :after
+ORDER BY user_id
+LIMIT :limit;
+
+-- orders_of_user --
+-- Return the newest orders and cancellations of a user.
+SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
+    ordered_at, line_count, source, import_id
+FROM orders
+WHERE tenant = :tenant AND unified_customer_id = :user_id
+ORDER BY ordered_at DESC, order_id DESC, kind DESC
+LIMIT :limit;
+
+-- lines_of_orders --
+-- Return the lines of orders, and of the cancellations with the same ids.
+SELECT kind, order_id, product_id, n, product_name, category, price, quantity, currency, ordered_at
+FROM order_items
+WHERE tenant = :tenant AND order_id = ANY(:order_ids::text[])
+ORDER BY order_id, kind DESC, file_line, product_id, n;

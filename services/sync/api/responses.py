@@ -155,3 +155,29 @@ class UserDetails(BaseModel):
     country: str | None
     attributes: dict[str, Any]
     updated_at: datetime
+
+
+class ItemPage(BaseModel):
+    """Items, in the order of the request."""
+
+    items: list[ItemDetails]
+    total: int = Field(description="all items that match; 10,000 stands for more")
+
+
+class CategoryCount(BaseModel):
+    """A category, and how many of its items can be bought."""
+
+    name: str
+    items: int
+
+
+class Categories(BaseModel):
+    """Categories, the largest first."""
+
+    categories: list[CategoryCount]
+
+
+class UserPage(BaseModel):
+    """Users, sorted by id."""
+
+    users: list[UserDetails]

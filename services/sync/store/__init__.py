@@ -4,7 +4,8 @@ from services.sync.store.catalogue import Catalogue
 from services.sync.store.erasures import Erasures
 from services.sync.store.files import Files, StoreDenied
 from services.sync.store.imports import Imports
+from services.sync.store.listings import Listings
 from services.sync.store.orders import Orders
 from services.sync.store.staging import Staging
 
-__all__ = ["Catalogue", "Erasures", "Files", "Imports", "Orders", "Staging", "StoreDenied"]
+__all__ = ["Catalogue", "Erasures", "Files", "Imports", "Listings", "Orders", "Staging", "StoreDenied"]

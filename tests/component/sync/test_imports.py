@@ -82,6 +82,20 @@ def test_the_shop_can_be_looked_at(sync: Sync, loaded: dict[str, object]) -> Non
         assert sync.get(path).json()["error"].startswith("Unknown")
 
 
+def test_the_shop_can_be_listed(sync: Sync, loaded: dict[str, object]) -> None:
+    page = sync.get("/v1/items?search=pla&sort=-price&available=true").json()
+    categories = sync.get("/v1/categories").json()["categories"]
+    users = sync.get("/v1/users?limit=1").json()["users"]
+    orders = sync.get("/v1/orders?user_id=u1").json()["orders"]
+
+    assert ([item["item_id"] for item in page["items"]], page["total"]) == (["b/1"], 1)
+    assert all(set(category) == {"name", "items"} for category in categories)
+    assert [user["user_id"] for user in users] == ["u1"]
+    assert [(order["order_id"], len(order["lines"])) for order in orders] == [("1", 2)]
+    assert sync.get("/v1/orders").status_code == 400
+    assert sync.get("/v1/items", key=sync.tenant.ingest).status_code == 403
+
+
 def test_imports_are_listed_newest_first(sync: Sync, loaded: dict[str, object]) -> None:
     repeated = sync.load(ORDERS)
 
