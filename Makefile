@@ -12,7 +12,7 @@ SERVICES := tracker sync trainer loader recommender router engine analytics dash
 
 # Where `make check` and `make test` look. The tests on a stack mostly wait, so three of them share the machine;
 # the longest begin first.
-SOURCES := shared services deploy tests
+SOURCES := shared services deploy examples tests
 OFFLINE_TESTS := tests/architecture tests/contract tests/unit
 STACK_TESTS := tests/e2e tests/browser tests/component tests/integration
 
@@ -124,7 +124,7 @@ requirements: python
 	@for service in $(SERVICES); do \
 	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$service -o requirements/$$service.txt || exit 1; \
 	done
-	@for group in local dev; do \
+	@for group in shop local dev; do \
 	  .local/bootstrap/bin/uv export -q --no-header --no-annotate --no-default-groups --group $$group -o requirements/$$group.txt || exit 1; \
 	done
 	@.local/bootstrap/bin/uv export -q --no-header --no-annotate --only-group aws-cli -o requirements/aws-cli.txt

@@ -1,0 +1,1 @@
+"""Programs that use Endcap as its customers do: over the public API."""
