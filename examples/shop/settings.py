@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What the shop needs to know: where Endcap is, with which keys, and where its own pages are."""
+    """The addresses and keys of Endcap, and the place of the shop's own pages."""
 
     model_config = SettingsConfigDict(env_prefix="SHOP_", extra="ignore")
 

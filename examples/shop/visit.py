@@ -1,4 +1,4 @@
-"""What the signed cookie knows of a visit: ids, quantities and choices, but no personal data."""
+"""The signed cookie of a visit: ids, quantities and choices, but no personal data."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_what_is_shared_has_two_users_today() -> None:
         if path.parts[1] != "__init__.py"
     }
     users: dict[str, set[str]] = {module: set() for module in modules}
-    for path in python_files("services", "shared", "deploy"):
+    for path in python_files("services", "shared", "deploy", "examples"):
         for _, name in imports(path):
             module = ".".join(name.split(".")[:2])
             user = (

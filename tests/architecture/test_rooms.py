@@ -31,7 +31,7 @@ MORE_ROOMS = {
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}
 MOST_LINES = 300
-CODE = python_files("services", "shared", "deploy")
+CODE = python_files("services", "shared", "deploy", "examples")
 TESTS = python_files("tests")
 
 

@@ -40,7 +40,7 @@ SHAPE = re.compile(r"\b(?:bool|u?int\d*|float\d*|object|str|CSR(?: float\d*)?|dt
 
 
 def _checked_files() -> list[Path]:
-    paths = python_files("services", "shared", "deploy", "tests")
+    paths = python_files("services", "shared", "deploy", "examples", "tests")
     return [path for path in paths if path.parts[0] != "tests" or path.parts[1] in {"support", "load"}]
 
 

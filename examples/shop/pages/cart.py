@@ -39,7 +39,7 @@ def cart_router(pages: Pages, endcap: Endcap) -> APIRouter:
     async def change_cart(
         request: Request, item_id: _Item, quantity: _Quantity = 1, action: Annotated[str, Form()] = "add"
     ) -> Response:
-        """Add an item to the cart, or with the action `put` set its quantity."""
+        """Add an item to the cart, or with the action `put` set its quantity. Raises HTTPException 404."""
         visit = Visit(request)
         product = await endcap.product(item_id)
         if product is None:

@@ -40,7 +40,7 @@ def catalogue_router(pages: Pages, endcap: Endcap) -> APIRouter:
 
     @router.get("/categories/{name:path}")
     async def category(request: Request, name: str, page: _Number = 1, sort: _Sort = "") -> HTMLResponse:
-        """Show the products of a category, page by page."""
+        """Show the products of a category, page by page. Raises HTTPException 404 if it has none."""
         listed = await _page(endcap, page, category=name, sort=sort or "id")
         if not listed.products and page == 1:
             raise HTTPException(404, f"There is no category {name}.")
@@ -58,7 +58,7 @@ def catalogue_router(pages: Pages, endcap: Endcap) -> APIRouter:
 
     @router.get("/products/{item_id:path}")
     async def product(request: Request, item_id: str) -> HTMLResponse:
-        """Show a product."""
+        """Show a product. Raises HTTPException 404."""
         item = await endcap.product(item_id)
         if item is None:
             raise HTTPException(404, f"There is no product {item_id}.")

@@ -19,7 +19,7 @@ def pictures_router(endcap: Endcap) -> APIRouter:
 
     @router.get("/pictures/{item_id:path}.svg")
     async def picture(item_id: str) -> Response:
-        """Return the drawing of a product; while Endcap is away, a neutral one."""
+        """Return the drawing of a product; while Endcap is away, a neutral one. Raises HTTPException 404."""
         try:
             product = await endcap.product(item_id)
         except Unavailable:

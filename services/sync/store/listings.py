@@ -20,7 +20,7 @@ MAX_CATEGORIES = 500
 
 @dataclass(frozen=True, slots=True)
 class ItemQuery:
-    """Which items a page lists: those of a category, with words, available or not; None is any."""
+    """A selection of items: those of a category, with words, available or not; None is any."""
 
     category: str | None = None
     search: str | None = None
@@ -31,7 +31,7 @@ class ItemQuery:
 
 
 class Listings:
-    """What is listed of a tenant's shop."""
+    """Lists of a tenant's shop, for display."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
