@@ -8,6 +8,7 @@ from services.engine import schedule
 from services.engine.api import placements, status
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
+from services.engine.identity.operations import operations as identity_operations
 from services.engine.jobs import attribution_scheduler, garbage_collector
 from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.jobs.garbage_collector import GarbageCollector
@@ -17,7 +18,7 @@ from services.engine.schedule import AutoTraining
 from services.engine.store.objects import ObjectStorage
 from shared.auth import Authenticator
 from shared.aws import PageTokens
-from shared.aws_server import Json11
+from shared.aws_server import Json11, Query
 from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, PLACEMENTS, TRACKERS
 from shared.http.runtime import application
 from shared.jobs import JobWorker
@@ -40,11 +41,12 @@ def build(settings: Settings) -> FastAPI:
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
     dispatcher = OperationDispatcher(requests, settings, tokens)
+    forms = Query(authenticator, identity_operations(requests, settings))
     return application(
         "engine",
         parts=[database, authenticator],
         routers=[
-            Json11(authenticator, dispatcher.operations()).router(),
+            Json11(authenticator, dispatcher.operations(), forms=forms).router(),
             status.router(requests, authenticator, settings),
             placements.router(requests, authenticator, settings),
         ],

@@ -790,3 +790,44 @@ SELECT
     CASE type WHEN 'filter' THEN document ->> 'filterExpression' END AS expression
 FROM resources
 WHERE tenant = :tenant AND type IN ('campaign', 'recommender', 'filter') AND status NOT LIKE 'DELETE %';
+
+-- add_identity --
+-- Insert a role, a policy or an attachment unless it exists.
+INSERT INTO identities (account, type, parent, name, document)
+VALUES (:account, :type, :parent, :name, :document)
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- put_identity --
+-- Insert an entity, or replace its document.
+INSERT INTO identities (account, type, parent, name, document)
+VALUES (:account, :type, :parent, :name, :document)
+ON CONFLICT (account, type, parent, name) DO UPDATE SET document = excluded.document
+RETURNING *;
+
+-- identity --
+-- Return an entity, and lock its row, so that nothing is attached to it while it is deleted.
+SELECT * FROM identities
+WHERE account = :account AND type = :type AND parent = :parent AND name = :name
+FOR UPDATE;
+
+-- identities --
+-- Return a page of the entities of a type, of one parent or with null of every parent, by name.
+SELECT * FROM identities
+WHERE account = :account AND type = :type AND (:parent::text IS NULL OR parent = :parent) AND name > :after
+ORDER BY name
+LIMIT :limit;
+
+-- count_identities --
+-- Count the entities of an account.
+SELECT count(*) FROM identities WHERE account = :account;
+
+-- count_attachments --
+-- Count the roles that a policy is attached to.
+SELECT count(*) FROM identities WHERE account = :account AND type = 'attachment' AND name = :name;
+
+-- delete_identity --
+-- Delete an entity.
+DELETE FROM identities
+WHERE account = :account AND type = :type AND parent = :parent AND name = :name
+RETURNING name;

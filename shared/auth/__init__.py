@@ -18,10 +18,12 @@ from shared.auth.credentials import (
 )
 from shared.auth.origins import normalized_origin
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, Principal, Scope
+from shared.auth.sigv4 import SIGNED_FOR
 
 __all__ = [
     "PAIR_SCOPES",
     "SCOPES",
+    "SIGNED_FOR",
     "AuthError",
     "Authenticator",
     "Principal",

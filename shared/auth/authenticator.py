@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hmac import compare_digest
@@ -120,6 +120,7 @@ class Authenticator:
                 body=body,
                 client_host=client[0] if client else None,
                 http_version=scope.get("http_version", "1.1"),
+                services=scope.get(sigv4.SIGNED_FOR, sigv4.PERSONALIZE),
             )
         except OriginNotAllowed:
             scope[ORIGIN_REFUSED] = True
@@ -135,6 +136,7 @@ class Authenticator:
         body: bytes,
         client_host: str | None,
         http_version: str = "1.1",
+        services: Collection[str] = sigv4.PERSONALIZE,
     ) -> Principal:
         """Return the caller of a request as sent: raw headers, `path` and `query` percent-encoded.
 
@@ -169,6 +171,7 @@ class Authenticator:
             headers=raw,
             body=body,
             now=datetime.now(UTC),
+            services=services,
         )
         return pair.principal
 

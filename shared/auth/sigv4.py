@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -22,7 +22,9 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 SKEW = timedelta(minutes=15)
 """The largest difference between the clocks; wider than the five minutes of most AWS services."""
-SERVICES = frozenset({"personalize"})
+PERSONALIZE = frozenset({"personalize"})
+SIGNED_FOR = "endcap.signed_for"
+"""The entry of an ASGI scope with the services of AWS that a signature may be for; Personalize without it."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
@@ -79,17 +81,19 @@ def verify(
     headers: RawHeaders,
     body: bytes,
     now: datetime,
+    services: Collection[str] = PERSONALIZE,
 ) -> None:
     """Verify the signature of a request as sent (`path` and `query` percent-encoded).
 
     Raises AuthError if it was not signed with `secret`, was signed more than 15 minutes from `now`, or for
-    another service.
+    none of the `services`.
     """
     values = _joined(headers)
     signed_at = values.get("x-amz-date", "")
     check_time(claimed, signed_at, now)
-    if claimed.service not in SERVICES:
-        raise _mismatch(f"The signature is scoped to {claimed.service}, not to personalize.")
+    if claimed.service not in services:
+        expected = " or ".join(sorted(services))
+        raise _mismatch(f"The signature is scoped to {claimed.service}, not to {expected}.")
     required = {"host", "x-amz-date"} | ({"x-amz-target"} & values.keys())
     if missing := sorted(required - set(claimed.signed)):
         raise _mismatch(f"These headers must be among the signed ones: {', '.join(missing)}.")

@@ -18,6 +18,7 @@ from shared.aws.arns import Arn
 from shared.aws.errors import JSON_11_STATUS, REST_JSON_STATUS, WireError, invalid_input
 from shared.aws.members import WireModel, to_epoch
 
+Model = TypeVar("Model", bound=BaseModel)
 Request = TypeVar("Request", bound=WireModel)
 Reply = BaseModel | Mapping[str, Any] | None
 
@@ -51,11 +52,20 @@ def parse(model: type[Request], body: bytes) -> Request:
     """
     try:
         document = orjson.loads(body) if body else {}
-        return model.model_validate({} if document is None else document)
-    except ValidationError as error:
-        raise invalid_input(_problems(error)) from None
     except ValueError as error:
         raise invalid_input(f"The body is not valid JSON: {error}.") from None
+    return validated(model, {} if document is None else document)
+
+
+def validated(model: type[Model], document: object) -> Model:
+    """Return the members of a request as its model.
+
+    Raises WireError InvalidInputException if they do not fit.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise invalid_input(_problems(error)) from None
 
 
 def encode(reply: Reply) -> bytes:

@@ -12,7 +12,9 @@ from starlette.requests import ClientDisconnect
 
 from shared.auth import Authenticator
 from shared.aws.protocols import JSON_11, REST_JSON, Protocol
+from shared.aws.query import FORM
 from shared.aws_server.operations import Answer, Operation, answer, error_answer
+from shared.aws_server.query import Query
 from shared.http import SMALL_BODY_BYTES, declared_bytes
 from shared.http.request_bodies import documented, read_body
 
@@ -83,15 +85,20 @@ class RestJson:
 
 
 class Json11:
-    """Operations by the header `X-Amz-Target: <service>.<Operation>`, all at `/`: the control plane."""
+    """Operations by the header `X-Amz-Target: <service>.<Operation>`, all at `/`: the control plane.
+
+    Forms at the same path are operations of `forms`.
+    """
 
     def __init__(
         self,
         authenticator: Authenticator,
         operations: Iterable[Operation[Any]],
         service: str = "AmazonPersonalize",
+        forms: Query | None = None,
     ) -> None:
         self._authenticator = authenticator
+        self._forms = forms
         self._operations = {f"{service}.{op.name}".encode(): op for op in operations}
 
     async def answer(self, scope: Scope, body: bytes) -> Answer:
@@ -117,6 +124,8 @@ class Json11:
         return router
 
     async def _route(self, request: Request) -> Response:
+        if self._forms is not None and request.headers.get("content-type", "").startswith(FORM.decode()):
+            return await _respond_to_form(request, self._forms, self._authenticator)
         return await _respond(request, JSON_11, self._operation(request.scope), self._authenticator)
 
 
@@ -133,6 +142,22 @@ async def _respond(
         answered = error_answer(protocol, error, str(uuid.uuid4()))
     else:
         answered = await answer(protocol, operation, request.scope, body, authenticator)
+    return _response(answered)
+
+
+async def _respond_to_form(request: Request, forms: Query, authenticator: Authenticator) -> Response:
+    try:
+        if declared_bytes(request.scope) > SMALL_BODY_BYTES:
+            await authenticator.check_headers(request.scope)
+        body = await read_body(request, MAX_BODY)
+    except ClientDisconnect:
+        raise
+    except Exception as error:  # noqa: BLE001 - every error becomes an answer
+        return _response(forms.error(error, request_id=str(uuid.uuid4())))
+    return _response(await forms.answer(request.scope, body))
+
+
+def _response(answered: Answer) -> Response:
     response = Response(answered.body, answered.status)
     response.raw_headers = [*answered.headers, (b"content-length", str(len(answered.body)).encode())]
     return response

@@ -25,7 +25,7 @@ ROOMS = {
     "metrics",
 }
 MORE_ROOMS = {
-    "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations"},
+    "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations", "identity"},
     "recommender": {"serving"},
     "dashboard": {"pages", "static", "package", "package-lock"},
 }
