@@ -79,6 +79,7 @@ def render(installation: Installation, settings: GatewaySettings) -> str:
         "workers": installation.workers,
         "scopes": _lines(_scope(service) for service in AWS_SERVICES),
         "targets": _lines(_target(service) for service in AWS_SERVICES if service.target),
+        "bucket_calls": _lines(_bucket_calls(running)),
         "logged_parameters": "|".join(LOGGED_PARAMETERS),
         "limits": "\n".join(_limits(settings)),
         "upstreams": "\n".join(_upstream(name, address) for name, address in sorted(running.items())),
@@ -100,6 +101,15 @@ def _scope(service: AwsService) -> str:
 
 def _target(service: AwsService) -> str:
     return f'"~^{re.escape(service.target or "")}" {service.service or "unserved"};'
+
+
+def _bucket_calls(running: Mapping[str, str]) -> list[str]:
+    if not {"engine", "s3"} <= running.keys():
+        return []
+    return [
+        r'"~^s3 (?:GET|PUT|DELETE) \d* /[^/?]+/?\?(?:[^&]*&)*policy(?:=|&|$)" buckets;',
+        r'"~^s3 PUT [1-9]\d* /[^/?]+/?(?:\?x-id=CreateBucket)?$" buckets;',
+    ]
 
 
 def _lines(lines: Iterable[str]) -> str:
@@ -158,6 +168,8 @@ def _locations(routes: list[Route], aws: list[AwsService], running: Mapping[str,
         _location(f"= /-/{name}", str(name), "$request_uri", ("internal;", *_DIRECTIVES[transfer]))
         for name, transfer in transfers.items()
     ]
+    if _bucket_calls(running):
+        locations.append(_location("= /-/buckets", "engine", "/s3$request_uri", ("internal;",)))
     locations.append(unserved(aws))
     locations += _pages(running)
     return locations

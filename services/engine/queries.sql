@@ -831,3 +831,16 @@ SELECT count(*) FROM identities WHERE account = :account AND type = 'attachment'
 DELETE FROM identities
 WHERE account = :account AND type = :type AND parent = :parent AND name = :name
 RETURNING name;
+
+-- put_bucket_policy --
+-- Record a bucket's policy.
+INSERT INTO bucket_policies (bucket, policy) VALUES (:bucket, :policy)
+ON CONFLICT (bucket) DO UPDATE SET policy = excluded.policy, changed_at = now();
+
+-- bucket_policy --
+-- Return the recorded policy of a bucket.
+SELECT policy FROM bucket_policies WHERE bucket = :bucket;
+
+-- delete_bucket_policy --
+-- Delete the recorded policy of a bucket.
+DELETE FROM bucket_policies WHERE bucket = :bucket;

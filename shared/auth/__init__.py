@@ -18,6 +18,7 @@ from shared.auth.credentials import (
 )
 from shared.auth.origins import normalized_origin
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, Principal, Scope
+from shared.auth.s3_signatures import s3_key_pair
 from shared.auth.sigv4 import SIGNED_FOR
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "new_api_key",
     "new_secret_key",
     "normalized_origin",
+    "s3_key_pair",
 ]

@@ -62,7 +62,7 @@ class Authenticator:
         self._pairs = LookupCache(self._key_pair)
 
     async def start(self) -> None:
-        """Log a warning if signatures are not verified; keys are looked up on demand."""
+        """Log a warning if signatures are not verified."""
         if self._unverified is not None:
             log.warning("auth.signatures_are_not_verified", account=self._unverified.account)
 
@@ -87,8 +87,7 @@ class Authenticator:
             return self.known_key(headers)
         if not self._keyless_loopback or b"authorization" in headers:
             return None
-        client = scope.get("client")
-        client_host = client[0] if client else None
+        client_host = (scope.get("client") or (None,))[0]
         refused = loopback.refusal(scope["headers"], client_host, scope.get("http_version", "1.1"))
         return _LOOPBACK if refused is None else None
 
@@ -161,7 +160,7 @@ class Authenticator:
         claimed = sigv4.claim(authorization.decode("latin-1"))
         if self._unverified is not None:
             return self._unverified
-        pair = await self._pair_of(claimed)
+        pair = await self.pair_of(claimed)
         sigv4.verify(
             claimed,
             pair.secret,
@@ -189,7 +188,7 @@ class Authenticator:
         else:
             claimed = sigv4.claim(authorization.decode("latin-1"))
             sigv4.check_time(claimed, headers.get(b"x-amz-date", b"").decode("latin-1"), datetime.now(UTC))
-            principal = (await self._pair_of(claimed)).principal
+            principal = (await self.pair_of(claimed)).principal
         if required is not None:
             principal.may(required)
 
@@ -227,7 +226,8 @@ class Authenticator:
         request._body = await read_body(request, MAX_SIGNED_BODY)  # noqa: SLF001
         return request._body  # noqa: SLF001
 
-    async def _pair_of(self, claimed: sigv4.Claim) -> KeyPair:
+    async def pair_of(self, claimed: sigv4.Claim) -> KeyPair:
+        """Return the key pair that a request claims; raises AuthError 401 if it is unknown."""
         pair = await self._pairs.get(claimed.access_key_id)
         if pair is None:
             detail = f"The access key id {claimed.access_key_id} is not known here, or not active."

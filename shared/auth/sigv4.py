@@ -82,8 +82,11 @@ def verify(
     body: bytes,
     now: datetime,
     services: Collection[str] = PERSONALIZE,
+    payload_hash: str | None = None,
 ) -> None:
     """Verify the signature of a request as sent (`path` and `query` percent-encoded).
+
+    With `payload_hash`, which the caller has checked, the request is one of S3: its path is signed as it is.
 
     Raises AuthError if it was not signed with `secret`, was signed more than 15 minutes from `now`, or for
     none of the `services`.
@@ -100,12 +103,12 @@ def verify(
     canonical = "\n".join(
         (
             method.upper(),
-            _canonical_path(path),
+            _canonical_path(path) if payload_hash is None else path,
             _canonical_query(query),
             *(f"{name}:{values.get(name, '')}" for name in claimed.signed),
             "",
             ";".join(claimed.signed),
-            hashlib.sha256(body).hexdigest(),
+            hashlib.sha256(body).hexdigest() if payload_hash is None else payload_hash,
         )
     )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""The gateway in front of the running product: unmodified SDKs, streams and pages at one address."""
+"""The gateway in front of the running product: paths, streams, limits, TLS, its log."""
 
 from __future__ import annotations
 
@@ -6,100 +6,27 @@ import asyncio
 import base64
 import io
 import json
-import os
+import ssl
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
-import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from websockets.asyncio.client import connect
 
+from deploy.gateway.configuration import Installation, render
+from deploy.gateway.settings import GatewaySettings
+from deploy.local.ports import is_open
+from tests.support.certificates import make_certificates
+from tests.support.processes import free_port, start
 from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE, until
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture(scope="module")
-def aws(endcap: Endcap) -> Iterator[boto3.Session]:
-    """A session of boto3 that knows a key pair and one address."""
-    variables = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        for name in variables:
-            patch.setenv(name, endcap.environment[name])
-        patch.setenv("AWS_DEFAULT_REGION", endcap.environment["AWS_REGION"])
-        yield boto3.Session()
-
-
-@pytest.fixture(scope="module")
-def client(endcap: Endcap) -> Iterator[httpx.Client]:
-    """An HTTP client of the address."""
-    with httpx.Client(base_url=endcap.environment["ENDCAP_URL"], timeout=PATIENCE) as http:
-        yield http
-
-
-@pytest.fixture(scope="module")
-def bucket(aws: boto3.Session) -> str:
-    name = f"gateway-{uuid.uuid4().hex[:8]}"
-    aws.client("s3").create_bucket(Bucket=name)
-    return name
-
-
-@pytest.mark.parametrize("key", ["a/b.csv", "a//b", "a b+c%2F=&ü.csv", "x/./y"])
-def test_objects_keep_their_keys_and_metadata(aws: boto3.Session, bucket: str, key: str) -> None:
-    s3 = aws.client("s3")
-    s3.put_object(Bucket=bucket, Key=key, Body=b"content", Metadata={"under_score": "1", "dash-ed": "2"})
-
-    answer = s3.get_object(Bucket=bucket, Key=key)
-
-    assert answer["Body"].read() == b"content"
-    assert answer["Metadata"] == {"under_score": "1", "dash-ed": "2"}
-
-
-def test_a_large_file_passes_in_parts_and_by_a_presigned_address(aws: boto3.Session, bucket: str) -> None:
-    s3, content = aws.client("s3"), os.urandom(20 * MEBIBYTE)
-    s3.upload_fileobj(io.BytesIO(content), bucket, "large.bin")
-    signing = aws.client("s3", config=Config(signature_version="s3v4"))
-    address = signing.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "large.bin"})
-    upload = signing.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "put.bin"})
-
-    assert httpx.get(address, timeout=PATIENCE).content == content
-    assert httpx.put(upload, content=content, timeout=PATIENCE).status_code == 200
-    assert s3.head_object(Bucket=bucket, Key="put.bin")["ContentLength"] == len(content)
-
-
-def test_the_services_of_personalize_share_the_address(aws: boto3.Session, endcap: Endcap) -> None:
-    groups = aws.client("personalize").list_dataset_groups()["datasetGroups"]
-    events = aws.client("personalize-events").put_events(
-        trackingId=endcap.keys["tracking_id"],
-        userId="gateway-user",
-        sessionId="gateway",
-        eventList=[{"eventType": "view", "itemId": "gateway-item", "sentAt": 1_790_000_000}],
-    )
-    with pytest.raises(ClientError) as unknown:
-        aws.client("personalize-runtime").get_recommendations(
-            campaignArn="arn:aws:personalize:us-east-1:000000000000:campaign/none", userId="u"
-        )
-
-    assert "default" in {group["name"] for group in groups}
-    assert events["ResponseMetadata"]["HTTPStatusCode"] == 200
-    assert unknown.value.response["Error"]["Code"] == "ResourceNotFoundException"
-
-
-def test_a_service_of_aws_that_is_not_here_is_named(aws: boto3.Session) -> None:
-    with pytest.raises(ClientError) as refused:
-        aws.client("ec2").describe_instances()
-    with pytest.raises(ClientError) as planned:
-        aws.client("glue").get_databases()
-
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
-    assert "Personalize, S3" in planned.value.response["Error"]["Message"]
 
 
 def test_rest_and_pages(client: httpx.Client, endcap: Endcap) -> None:
@@ -138,6 +65,69 @@ def test_a_request_of_a_stranger_needs_a_key(client: httpx.Client, endcap: Endca
 
 def test_metrics_and_probes_stay_inside(client: httpx.Client) -> None:
     assert {client.get(path).status_code for path in ("/metrics", "/livez", "/readyz", "/-/s3")} == {404}
+
+
+@contextmanager
+def gateway(endcap: Endcap, folder: Path, **settings: Any) -> Iterator[str]:
+    """Run another nginx with settings of its own in front of the same services."""
+    port = free_port()
+    own = GatewaySettings(port=port, **settings)
+    services = {name: f"127.0.0.1:{endcap.stack.ports[name]}" for name in ("engine", "recommender", "s3")}
+    services["tracker"] = "127.0.0.1:1"  # nobody listens there
+    nginx = str(endcap.stack.tools.program("nginx"))
+    installation = Installation(services, folder, log=str(folder / "access.log"), version=(1, 22))
+    (folder / "nginx.conf").write_text(render(installation, own))
+    running = start([nginx, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    try:
+        until(lambda: is_open(port), "nginx listens")
+        yield f"{own.scheme}://127.0.0.1:{port}"
+    finally:
+        running.terminate()
+        running.wait(PATIENCE)
+
+
+def test_tls_for_http_and_aws(endcap: Endcap, aws: boto3.Session, bucket: str, tmp_path: Path) -> None:
+    files = make_certificates(tmp_path / "tls")
+    own = {"certificate": files.certificate, "certificate_key": files.key}
+    with gateway(endcap, tmp_path, **own) as url:
+        context = ssl.create_default_context(cafile=str(files.authority))
+        answer = httpx.get(f"{url}/healthz", verify=context, timeout=PATIENCE)
+        s3 = aws.client("s3", endpoint_url=url, verify=str(files.authority))
+        # Over TLS, boto3 sends a body in chunks with a checksum behind it.
+        s3.put_object(Bucket=bucket, Key="tls", Body=io.BytesIO(b"secure"))
+        content = s3.get_object(Bucket=bucket, Key="tls")["Body"].read()
+        plain = httpx.get(url.replace("https", "http"), timeout=PATIENCE)
+
+    assert answer.json() == {"status": "ok"}
+    assert content == b"secure"
+    assert plain.status_code == 400
+
+
+def test_too_many_requests_and_a_service_that_is_down(endcap: Endcap, tmp_path: Path) -> None:
+    with gateway(endcap, tmp_path, requests_per_second=1) as url:
+        statuses = [httpx.get(f"{url}/nothing", timeout=PATIENCE).status_code for _ in range(10)]
+        refused = httpx.get(f"{url}/nothing", timeout=PATIENCE)
+    with gateway(endcap, tmp_path) as url:
+        down = httpx.post(f"{url}/v1/events", json={}, timeout=PATIENCE)
+
+    assert statuses[0] == 404
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["__type"] == "ThrottlingException"
+    assert down.status_code == 503
+    assert down.headers["retry-after"] == "1"
+    assert down.json()["error"] == "Unavailable"
+
+
+def test_only_a_trusted_proxy_may_name_the_client(endcap: Endcap, tmp_path: Path) -> None:
+    forwarded = {"x-forwarded-for": "198.51.100.7"}
+    with gateway(endcap, tmp_path) as url:
+        httpx.get(f"{url}/nothing", headers=forwarded, timeout=PATIENCE)
+    with gateway(endcap, tmp_path, trusted_proxies=("127.0.0.0/8",)) as url:
+        httpx.get(f"{url}/nothing", headers=forwarded, timeout=PATIENCE)
+
+    lines = [json.loads(line) for line in (tmp_path / "access.log").read_text().splitlines()]
+    assert [line["client"] for line in lines] == ["127.0.0.1", "198.51.100.7"]
 
 
 def test_a_large_body_is_refused_where_no_upload_is_expected(client: httpx.Client, endcap: Endcap) -> None:

@@ -1,4 +1,4 @@
-"""The playbook that a shop follows: the real `aws` command, told where to go by the environment alone."""
+"""The playbook that a shop follows: the real `aws` command, with one address in its environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from tests.support.waiting import PATIENCE
 
 def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
-        **{name: value for name, value in endcap.environment.items() if name.startswith("AWS_")},
+        **{
+            name: value
+            for name, value in endcap.environment.items()
+            if name.startswith("AWS_") and not name.startswith("AWS_ENDPOINT_URL_")
+        },
         "PATH": f"{aws_command}:{os.environ['PATH']}",
         "NO_PROXY": "127.0.0.1",
         "PLAYBOOK_NAME": f"playbook-{uuid.uuid4().hex[:8]}",

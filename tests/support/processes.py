@@ -118,7 +118,7 @@ def process(
     service: str, command: str, environment: Mapping[str, str], folder: Path, *, ready: bool = True
 ) -> Iterator[Process]:
     """Run `python -m services.<service> <command>` on a free port; wait for /readyz (else /livez)."""
-    port = _free_port()
+    port = free_port()
     log = folder / f"{service}-{command}-{port}.log"
     variables = {**environment, f"{service.upper()}_PORT": str(port - OFFSETS[command])}
     popen = _launch(service, command, variables, log)
@@ -147,7 +147,8 @@ def _launch(
         return start(words, environment, stdout=output, stderr=subprocess.STDOUT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
