@@ -58,7 +58,9 @@ class Installation:
     """The services behind the gateway, and the gateway's own files.
 
     `services` maps the services that run, and `s3`, to their `host:port`. `folder` is the gateway's own, for
-    temporary files. `log` is where the access log goes. `version` is that of nginx.
+    temporary files. `log` is where the access log goes. `version` is that of nginx. With a `resolver`, the
+    address of a name server, names of services may change their addresses; that needs nginx 1.27.3.
+    `kit` is the file of `/kit.js`, the storefront kit.
     """
 
     services: Mapping[str, str]
@@ -66,6 +68,8 @@ class Installation:
     log: str = "/dev/stdout"
     version: tuple[int, ...] = _HTTP2_DIRECTIVE
     workers: str = "auto"
+    resolver: str | None = None
+    kit: Path | None = None
 
 
 def render(installation: Installation, settings: GatewaySettings) -> str:
@@ -82,9 +86,9 @@ def render(installation: Installation, settings: GatewaySettings) -> str:
         "bucket_calls": _lines(_bucket_calls(running)),
         "logged_parameters": "|".join(LOGGED_PARAMETERS),
         "limits": "\n".join(_limits(settings)),
-        "upstreams": "\n".join(_upstream(name, address) for name, address in sorted(running.items())),
+        "upstreams": "\n".join(_upstreams(installation)),
         "listen": "\n".join(_listen(installation, settings)),
-        "locations": "\n\n".join(_locations(routes, aws, running)),
+        "locations": "\n\n".join([*_locations(routes, aws, running), *_kit(installation.kit)]),
         "api_pages": api_pages(_documented(running)),
         "index": index(routes, aws),
         "not_found": not_found(routes, aws),
@@ -137,11 +141,19 @@ def _limits(settings: GatewaySettings) -> list[str]:
     return lines
 
 
-def _upstream(name: str, address: str) -> str:
-    return (
-        f"    upstream endcap_{name} {{\n        server {address};\n        keepalive 32;\n"
-        "        keepalive_timeout 10s; # below the time after which services close idle connections\n    }"
-    )
+def _upstreams(installation: Installation) -> list[str]:
+    resolver = installation.resolver
+    lines = [f"    resolver {resolver} valid=5s;"] if resolver else []
+    for name, address in sorted(installation.services.items()):
+        lines += [
+            f"    upstream endcap_{name} {{",
+            *([f"        zone endcap_{name} 64k;"] if resolver else []),
+            f"        server {address}{' resolve' if resolver else ''};",
+            "        keepalive 32;",
+            "        keepalive_timeout 10s; # below the time after which services close idle connections",
+            "    }",
+        ]
+    return lines
 
 
 def _listen(installation: Installation, settings: GatewaySettings) -> list[str]:
@@ -199,6 +211,21 @@ def _pages(running: Mapping[str, str]) -> list[str]:
     if documented:
         locations.append(_location("~ ^/docs/page\\.(?:css|js)$", documented[0], "", ()))
     return locations
+
+
+def _kit(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    # Pages of any shop load it, and a new version must reach them soon.
+    lines = [
+        f"alias {file};",
+        'add_header Cache-Control "public, max-age=300" always;',
+        'add_header Access-Control-Allow-Origin "*" always;',
+        'add_header Cross-Origin-Resource-Policy "cross-origin" always;',
+        "add_header X-Request-Id $endcap_request_id always;",
+    ]
+    body = "\n".join(f"            {line}" for line in lines)
+    return [f"        location = /kit.js {{\n{body}\n        }}"]
 
 
 def _documented(running: Iterable[str]) -> list[str]:

@@ -235,7 +235,9 @@ class Stack:
         services = {name: self.ports[name] for name in sorted(names & self.ports.by_name.keys())}
         if "s3" in self.components:  # signatures cover the host, so an external server is called directly
             services["s3"] = self.ports["s3"]
-        return gateway.program(self.tools, self.root / "data" / "gateway", self.ports["gateway"], services)
+        kit = PROJECT / "examples" / "storefront" / "dist" / "kit.js" if self.ui else None
+        folder = self.root / "data" / "gateway"
+        return gateway.program(self.tools, folder, self.ports["gateway"], services, kit)
 
     def _component(self, name: str) -> Program:
         data = self.root / "data" / name

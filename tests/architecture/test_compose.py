@@ -47,6 +47,7 @@ OF_SERVICES = {
 SHARED = {"redis_url", "secret_key", "service_key"}
 OF_OTHERS = {
     "prepare-volumes": set(),
+    "gateway": set(),
     "kafka": {"kafka.properties"},
     "postgres": {"postgres_password"},
     "redis": {"redis.conf"},
@@ -66,7 +67,7 @@ OF_OTHERS = {
 }
 
 CAPABILITIES = {"prepare-volumes": ["CHOWN", "DAC_READ_SEARCH"]}
-PUBLISHED = {"tracker", "sync", "trainer", "loader", "router", "engine", "analytics", "dashboard"}
+PUBLISHED = {"gateway", "tracker", "sync", "trainer", "loader", "router", "engine", "analytics", "dashboard"}
 
 
 def expected(container: str) -> set[str]:

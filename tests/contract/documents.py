@@ -1,4 +1,4 @@
-"""Every generated document and its file: schemas, AsyncAPI, OpenAPI, operations, the index of decisions."""
+"""Every generated file: schemas, AsyncAPI, OpenAPI, operations, index of decisions, Compose's gateway."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from deploy.gateway.compose import CONFIGURATION, configuration
 from deploy.local.ports import SERVICES
 from shared.events.documents import schemas
 from tests.contract.decisions import INDEX, index
@@ -46,5 +47,6 @@ def documents() -> dict[Path, bytes]:
             http[openapi_path("tracker")], http[openapi_path("recommender")]
         ),
         INDEX: index(),
+        CONFIGURATION: configuration().encode(),
     }
     return {ROOT / path: content for path, content in {**schemas(), **events, **http, **table}.items()}

@@ -50,16 +50,19 @@ def url(port: int) -> str:
     return f"{settings(port).scheme}://{LOOPBACK}:{port}"
 
 
-def program(tools: Tools, data: Path, port: int, services: Mapping[str, int]) -> Program:
+def program(
+    tools: Tools, data: Path, port: int, services: Mapping[str, int], kit: Path | None = None
+) -> Program:
     """Write the configuration, and return the server's program. Raises StackError.
 
-    `services` maps the services that run, and `s3`, to their ports.
+    `services` maps the services that run, and `s3`, to their ports. `kit` is the file of the storefront kit.
     """
     nginx = tools.program("nginx").resolve()
     as_user = as_unprivileged_user(data, USER)
     own = _with_own_certificate(settings(port), data, is_root=bool(as_user))
     addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
-    installation = Installation(addresses, data, version=_version(nginx))
+    copy = _copy(kit, data / "kit.js", is_root=bool(as_user)) if kit and kit.exists() else None
+    installation = Installation(addresses, data, version=_version(nginx), kit=copy)
     config, start = data / "nginx.conf", data / "start.sh"
     command = [str(nginx), "-e", "stderr", "-p", str(data), "-c", str(config)]
     write_private(config, render(installation, own))
@@ -96,13 +99,17 @@ def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) ->
     """Copy the certificate and its key for the gateway's user, who may not read the originals."""
     if not is_root or own.certificate is None or own.certificate_key is None:
         return own
-    copies = []
-    for source, name in ((own.certificate, "certificate.pem"), (own.certificate_key, "key.pem")):
-        copy = data / name
-        write_private(copy, source.read_text())
-        shutil.chown(copy, USER)
-        copies.append(copy)
-    return replace(own, certificate=copies[0], certificate_key=copies[1])
+    certificate = _copy(own.certificate, data / "certificate.pem", is_root=True)
+    key = _copy(own.certificate_key, data / "key.pem", is_root=True)
+    return replace(own, certificate=certificate, certificate_key=key)
+
+
+def _copy(source: Path, target: Path, *, is_root: bool) -> Path:
+    """Copy a file for the gateway's user, and return its path."""
+    write_private(target, source.read_text())
+    if is_root:
+        shutil.chown(target, USER)
+    return target
 
 
 def _version(nginx: Path) -> tuple[int, ...]:

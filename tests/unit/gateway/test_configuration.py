@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deploy.gateway.compose import configuration
 from deploy.gateway.configuration import Installation, match, render
 from deploy.gateway.routes import AWS_SERVICES, ROUTES, AwsService
 from deploy.gateway.settings import GatewaySettings
@@ -96,3 +97,18 @@ def test_a_certificate_turns_tls_on(version: tuple[int, ...], listens: str) -> N
     assert f"listen 127.0.0.1:8443{listens}" in text
     assert ("http2 on;" in text) == (version > (1, 25))
     assert "ssl_certificate_key /k.pem;" in text
+
+
+def test_the_kit_is_served_from_a_file_where_there_is_one() -> None:
+    text = render(Installation(ALL, Path("/gateway"), kit=Path("/gateway/kit.js")), GatewaySettings())
+
+    assert "alias /gateway/kit.js;" in locations(text)["= /kit.js"]
+    assert "/kit.js" not in rendered()
+
+
+def test_containers_are_looked_up_while_they_run() -> None:
+    text = configuration()
+
+    assert "server tracker:8001 resolve;" in text
+    assert "listen 0.0.0.0:8080;" in text
+    assert text.count(" resolve;") == text.count("        zone endcap_")
