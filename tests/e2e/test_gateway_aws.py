@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.support.processes import base_environment
 from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE
 
@@ -119,7 +120,7 @@ def test_the_aws_command_needs_one_address(endcap: Endcap, aws_command: Path) ->
     for words in ("sts get-caller-identity", "iam list-roles", "s3 ls", "personalize list-recipes"):
         done = subprocess.run(
             [str(aws_command / "aws"), *words.split()],
-            env={**environment, "PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
+            env={**base_environment(), **environment, "NO_PROXY": "127.0.0.1"},
             capture_output=True,
             text=True,
             timeout=PATIENCE,

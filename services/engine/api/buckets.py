@@ -10,13 +10,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from services.engine.domain.bucket_policies import MalformedPolicyError, enforceable, names_services
 from services.engine.settings import Settings
-from services.engine.store.client_buckets import ClientBuckets
+from services.engine.store.client_buckets import BucketError, ClientBuckets
 from shared.auth import Authenticator, AuthError, s3_key_pair
 from shared.aws import WireError
 from shared.aws_server.operations import as_wire_error
@@ -119,14 +118,10 @@ def _error(error: Exception, bucket: str, request_id: str) -> Response:
 def _described(error: Exception) -> tuple[str, int, str]:
     """Return the code, status and message of an error as S3 has them."""
     match error:
-        case ClientError():
-            problem = error.response.get("Error", {})
-            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-            return str(problem.get("Code", "InternalError")), status, str(problem.get("Message", ""))
+        case BucketError():
+            return error.code, error.status, error.message
         case MalformedPolicyError():
             return "MalformedPolicy", 400, str(error)
-        case BotoCoreError():
-            return "ServiceUnavailable", 503, "The S3 server is not reachable right now; send it again."
         case AuthError() if error.aws_code not in _CODES:
             return error.aws_code, error.status, error.detail
     wire = as_wire_error(error)

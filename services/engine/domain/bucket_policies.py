@@ -51,5 +51,5 @@ def _without_services(statement: dict[str, Any]) -> dict[str, Any] | None:
     principal = statement.get("Principal")
     if not isinstance(principal, dict) or _SERVICE not in principal:
         return statement
-    others = {kind: names for kind, names in principal.items() if kind != _SERVICE}
-    return {**statement, "Principal": others} if others else None
+    remaining = {kind: names for kind, names in principal.items() if kind != _SERVICE}
+    return {**statement, "Principal": remaining} if remaining else None

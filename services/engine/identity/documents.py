@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b32encode
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +36,11 @@ def unique_id(prefix: str, arn: str, created: object) -> str:
     """Return an id in the form of IAM's: `AROA` or `ANPA`, and 17 letters and digits."""
     digest = hashlib.sha256(f"{arn} {created}".encode()).digest()
     return prefix + b32encode(digest).decode()[:17]
+
+
+def tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as IAM sends them."""
+    return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
 def name_of(policy_arn: str) -> str:

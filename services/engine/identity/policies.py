@@ -13,7 +13,7 @@ from services.engine.identity.members import (
     PolicyRequest,
     PolicyVersionRequest,
 )
-from services.engine.store.identities import Identities, Identity, IdentityType
+from services.engine.store.identities import Identities, Identity, IdentityContent, IdentityType
 from shared.aws import WireError
 
 _VERSION = "v1"
@@ -22,13 +22,13 @@ _VERSION = "v1"
 async def create_policy(identities: Identities, request: CreatePolicy) -> dict[str, Any]:
     """Create a policy. Raises WireError: EntityAlreadyExists, MalformedPolicyDocument."""
     documents.check_document(request.policy_document)
-    document = {
-        "path": request.path,
-        "policy": request.policy_document,
-        "description": request.description,
-        "tags": [{"Key": tag.key, "Value": tag.value} for tag in request.tags],
-    }
-    policy = await identities.add(IdentityType.POLICY, request.policy_name, document)
+    content = IdentityContent(
+        request.policy_document,
+        request.path,
+        request.description,
+        tags={tag.key: tag.value for tag in request.tags},
+    )
+    policy = await identities.add(IdentityType.POLICY, request.policy_name, content)
     if policy is None:
         raise documents.already_exists("A policy", request.policy_name)
     return {"Policy": await _policy(identities, policy)}
@@ -75,7 +75,7 @@ async def attach_role_policy(identities: Identities, request: AttachmentRequest)
     role = await roles.existing(identities, request.role_name)
     if not documents.is_managed_by_aws(request.policy_arn):
         await _existing(identities, request.policy_arn)
-    await identities.put(IdentityType.ATTACHMENT, request.policy_arn, {}, role.name)
+    await identities.put(IdentityType.ATTACHMENT, request.policy_arn, IdentityContent(), role.name)
 
 
 async def detach_role_policy(identities: Identities, request: AttachmentRequest) -> None:
@@ -103,7 +103,7 @@ async def _existing(identities: Identities, policy_arn: str) -> Identity:
 
 
 def _arn(identities: Identities, policy: Identity) -> str:
-    return documents.arn(identities.account, "policy", policy.document["path"], policy.name)
+    return documents.arn(identities.account, "policy", policy.content.path, policy.name)
 
 
 async def _policy(identities: Identities, policy: Identity) -> dict[str, Any]:
@@ -112,21 +112,21 @@ async def _policy(identities: Identities, policy: Identity) -> dict[str, Any]:
         "PolicyName": policy.name,
         "PolicyId": documents.unique_id("ANPA", arn, policy.created_at),
         "Arn": arn,
-        "Path": policy.document["path"],
+        "Path": policy.content.path,
         "DefaultVersionId": _VERSION,
         "AttachmentCount": await identities.attachments_of(arn),
         "PermissionsBoundaryUsageCount": 0,
         "IsAttachable": True,
-        "Description": policy.document["description"],
+        "Description": policy.content.description,
         "CreateDate": policy.created_at,
         "UpdateDate": policy.created_at,
-        "Tags": policy.document["tags"],
+        "Tags": documents.tags(policy.content.tags),
     }
 
 
 def _version(policy: Identity) -> dict[str, Any]:
     return {
-        "Document": documents.encoded(policy.document["policy"]),
+        "Document": documents.encoded(policy.content.policy),
         "VersionId": _VERSION,
         "IsDefaultVersion": True,
         "CreateDate": policy.created_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from services.engine.identity import documents
@@ -15,7 +16,7 @@ from services.engine.identity.members import (
     RoleRequest,
     UpdateAssumeRolePolicy,
 )
-from services.engine.store.identities import Identities, Identity, IdentityType
+from services.engine.store.identities import Identities, Identity, IdentityContent, IdentityType
 from shared.aws import WireError
 
 _LINKED_PATH = "/aws-service-role/"
@@ -24,14 +25,14 @@ _LINKED_PATH = "/aws-service-role/"
 async def create_role(identities: Identities, request: CreateRole) -> dict[str, Any]:
     """Create a role. Raises WireError: EntityAlreadyExists, MalformedPolicyDocument."""
     documents.check_document(request.assume_role_policy_document)
-    document = {
-        "path": request.path,
-        "trust": request.assume_role_policy_document,
-        "description": request.description,
-        "session": request.max_session_duration,
-        "tags": [{"Key": tag.key, "Value": tag.value} for tag in request.tags],
-    }
-    role = await identities.add(IdentityType.ROLE, request.role_name, document)
+    content = IdentityContent(
+        request.assume_role_policy_document,
+        request.path,
+        request.description,
+        request.max_session_duration,
+        {tag.key: tag.value for tag in request.tags},
+    )
+    role = await identities.add(IdentityType.ROLE, request.role_name, content)
     if role is None:
         raise documents.already_exists("Role", request.role_name)
     return {"Role": _role(identities.account, role)}
@@ -52,14 +53,8 @@ async def create_service_linked_role(
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"'
         f'{service}"}},"Action":"sts:AssumeRole"}}]}}'
     )
-    document: dict[str, Any] = {
-        "path": f"{_LINKED_PATH}{service}/",
-        "trust": trust,
-        "description": request.description,
-        "session": 3_600,
-        "tags": [],
-    }
-    role = await identities.add(IdentityType.ROLE, name, document)
+    content = IdentityContent(trust, f"{_LINKED_PATH}{service}/", request.description)
+    role = await identities.add(IdentityType.ROLE, name, content)
     if role is None:
         message = f"Service role name {name} has been taken in this account, please try a different suffix."
         raise WireError("InvalidInput", message)
@@ -84,8 +79,8 @@ async def update_trust(identities: Identities, request: UpdateAssumeRolePolicy) 
     """Replace a role's trust policy. Raises WireError: NoSuchEntity, MalformedPolicyDocument."""
     documents.check_document(request.policy_document)
     role = await existing(identities, request.role_name)
-    document = {**role.document, "trust": request.policy_document}
-    await identities.put(IdentityType.ROLE, role.name, document)
+    content = replace(role.content, policy=request.policy_document)
+    await identities.put(IdentityType.ROLE, role.name, content)
 
 
 async def delete_role(identities: Identities, request: RoleRequest) -> None:
@@ -102,8 +97,8 @@ async def put_role_policy(identities: Identities, request: PutRolePolicy) -> Non
     """Put a policy into a role. Raises WireError: NoSuchEntity, MalformedPolicyDocument."""
     documents.check_document(request.policy_document)
     role = await existing(identities, request.role_name)
-    document = {"policy": request.policy_document}
-    await identities.put(IdentityType.ROLE_POLICY, request.policy_name, document, role.name)
+    content = IdentityContent(request.policy_document)
+    await identities.put(IdentityType.ROLE_POLICY, request.policy_name, content, role.name)
 
 
 async def get_role_policy(identities: Identities, request: RolePolicyRequest) -> dict[str, Any]:
@@ -115,7 +110,7 @@ async def get_role_policy(identities: Identities, request: RolePolicyRequest) ->
     return {
         "RoleName": role.name,
         "PolicyName": policy.name,
-        "PolicyDocument": documents.encoded(policy.document["policy"]),
+        "PolicyDocument": documents.encoded(policy.content.policy),
     }
 
 
@@ -145,16 +140,16 @@ async def existing(identities: Identities, name: str) -> Identity:
 
 
 def _role(account: str, role: Identity) -> dict[str, Any]:
-    document = role.document
-    arn = documents.arn(account, "role", document["path"], role.name)
+    content = role.content
+    arn = documents.arn(account, "role", content.path, role.name)
     return {
-        "Path": document["path"],
+        "Path": content.path,
         "RoleName": role.name,
         "RoleId": documents.unique_id("AROA", arn, role.created_at),
         "Arn": arn,
         "CreateDate": role.created_at,
-        "AssumeRolePolicyDocument": documents.encoded(document["trust"]),
-        "Description": document["description"],
-        "MaxSessionDuration": document["session"],
-        "Tags": document["tags"],
+        "AssumeRolePolicyDocument": documents.encoded(content.policy),
+        "Description": content.description,
+        "MaxSessionDuration": content.session_seconds,
+        "Tags": documents.tags(content.tags),
     }

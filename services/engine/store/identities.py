@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,22 @@ class IdentityType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityContent:
+    """The content of an entity. The `policy` of a role is its trust policy."""
+
+    policy: str = ""
+    path: str = "/"
+    description: str | None = None
+    session_seconds: int = 3_600
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """An entity; an attachment is named by the ARN of its policy."""
 
     name: str
-    document: Mapping[str, Any]
+    content: IdentityContent
     created_at: datetime
 
 
@@ -45,17 +56,17 @@ class Identities:
         await self.connection.fetchval(*SQL.lock_account(account=self.account))
 
     async def add(
-        self, kind: IdentityType, name: str, document: Mapping[str, Any], parent: str = ""
+        self, kind: IdentityType, name: str, content: IdentityContent, parent: str = ""
     ) -> Identity | None:
         """Insert an entity and return it; None if it exists."""
-        values = {**self._key(kind, name, parent), "document": dict(document)}
+        values = {**self._key(kind, name, parent), "document": asdict(content)}
         return _identity(await self.connection.fetchrow(*SQL.add_identity(**values)))
 
     async def put(
-        self, kind: IdentityType, name: str, document: Mapping[str, Any], parent: str = ""
+        self, kind: IdentityType, name: str, content: IdentityContent, parent: str = ""
     ) -> Identity:
-        """Insert an entity or replace its document, and return it."""
-        values = {**self._key(kind, name, parent), "document": dict(document)}
+        """Insert an entity or replace its content, and return it."""
+        values = {**self._key(kind, name, parent), "document": asdict(content)}
         stored = _identity(await self.connection.fetchrow(*SQL.put_identity(**values)))
         assert stored is not None
         return stored
@@ -92,4 +103,6 @@ class Identities:
 
 
 def _identity(row: Any) -> Identity | None:
-    return None if row is None else Identity(row["name"], row["document"], row["created_at"])
+    if row is None:
+        return None
+    return Identity(row["name"], IdentityContent(**row["document"]), row["created_at"])
