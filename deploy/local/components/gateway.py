@@ -122,7 +122,7 @@ def _version(nginx: Path) -> tuple[int, ...]:
 
 def _check(command: list[str]) -> None:
     """Raise StackError with what nginx says about its configuration, unless it is valid."""
-    process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, umask=0o077)
     if process.returncode != 0:
         complaints = _COMPLAINT.findall(process.stderr) or [process.stderr.strip()]
         raise StackError(f"nginx refuses the gateway's configuration: {complaints[0]}")
