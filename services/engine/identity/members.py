@@ -8,11 +8,11 @@ from pydantic import Field, StringConstraints
 
 from shared.aws.query import QueryModel
 
-RoleName = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@-]{1,64}\Z")]
-PolicyName = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@-]{1,128}\Z")]
-Path = Annotated[str, StringConstraints(pattern=r"^/(?:[!-~]+/)?\Z", max_length=512)]
+RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-]{1,128}$")]
+Path = Annotated[str, StringConstraints(pattern=r"^/(?:[!-~]+/)?$", max_length=512)]
 PolicyArn = Annotated[
-    str, StringConstraints(pattern=r"^arn:[a-z\d-]+:iam::[^:]*:policy/[!-~]+\Z", max_length=2048)
+    str, StringConstraints(pattern=r"^arn:[a-z\d-]+:iam::[^:]*:policy/[!-~]+$", max_length=2048)
 ]
 Document = Annotated[str, StringConstraints(min_length=1, max_length=131_072)]
 Description = Annotated[str, StringConstraints(max_length=1_000)]
@@ -62,9 +62,9 @@ class UpdateAssumeRolePolicy(RoleRequest):
 class CreateServiceLinkedRole(QueryModel):
     """A new role of a service of AWS."""
 
-    aws_service_name: str = Field(alias="AWSServiceName", pattern=r"^[\w+=,.@-]{1,128}\Z")
+    aws_service_name: str = Field(alias="AWSServiceName", pattern=r"^[A-Za-z0-9_+=,.@-]{1,128}$")
     description: Description | None = None
-    custom_suffix: str = Field("", pattern=r"^[\w+=,.@-]{0,64}\Z")
+    custom_suffix: str = Field("", pattern=r"^[A-Za-z0-9_+=,.@-]{0,64}$")
 
 
 class RolePolicyRequest(RoleRequest):
