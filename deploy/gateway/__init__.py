@@ -2,5 +2,5 @@
 
 `make run` starts it as a process of the local stack.
 
-See docs/gateway.md.
+See docs/gateway.md and docs/decisions/0016-aws-protocols.
 """

@@ -2,5 +2,5 @@
 
 Keys and scopes of Endcap (docs/security.md) alone decide what a caller may do.
 
-See docs/decisions/0041-gateway.
+See docs/decisions/0016-aws-protocols.
 """
