@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _ALGORITHM: Final = b'"algorithm":'
 
+_OF_REQUEST: Final = ("item_id", "cart", "category", "city", "province", "country", "limit")
+"""The parameters of a request for a placement that have no field of their own."""
+
 _REST: Final = (
     b'{"recommendation_id":"%b","served_at":"%b","surface":"rest","user_id":%b,"target":%b,'
     b'"item_ids":%b,"strategies":%b,"source":"%b","generation":%b,"request":%b%b}'
@@ -101,36 +104,27 @@ def placement_document(
     id_: str, milliseconds: int, answer: PlacementAnswer, variant: ServedVariant | None, surface: str
 ) -> bytes:
     """Return the JSON of a placement's answer."""
-    request = answer.request
+    request, items = answer.request, answer.items
     serving: dict[str, Any] = {
         "recommendation_id": id_,
         "served_at": _instant(milliseconds).decode(),
         "surface": surface,
-        "user_id": request.user_id,
-        "session_id": request.session_id,
         "placement": request.placement,
-        "revision": answer.revision,
-        "item_ids": [item.item_id for item in answer.items],
-        "strategies": [item.strategy for item in answer.items],
+        "item_ids": [item.item_id for item in items],
+        "strategies": [item.strategy for item in items],
         "source": answer.source.decode(),
-        "generation": answer.generation,
-        "model_sha256": answer.model_sha256,
-        "rules": list(dict.fromkeys([each.step for each in answer.dropped])),
-        "request": {
-            name: value
-            for name, value in (
-                ("item_id", request.item_id),
-                ("cart", request.cart),
-                ("category", request.category),
-                ("city", request.city),
-                ("province", request.province),
-                ("country", request.country),
-                ("limit", request.limit),
-                ("shown", [*request.shown]),
-            )
-            if value
-        },
+        "request": {name: value for name in _OF_REQUEST if (value := getattr(request, name))},
     }
+    if request.user_id is not None:
+        serving["user_id"] = request.user_id
+    if request.session_id is not None:
+        serving["session_id"] = request.session_id
+    for name in ("revision", "generation", "model_sha256"):
+        serving[name] = getattr(answer, name)
+    if request.shown:
+        serving["request"]["shown"] = [*request.shown]
+    if answer.dropped:
+        serving["rules"] = list(dict.fromkeys([each.step for each in answer.dropped]))
     _add(serving, variant, History(answer.history_events, answer.newest_event_seconds))
     return orjson.dumps(serving)
 

@@ -21,6 +21,7 @@ from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.placement_rules import PlacementRules
 from services.recommender.serving.placements.request import PlacementRequest, Visitor
+from services.recommender.serving.placements.single_pass import SinglePass
 from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
 from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.recommender import Recommender
@@ -101,13 +102,16 @@ class Shop:
         self.parts = StrategyParts(store, store, store, store, recommender, store, cast("Any", self.trends))
         self.popular_items = Popular(self.parts)
         self.strategies = strategies(self.parts, self.popular_items)
+        rules = PlacementRules(store, store, ItemFilters(self.filters, store), Quotas({}), Impressions({}))
+        self.single_pass = SinglePass(self.parts, rules)
         self.engine = PlacementEngine(
             self.placements,
             self.strategies,
             self.popular_items,
             Visitors(cast("Any", States(self)), ErasedUsers()),
             store,
-            PlacementRules(store, store, ItemFilters(self.filters, store), Quotas({}), Impressions({})),
+            rules,
+            self.single_pass,
         )
 
     def put(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.placement_rules import PlacementRules
+from services.recommender.serving.placements.single_pass import SinglePass
 from services.recommender.serving.placements.strategies import strategies
 from services.recommender.serving.placements.visitor import Visitors
 
@@ -29,11 +30,13 @@ def placement_engine(
     impressions: ItemImpressions,
 ) -> PlacementEngine:
     """Return the engine that answers placements."""
+    rules = PlacementRules(parts.catalogues, parts.campaigns, item_filters, quotas, impressions)
     return PlacementEngine(
         placements,
         strategies(parts, popular),
         popular,
         Visitors(states, erased_users),
         parts.catalogues,
-        PlacementRules(parts.catalogues, parts.campaigns, item_filters, quotas, impressions),
+        rules,
+        SinglePass(parts, rules),
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
     from services.recommender.serving.placements.rules import RuleRun
     from services.recommender.serving.placements.selection import Admits
+    from services.recommender.serving.placements.single_pass import SinglePass
     from services.recommender.serving.placements.strategies import Popular
     from services.recommender.serving.placements.visitor import Visitors
     from services.recommender.store.catalogues import Catalogues
@@ -44,6 +45,7 @@ class PlacementEngine:
         visitors: Visitors,
         catalogues: Catalogues,
         rules: PlacementRules,
+        single_pass: SinglePass,
     ) -> None:
         self._placements = placements
         self._strategies = strategies
@@ -51,6 +53,7 @@ class PlacementEngine:
         self._visitors = visitors
         self._catalogues = catalogues
         self._rules = rules
+        self._single_pass = single_pass
 
     async def answer(self, request: PlacementRequest, placement: Placement | None = None) -> PlacementAnswer:
         """Return the items of a placement for a visitor.
@@ -106,6 +109,9 @@ class PlacementEngine:
     async def _answer(
         self, named: DefinedPlacement, request: PlacementRequest, visitor: Visitor
     ) -> PlacementAnswer:
+        usual = self._single_pass.answer(named, request, visitor)
+        if usual is not None:
+            return usual
         placement = named.placement
         run = await self._rules.begin(placement, request, visitor)
         selection = Selection(

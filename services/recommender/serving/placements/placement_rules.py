@@ -45,9 +45,9 @@ class PlacementRules:
         self, placement: Placement, request: PlacementRequest, visitor: Visitor
     ) -> RuleRun | None:
         """Return the rules as they apply to a request; None if the placement has none."""
-        if not placement.filters and not _has_rules(placement.rules):
+        if not self.apply_to(placement):
             return None
-        sources = self._sources_of(request.tenant)
+        sources = self.sources_of(request.tenant)
         if request.is_trial:
             seed = f"{request.user_id} {request.session_id} {request.item_id}"
             sources = replace(sources, rng=random.Random(seed))  # noqa: S311 - positions in a list, no secrets
@@ -57,7 +57,12 @@ class PlacementRules:
         """Forget the compiled rules of a placement that was tried out."""
         self._compiler.forget(tenant, placement)
 
-    def _sources_of(self, tenant: str) -> RuleSources:
+    @staticmethod
+    def apply_to(placement: Placement) -> bool:
+        """Return whether a placement has filters or rules."""
+        return bool(placement.filters) or _has_rules(placement.rules)
+
+    def sources_of(self, tenant: str) -> RuleSources:
         """Return the sources of a tenant's rules; they are kept until its campaign or model changes."""
         deployed = self._campaigns.newest(tenant, USER)
         items, model = (deployed.filterable_items, deployed.model) if deployed else (None, None)

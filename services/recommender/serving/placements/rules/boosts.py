@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from services.recommender.serving.placements.candidates import Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.recommender.serving.placements.candidates import Candidate
-    from services.recommender.serving.placements.rules.compiled import CompiledBoost
+    from services.recommender.serving.placements.rules.compiled import ActiveRules, CompiledBoost
     from services.recommender.serving.placements.rules.conditions import Bits
     from services.recommender.serving.placements.rules.run import RuleRun
 
@@ -28,22 +30,34 @@ def boosted(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
     if not relevant:
         return candidates
     matches = run.matches
-    bits = [matches[candidate.item_id] & relevant for candidate in candidates]
-    distinct = set(bits)
+    bits = [matches[candidate.item_id] for candidate in candidates]
     if run.request.explain:
         _explain(candidates, bits, active.boosts)
-    if len(distinct) < 2:
-        return candidates  # one factor for all changes no order
-    factors = {value: active.factor(value) for value in distinct}
-    order = list(range(len(candidates)))
+    arranged = candidates
     for places in _places_by_strategy(candidates):
-        ranks = {place: rank / factors[bits[place]] for rank, place in enumerate(places, 1)}
-        for place, origin in zip(places, sorted(places, key=ranks.__getitem__), strict=True):
-            order[place] = origin
-    if order == list(range(len(candidates))):
-        return candidates
-    run.note(BOOST)
-    return [candidates[origin] for origin in order]
+        order = boosted_order([bits[place] for place in places], active)
+        if order is not None:
+            arranged = [*candidates] if arranged is candidates else arranged
+            for place, origin in zip(places, order, strict=True):
+                arranged[place] = candidates[places[origin]]
+    if arranged is not candidates:
+        run.note(BOOST)
+    return arranged
+
+
+def boosted_order(bits: Sequence[Bits], active: ActiveRules) -> list[int] | None:
+    """Return the indices of a strategy's items in the order of their boosted scores; None if it stays.
+
+    `bits` are the expressions that each item matches, best item first.
+    """
+    relevant = active.boosted_bits
+    distinct = {each & relevant for each in bits}
+    if len(distinct) < 2:
+        return None  # one factor for all changes no order
+    factors = {each: active.factor(each) for each in distinct}
+    ranks = [rank / factors[each & relevant] for rank, each in enumerate(bits, 1)]
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    return None if order == list(range(len(ranks))) else order
 
 
 def _places_by_strategy(candidates: list[Candidate]) -> list[list[int]]:

@@ -7,25 +7,38 @@ from typing import TYPE_CHECKING
 from services.recommender.serving.placements.candidates import Candidate, Signal
 
 if TYPE_CHECKING:
-    from services.recommender.serving.placements.rules.compiled import CompiledPin
+    from collections.abc import Collection, Mapping
+
+    from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.serving.placements.rules.compiled import ActiveRules, CompiledPin
+    from services.recommender.serving.placements.rules.conditions import Bits
     from services.recommender.serving.placements.rules.run import RuleRun
 
 PIN = "pin"
 
 
-def effective_pins(run: RuleRun) -> list[CompiledPin]:
+def effective_pins(
+    active: ActiveRules,
+    limit: int,
+    shown: Collection[str],
+    catalogue: Catalogue,
+    matches: Mapping[str, Bits],
+) -> list[CompiledPin]:
     """Return the pins of this request in the order of their positions, at most one per item.
 
     The first pin of an item counts. An item that is shown elsewhere on the page is not shown twice. Of two
     pins of one position the second comes next. A pin beyond the limit has no effect.
     """
     effective: list[CompiledPin] = []
-    previous, shown = 0, run.request.shown
-    for pin in run.active.pins:
-        if pin.item_id in shown or _is_hidden(run, pin.item_id):
+    previous, hidden_ids, hidden_bits = 0, active.hidden_ids, active.hidden_bits
+    for pin in active.pins:
+        item_id = pin.item_id
+        if item_id in shown or item_id in hidden_ids or catalogue.is_withdrawn(item_id):
+            continue
+        if hidden_bits and matches[item_id] & hidden_bits:
             continue
         previous = max(pin.position, previous + 1)
-        if previous <= run.limit:
+        if previous <= limit:
             effective.append(pin if pin.position == previous else pin._replace(position=previous))
     return effective
 
@@ -45,10 +58,3 @@ def pinned(run: RuleRun, candidates: list[Candidate]) -> list[Candidate]:
         candidate.signals.append(Signal("pinned"))
         arranged.insert(pin.position - 1, candidate)
     return arranged
-
-
-def _is_hidden(run: RuleRun, item_id: str) -> bool:
-    hidden_bits = run.active.hidden_bits
-    if item_id in run.active.hidden_ids or run.sources.catalogue.is_withdrawn(item_id):
-        return True
-    return bool(hidden_bits) and bool(run.matches[item_id] & hidden_bits)

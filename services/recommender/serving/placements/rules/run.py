@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.placements.rules.conditions import Bits
     from services.recommender.serving.placements.rules.sources import RuleSources
     from services.recommender.serving.query import BoundFilter
-    from shared.events.placements import Placement
+    from shared.events.placements import Placement, Rules
 
 LIMIT = "limit"
 POOL_FACTOR, POOL_EXTRA, MAX_POOL = 3, 20, 200
@@ -43,8 +43,23 @@ _ARRANGING_STEPS = (boosted, capped, promoted, pinned)
 
 
 @cache
-def _drops(step: str) -> Counter:
+def drops(step: str) -> Counter:
+    """Return the counter of the candidates that a step leaves out."""
     return RULE_DROPS.labels(step)
+
+
+def pool_size(rules: Rules, active: ActiveRules, limit: int, *, explain: bool = False) -> int:
+    """Return the number of candidates to collect: more than `limit` if rules choose among them.
+
+    Boosts alone need no candidate that they can't lift into the answer, unless an explanation names it.
+    """
+    if not (rules.boosts or rules.caps or rules.promotions):
+        return limit
+    pool = min(POOL_FACTOR * limit + POOL_EXTRA, MAX_POOL)
+    if rules.caps or rules.promotions or explain:
+        return pool
+    reach = limit * active.widest_factor + 1  # one more: the factors are rounded
+    return pool if reach >= pool else ceil(reach)
 
 
 class RuleResult(NamedTuple):
@@ -118,7 +133,7 @@ class RuleRun:
             run.impressions = await sources.impressions.of(request.tenant, subjects, days, now)
         if active.pins:
             await run.match([pin.item_id for pin in active.pins])
-            run.pins = effective_pins(run)
+            run.pins = effective_pins(active, limit, request.shown, sources.catalogue, run.matches)
             run.pinned_ids = frozenset(pin.item_id for pin in run.pins)
         return run
 
@@ -129,18 +144,8 @@ class RuleRun:
 
     @property
     def pool(self) -> int:
-        """Return the number of candidates to collect: more than `limit` if rules choose among them.
-
-        Boosts alone need no candidate that they can't lift into the answer, unless an explanation names it.
-        """
-        rules = self.placement.rules
-        if not (rules.boosts or rules.caps or rules.promotions):
-            return self.limit
-        pool = min(POOL_FACTOR * self.limit + POOL_EXTRA, MAX_POOL)
-        if rules.caps or rules.promotions or self.request.explain:
-            return pool
-        reach = self.limit * self.active.widest_factor + 1  # one more: the factors are rounded
-        return pool if reach >= pool else ceil(reach)
+        """Return the number of candidates to collect."""
+        return pool_size(self.placement.rules, self.active, self.limit, explain=self.request.explain)
 
     async def match(self, item_ids: Sequence[str]) -> None:
         """Find out which expressions the items match."""
@@ -223,7 +228,7 @@ class RuleRun:
         if len(kept) < len(before):
             self.effects[step] = None
             if step != LIMIT and not self.request.is_trial:
-                _drops(step).inc(len(before) - len(kept))
+                drops(step).inc(len(before) - len(kept))
             if self.request.explain:
                 kept_ids = {candidate.item_id for candidate in kept}
                 self.dropped += [

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OVERRIDES = b"overrides"
 """The source of an answer that has nothing but overrides."""
 
-_SIGNAL = Signal("list", detail=USER)
+LIST_SIGNAL = Signal("list", detail=USER)
 _OVERRIDE = Signal("override")
 
 
@@ -65,7 +65,7 @@ class ForYou:
         deployed = self._parts.campaigns.newest(request.tenant, USER)
         stored = visitor.lists.get((USER, request.user_id or "")) if visitor.model_user_id else None
         has_list = stored is not None and bool(stored.items)
-        if deployed is not None and _is_scored_live(visitor, deployed, has_list=has_list):
+        if deployed is not None and is_scored_live(visitor, deployed, has_list=has_list):
             live = await live_proposal(self._parts, self.name, deployed, request, visitor, count)
             if live.candidates:
                 return live
@@ -74,7 +74,7 @@ class ForYou:
             return proposal_of(
                 stored,
                 candidates_of(
-                    stored.items, catalogue, count, strategy=self.name, algorithm=USER, signal=_SIGNAL
+                    stored.items, catalogue, count, strategy=self.name, algorithm=USER, signal=LIST_SIGNAL
                 ),
             )
         return await self._popular.chain(self.name, request, visitor, count)
@@ -104,7 +104,7 @@ class ForYou:
         return replace(proposal, candidates=candidates[:count], source=proposal.source or OVERRIDES)
 
 
-def _is_scored_live(visitor: Visitor, deployed: DeployedCampaign, *, has_list: bool) -> bool:
+def is_scored_live(visitor: Visitor, deployed: DeployedCampaign, *, has_list: bool) -> bool:
     """Return whether the model knows the visitor better than the list does."""
     newest, model = visitor.profile.newest_seconds, deployed.model
     if model is None:
