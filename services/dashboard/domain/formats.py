@@ -26,7 +26,8 @@ def compact(value: float | None) -> str:
         if abs(value) >= size:
             scaled = value / (1e3 if suffix == "k" else size)
             return f"{scaled:.3g}{suffix}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+    is_whole = value == int(value) or abs(value) >= 1_000
+    return f"{value:,.0f}" if is_whole else f"{value:,.3g}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -32,6 +32,13 @@ function withUnit(unit) {
   };
 }
 
+// The label of a time on the axis: the clock within a day, the day at midnight; `step` is in seconds.
+function timeLabel(seconds, step) {
+  const text = new Date(seconds * 1000).toISOString();
+  const clock = text.slice(11, 16);
+  return step < 86400 && clock !== "00:00" ? clock : text.slice(5, 10);
+}
+
 function draw(element) {
   const chart = JSON.parse(element.dataset.chart);
   const show = withUnit(chart.unit);
@@ -41,12 +48,14 @@ function draw(element) {
     const stroke = color(`--series-${(index % 6) + 1}`);
     return { label: entry.name, stroke, width: 2, fill: bars ? stroke + "99" : undefined, paths: bars, points: { show: chart.times.length < 3 }, value: (_, value) => show(value) };
   });
+  // Half an interval on both sides, so that the first and the last bar are whole.
+  const margin = bars && chart.times.length > 1 ? (chart.times[1] - chart.times[0]) / 2 : 0;
   element.replaceChildren();
   element.plot = new uPlot({
     width: element.clientWidth, height: 190, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { live: true }, cursor: { drag: { setScale: false } },
-    scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 58, values: (_, values) => values.map(show) }],
+    scales: { x: { range: (_, first, last) => [first - margin, last + margin] }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
+    axes: [{ ...axis, size: 30, values: (_, times, __, ___, step) => times.map((time) => timeLabel(time, step)) }, { ...axis, size: 58, values: (_, values) => values.map(show) }],
     series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
   }, [chart.times, ...chart.series.map((entry) => entry.values)], element);
 }
