@@ -63,8 +63,12 @@ clean: stop
 # --- checks ---------------------------------------------------------------------------------------
 
 .PHONY: test  # Run `check`, then every other test on a private stack
-test: install-tests check
+test: install-tests check kit-tests
 	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS))
+
+.PHONY: kit-tests  # Test the storefront kit without a browser (the browser tests are part of `test`)
+kit-tests: install
+	PATH=$(CURDIR)/.local/bin:$$PATH npm --prefix examples/storefront --silent test
 
 .PHONY: smoke  # The shortest proof: a purchase goes all the way, a boto3 program runs, a killed process loses nothing
 smoke: install

@@ -16,6 +16,7 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     minify: 'oxc',
     emptyOutDir: mode !== 'script',
-    sourcemap: true,
+    sourcemap: mode === 'script' ? 'hidden' : true,
+    rolldownOptions: { output: { generatedCode: { symbols: false } } },
   },
 }));

@@ -2,18 +2,15 @@
 import { init } from './index.js';
 import type { Options } from './options.js';
 
-export * from './index.js';
+export { consent, flush, identify, init, page, reset, track } from './index.js';
 
 const script = document.currentScript as HTMLScriptElement | null;
-if (script && !script.hasAttribute('data-manual')) {
-  const { url, eventsUrl, key, readKey, consent, automatic, dataLayer } = script.dataset;
+if (script?.dataset['key'] !== undefined) {
+  const { url, automatic, dataLayer, ...others } = script.dataset;
   init({
+    ...(others as Options),
     url: url ?? new URL('.', script.src).href,
-    ...(eventsUrl && { eventsUrl }),
-    ...(key && { key }),
-    ...(readKey && { readKey }),
-    ...(consent === 'required' && { consent }),
-    ...(automatic === 'false' && { automatic: false }),
-    ...(dataLayer && { dataLayer: dataLayer === 'false' ? false : dataLayer }),
-  } satisfies Options);
+    automatic: automatic !== 'false',
+    dataLayer: dataLayer === 'false' ? false : dataLayer,
+  });
 }

@@ -1,4 +1,5 @@
 import type { LocalStorage } from './storage.js';
+import { parsed } from './values.js';
 
 /** An event as it is sent to `POST /v1/events`. */
 export interface QueuedEvent {
@@ -20,37 +21,33 @@ const START = 'event.';
  * do not overwrite each other's; its name begins with its id, which begins with its time.
  */
 export class EventQueue {
-  constructor(private readonly storage: LocalStorage) {}
+  readonly #storage: LocalStorage;
+
+  constructor(storage: LocalStorage) {
+    this.#storage = storage;
+}
 
   /** Add an event; beyond the bound the oldest one is dropped. */
   add(event: QueuedEvent): void {
-    this.storage.set(START + event.event_id, JSON.stringify(event));
-    const names = this.storage.names(START);
-    names.slice(0, Math.max(0, names.length - MAX_EVENTS)).forEach((name) => this.storage.remove(name));
+    this.#storage.set(START + event.event_id, JSON.stringify(event));
+    const names = this.#storage.names(START);
+    names.slice(0, -MAX_EVENTS).forEach((name) => this.#storage.remove(name));
   }
 
   /** Return the oldest events, at most `limit`; entries that are too old or damaged are dropped. */
-  oldest(limit: number, now = Date.now()): QueuedEvent[] {
+  oldest(limit: number): QueuedEvent[] {
     const events: QueuedEvent[] = [];
-    for (const name of this.storage.names(START)) {
+    for (const name of this.#storage.names(START)) {
       if (events.length === limit) break;
-      const event = parse(this.storage.get(name));
-      if (event && now - Date.parse(event.timestamp) < MAX_AGE) events.push(event);
-      else this.storage.remove(name);
+      const event = parsed(this.#storage.get(name)) as QueuedEvent | undefined;
+      if (event && Date.now() - Date.parse(event.timestamp) < MAX_AGE) events.push(event);
+      else this.#storage.remove(name);
     }
     return events;
   }
 
   /** Delete events that were confirmed, or can never be accepted. */
   remove(events: readonly QueuedEvent[]): void {
-    events.forEach((event) => this.storage.remove(START + event.event_id));
-  }
-}
-
-function parse(text: string | null): QueuedEvent | undefined {
-  try {
-    return (JSON.parse(text ?? '') as QueuedEvent | null) ?? undefined;
-  } catch {
-    return undefined;
+    events.forEach((event) => this.#storage.remove(START + event.event_id));
   }
 }

@@ -1,0 +1,4 @@
+/** Tell the page what the kit does: `endcap:event`, `endcap:sent` and `endcap:answer` are events of the window. */
+export function notify(name: 'event' | 'sent' | 'answer', detail: unknown): void {
+  globalThis.dispatchEvent?.(new CustomEvent(`endcap:${name}`, { detail }));
+}
