@@ -39,6 +39,7 @@ def test_rest_and_pages(client: httpx.Client, endcap: Endcap) -> None:
 
     assert popular.status_code == runs.status_code == page.status_code == script.status_code == 200
     assert popular.headers.get_list("x-request-id") == ["mine-1"]
+    assert client.get("/dashboard/", follow_redirects=True).headers["content-type"].startswith("text/html")
     assert "Endcap tracker" in page.text
     assert client.get("/docs/tracker/openapi.json").json()["info"]["title"] == "Endcap tracker"
     assert '<a href="/docs/engine">' in client.get("/docs/").text
