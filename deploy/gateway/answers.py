@@ -92,18 +92,35 @@ def not_found(routes: Iterable[Route], aws: Iterable[AwsService]) -> str:
     return _quoted({**_body("NotFound", "UnknownOperationException", detail), **_names(routes, aws)})
 
 
-def unserved(aws: Iterable[AwsService]) -> str:
-    """Return the location for requests that are signed for a service of AWS that Endcap does not have."""
+def unserved(aws: Iterable[AwsService]) -> list[str]:
+    """Return the locations for requests that are signed for a service of AWS that Endcap does not have.
+
+    Those of the Query protocol are forms, and their answer is XML.
+    """
     titles = ", ".join(service.title for service in aws)
     detail = f"This request is for a service of AWS that does not run here. These do: {titles}."
-    lines = [
-        "internal;",
-        "default_type application/json;",
-        "add_header X-Amzn-Errortype UnknownOperationException always;",
-        "add_header X-Request-Id $endcap_request_id always;",
-        f"return 404 '{_error('UnknownService', 'UnknownOperationException', detail)}';",
+    code = "UnknownOperationException"
+    xml = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{detail}</Message></Error>"
+        "<RequestId>-</RequestId></ErrorResponse>"
+    )
+    answers = {
+        "unserved": ("application/json", _error("UnknownService", code, detail)),
+        "unserved_form": ("text/xml", xml),
+    }
+    return [
+        _location(
+            f"= /-/{name}",
+            [
+                "internal;",
+                f"default_type {content_type};",
+                f"add_header X-Amzn-Errortype {code} always;",
+                "add_header X-Request-Id $endcap_request_id always;",
+                f"return 404 '{body}';",
+            ],
+        )
+        for name, (content_type, body) in answers.items()
     ]
-    return _location("= /-/unserved", lines)
 
 
 def _names(routes: Iterable[Route], aws: Iterable[AwsService]) -> dict[str, list[str]]:

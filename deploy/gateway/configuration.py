@@ -182,7 +182,7 @@ def _locations(routes: list[Route], aws: list[AwsService], running: Mapping[str,
     ]
     if _bucket_calls(running):
         locations.append(_location("= /-/buckets", "engine", "/s3$request_uri", ("internal;",)))
-    locations.append(unserved(aws))
+    locations += unserved(aws)
     locations += _pages(running)
     return locations
 

@@ -101,7 +101,8 @@ def test_notebooks_prepare_a_bucket_and_a_role(aws: boto3.Session) -> None:
 
 
 def test_calls_about_buckets_need_a_valid_signature(aws: boto3.Session, bucket: str) -> None:
-    forged = aws.client("s3", aws_secret_access_key="wrong")
+    known = os.environ["AWS_ACCESS_KEY_ID"]
+    forged = aws.client("s3", aws_access_key_id=known, aws_secret_access_key="wrong")
     with pytest.raises(ClientError) as refused:
         forged.put_bucket_policy(Bucket=bucket, Policy=json.dumps(SERVICE_POLICY))
     with pytest.raises(ClientError) as malformed:
@@ -117,6 +118,7 @@ def test_calls_about_buckets_need_a_valid_signature(aws: boto3.Session, bucket: 
 def test_the_aws_command_needs_one_address(endcap: Endcap, aws_command: Path) -> None:
     names = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     environment = {name: endcap.environment[name] for name in names}
+    environment["AWS_DEFAULT_REGION"] = environment["AWS_REGION"]
     for words in ("sts get-caller-identity", "iam list-roles", "s3 ls", "personalize list-recipes"):
         done = subprocess.run(
             [str(aws_command / "aws"), *words.split()],
@@ -132,9 +134,10 @@ def test_the_aws_command_needs_one_address(endcap: Endcap, aws_command: Path) ->
 
 def test_a_service_of_aws_that_is_not_here_is_named(aws: boto3.Session) -> None:
     with pytest.raises(ClientError) as refused:
-        aws.client("ec2").describe_instances()
+        aws.client("cloudformation").list_stacks()
     with pytest.raises(ClientError) as planned:
         aws.client("glue").get_databases()
 
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    assert refused.value.response["Error"]["Code"] == "UnknownOperationException"
     assert "Personalize, S3" in planned.value.response["Error"]["Message"]

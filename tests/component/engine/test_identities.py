@@ -135,6 +135,8 @@ def test_pages_of_roles_have_a_marker(iam: Any, role: str) -> None:
 
 
 def test_a_signature_needs_a_known_key_and_the_right_service(engine: Engine) -> None:
-    unknown = boto3.client("iam", endpoint_url=engine.server.url, aws_access_key_id="AKIAUNKNOWN")
+    unknown = boto3.client(
+        "iam", endpoint_url=engine.server.url, aws_access_key_id="AKIAUNKNOWN", aws_secret_access_key="x"
+    )
 
     assert code_of(unknown.list_roles) == "InvalidClientTokenId"
