@@ -82,6 +82,13 @@ CONSUMER_OPTIONS: Final[dict[str, Any]] = {
     "consumer_timeout_ms": 2_000,
 }
 
+STATE_OPTIONS: Final[dict[str, Any]] = {
+    # A process has a consumer per state topic. While Kafka is away each of them tries to connect, twice per
+    # attempt: at 200 ms the recommender made seventy attempts a second, beside its answers.
+    "retry_backoff_ms": 1_000,
+}
+"""Options of consumers without a group, beside `CONSUMER_OPTIONS`."""
+
 
 def reading_broker(settings: KafkaSettings, end: Callable[[BaseException], None]) -> KafkaBroker:
     """Return a broker whose consumers commit nothing by themselves; `end` is called with any exception.

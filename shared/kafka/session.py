@@ -20,6 +20,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from shared.kafka.adapter import (
     CONSUMER_OPTIONS,
     GATHER_SECONDS,
+    STATE_OPTIONS,
     PolledConsumer,
     Records,
     reading_broker,
@@ -197,7 +198,8 @@ class Session:
         return consumer
 
     def _consumer(self, options: dict[str, Any], **faststream_options: Any) -> PolledConsumer:
-        consumer = PolledConsumer(**{**faststream_options, **options, **CONSUMER_OPTIONS})
+        own = CONSUMER_OPTIONS if self.group is not None else CONSUMER_OPTIONS | STATE_OPTIONS
+        consumer = PolledConsumer(**{**faststream_options, **options, **own})
         consumer.ending = asyncio.Event()
         consumer.polled_at = consumer.opened_at = monotonic()
         consumer.progress = self._progress

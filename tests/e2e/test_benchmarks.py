@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.e2e.measured import assert_measured
 from tests.load import (
     bench_engine,
+    bench_freshness,
     bench_overload,
     bench_personalize,
     bench_pipeline,
@@ -100,6 +101,12 @@ def test_overload(endcap: Endcap) -> None:
     figures = list(bench_overload.measure(endcap.stack.environment, size))
 
     assert_measured(figures, "0.5 × capacity: goodput", "2 × capacity: p99", "goodput at twice the capacity")
+
+
+def test_freshness(endcap: Endcap) -> None:
+    size = bench_freshness.Size(items=50, events=5)
+
+    assert_measured(list(bench_freshness.measure(endcap.stack.environment, size)), "4 events: p99")
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.load.bench_overload import visit
 from tests.load.figures import Figure
 from tests.load.serving_process import PREFIX, call, is_filled, server, serving_stack, wait_until
 
+SLOW_SECONDS = 5
 MOST_SECONDS = 0.15
 """The promise: a p99 of 150 ms whatever store is down (docs/serving.md)."""
 
@@ -60,6 +61,7 @@ def measure(stack: Stack, size: Size) -> Iterator[Figure]:
         "nothing": nullcontext,
         "Redis stopped": partial(stopped, stack, "redis"),
         "Redis frozen": partial(frozen, stack, "redis"),
+        "Redis slow, 5 s": partial(slow, environment["REDIS_URL"]),
         "Redis full": partial(full, environment["REDIS_URL"]),
         "Redis emptied": partial(emptied, stack, size),
         "Postgres stopped": partial(stopped, stack, "postgres"),
@@ -131,6 +133,14 @@ def frozen(stack: Stack, name: str) -> Iterator[None]:
 def stopped_and_frozen(stack: Stack) -> Iterator[None]:
     """Stop Redis and freeze Postgres."""
     with stopped(stack, "redis"), frozen(stack, "postgres"):
+        yield
+
+
+@contextmanager
+def slow(redis_url: str) -> Iterator[None]:
+    """Let Redis answer each command only after up to five seconds."""
+    with redis.Redis.from_url(redis_url) as store:
+        store.execute_command("CLIENT", "PAUSE", SLOW_SECONDS * 1000, "ALL")
         yield
 
 

@@ -57,7 +57,7 @@ def server(
     """Run a server on its own core; yield (process id, port)."""
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = int(probe.getsockname()[1])
-    ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER")}
+    ports = {f"{service}_PORT": str(port) for service in ("RECOMMENDER", "ROUTER", "TRACKER")}
     core, end_with_bench = min(os.sched_getaffinity(0)), end_with_parent()
     process = subprocess.Popen(
         [sys.executable, "-m", module, process_name],
