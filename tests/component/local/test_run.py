@@ -53,8 +53,11 @@ class Terminal:
         )
 
     @contextmanager
-    def in_foreground(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command in the foreground, once it reports that everything is running."""
+    def in_foreground(self, *arguments: str, ends_with: str = "") -> Iterator[subprocess.Popen[str]]:
+        """Run a command in the foreground, once it reports that everything is running.
+
+        What it has printed until then contains `ends_with`.
+        """
         with subprocess.Popen(
             self.words(*arguments),
             cwd=PROJECT,
@@ -72,6 +75,7 @@ class Terminal:
             else:
                 raise AssertionError("".join(output))
             try:
+                assert ends_with in "".join(output)
                 yield process
             finally:
                 process.kill()
@@ -131,7 +135,9 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
     assert time.monotonic() - begin < 20
     assert terminal.anything_listens() == []
 
-    with terminal.in_foreground("run", "--empty") as run:
+    links = f"Open in a browser:\n\n  The API pages  http://127.0.0.1:{terminal.ports['gateway']}/docs/\n"
+    with terminal.in_foreground("run", "--empty", "--no-ui", ends_with=links) as run:
+        assert "dashboard" not in terminal.do("status").stdout
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
         run.wait(PATIENCE)
@@ -170,4 +176,4 @@ def test_make_alone_lists_its_targets() -> None:
     verbs = "run stop status logs env load test smoke bench check fmt lint types contracts clean"
     for verb in verbs.split():
         assert f"make {verb} " in done.stdout
-    assert "[DATA=file or folder | EMPTY=1] [DETACH=1]" in done.stdout
+    assert "[DATA=file or folder | EMPTY=1] [UI=0] [DETACH=1]" in done.stdout

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,37 @@ def test_a_start_after_such_a_kill_takes_over(stack: Stack) -> None:
     stack.start("redis")
 
     assert _get(stack, "kept") == b"yes"
+
+
+def test_a_killed_gateway_leaves_no_worker(stack: Stack) -> None:
+    """Workers of nginx outlive their master, and would answer with its old configuration."""
+    stack.launch((), ends_with_caller=True)
+    stack.supervisor.start("gateway")
+    stack.wait_until_ready("gateway")
+    folder = stack.root / "data" / "gateway"
+    workers = working_in(folder) - {stack.supervisor.process("gateway").pid}
+
+    before = stack.kill("gateway")
+    until(lambda: stack.supervisor.process("gateway").pid not in {0, before}, "the gateway was restarted")
+
+    assert workers
+    until(lambda: not workers & working_in(folder), "the workers of the killed master have ended")
+    stack.wait_until_ready("gateway")
+
+    os.kill(stack.supervisor.pid(), signal.SIGKILL)
+    until(lambda: not stack.is_running, "the supervisor is gone")
+    stack.stop()
+    assert working_in(folder) == set()
+
+
+def working_in(folder: Path) -> set[int]:
+    """Return the processes whose working directory is the folder."""
+    processes = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cwd").readlink() == folder:
+                processes.add(int(entry.name))
+    return processes
 
 
 def test_a_tied_stack_ends_with_a_killed_parent(root: Path) -> None:
