@@ -19,6 +19,7 @@ from tests.load.serving_shop import LIST_LENGTH
 EVENTS_PER_USER = 20
 USERS = 5_000
 MIB = 2**20
+TENANT = "bench-memory"
 
 
 def memory(redis_url: str, items: int) -> Iterator[Figure]:
@@ -71,19 +72,19 @@ def _user_bytes(redis_url: str) -> float:
         for user in range(USERS):
             pipeline = store.pipeline(transaction=False)
             listed = [[f"product-{user + n}", round(1 - n / 40, 7)] for n in range(LIST_LENGTH)]
-            pipeline.set(f"endcap:rec:memory:1:user-personalization:customer-{user}", orjson.dumps(listed))
+            pipeline.set(f"endcap:rec:{TENANT}:1:user-personalization:customer-{user}", orjson.dumps(listed))
             events = [
                 orjson.dumps([f"product-{user + n}", "view", 1_790_000_000.123, f"{user:032x}-{n:03}"])
                 for n in range(EVENTS_PER_USER)
             ]
-            pipeline.rpush(f"endcap:hist:{{memory}}:customer-{user}", *events)
+            pipeline.rpush(f"endcap:hist:{{{TENANT}}}:customer-{user}", *events)
             pipeline.zadd(
-                f"endcap:bought:{{memory}}:customer-{user}",
+                f"endcap:bought:{{{TENANT}}}:customer-{user}",
                 {f"product-{user + n}": 1_790_000_000 for n in range(2)},
             )
-            pipeline.zadd("endcap:subjects:{memory}", {f"customer-{user}": 1_790_000_000})
+            pipeline.zadd(f"endcap:subjects:{{{TENANT}}}", {f"customer-{user}": 1_790_000_000})
             pipeline.execute()
         used = int(store.info("memory")["used_memory"]) - before
-        for key in store.scan_iter("endcap:*memory*", 5_000):
+        for key in store.scan_iter(f"endcap:*{TENANT}*", 5_000):
             store.unlink(key)
     return used / USERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ def trend_counts(events: Iterable[InteractionRecorded], now: datetime) -> dict[t
             continue
         hour = hour_of(event.occurred_at)
         if oldest < hour <= current:
-            counts.setdefault((event.tenant, hour), Counter())[event.item_id] += 1
+            of_hour = counts.get((event.tenant, hour))
+            if of_hour is None:
+                of_hour = counts[event.tenant, hour] = Counter()
+            of_hour[event.item_id] += 1
     return counts
 
 
@@ -59,4 +62,4 @@ def growth(
 
 def hour_of(time: datetime) -> int:
     """Return the hour since the epoch."""
-    return int(time.astimezone(UTC).timestamp()) // HOUR_SECONDS
+    return int(time.timestamp()) // HOUR_SECONDS

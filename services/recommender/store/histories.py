@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -62,12 +62,12 @@ class Histories:
         """
         if self._budget is not None:
             self._budget.mark_written({event.tenant for event in events})
-        since = time.time() - self._retention.purchases.total_seconds()
+        since, spans = time.time() - self._retention.purchases.total_seconds(), self._spans()
         groups: dict[tuple[str, str | None, str | None], list[HistoryEvent]] = {}
         for event in events:
             subject = (event.tenant, event.user_id, None if event.user_id else event.session_id)
             groups.setdefault(subject, []).append(event)
-        calls = [self._record_call(*subject, group, since) for subject, group in groups.items()]
+        calls = [_record_call(*subject, group, since, spans) for subject, group in groups.items()]
         now = time.monotonic()
         links = {
             (event.tenant, event.session_id, event.user_id)
@@ -76,7 +76,7 @@ class Histories:
         }
         links.update(logins)
         links = {link for link in links if now - self._linked_at.get(link, -math.inf) >= self._relink_seconds}
-        calls += [self._link_call(*link, since) for link in sorted(links)]
+        calls += [_link_call(*link, since, spans) for link in sorted(links)]
         await self._run_all(calls)
         if len(self._linked_at) > MAX_REMEMBERED_LINKS:
             self._linked_at.clear()
@@ -105,35 +105,15 @@ class Histories:
                 await self._budget.make_room()
             raise
 
-    def _record_call(
-        self, tenant: str, user: str | None, session: str | None, group: list[HistoryEvent], since: float
-    ) -> list[Any]:
-        subject = user or session or ""
+    def _spans(self) -> _Spans:
         retention = self._retention
-        keys = [history_key(tenant, subject), purchases_key(tenant, subject), subjects_key(tenant)]
-        if not user:
-            keys.append(link_key(tenant, subject))
-        call: list[Any] = [
-            "EVALSHA",
-            RECORD.sha1,
-            len(keys),
-            *keys,
-            since,
-            _seconds(retention.history if user else retention.session),
-            _seconds(retention.purchases),
+        return _Spans(
             _seconds(retention.history),
-            history_key(tenant, ""),
-            purchases_key(tenant, ""),
-            subject,
-            _expires_at(retention.history if user else retention.session),
+            _seconds(retention.session),
+            _seconds(retention.purchases),
             _expires_at(retention.history),
-        ]
-        group.sort(key=_time)
-        for event in group:
-            suffix = _entry_suffix(event)
-            prefix = orjson.dumps((event.item_id, event.event_type, event.seconds))[:-1]
-            call += (prefix + suffix, event.seconds, suffix, event.item_id if event.is_purchase else "")
-        return call
+            _expires_at(retention.session),
+        )
 
     def _remove_call(self, event: HistoryEvent) -> list[Any]:
         subject = event.user_id or event.session_id or ""
@@ -152,27 +132,66 @@ class Histories:
             purchases_key(event.tenant, ""),
         ]
 
-    def _link_call(self, tenant: str, session: str, user: str, since: float) -> list[Any]:
-        retention = self._retention
-        return [
-            "EVALSHA",
-            LINK.sha1,
-            6,
-            link_key(tenant, session),
-            history_key(tenant, session),
-            purchases_key(tenant, session),
-            history_key(tenant, user),
-            purchases_key(tenant, user),
-            subjects_key(tenant),
-            user,
-            since,
-            _seconds(retention.session),
-            _seconds(retention.history),
-            _seconds(retention.purchases),
-            session,
-            _expires_at(retention.session),
-            _expires_at(retention.history),
-        ]
+
+class _Spans(NamedTuple):
+    """Seconds that keys are kept, and when those that are written now expire: the same for a whole batch."""
+
+    history: int
+    session: int
+    purchases: int
+    history_ends: int
+    session_ends: int
+
+
+def _record_call(
+    tenant: str,
+    user: str | None,
+    session: str | None,
+    group: list[HistoryEvent],
+    since: float,
+    spans: _Spans,
+) -> list[Any]:
+    subject = user or session or ""
+    histories, purchases = history_key(tenant, ""), purchases_key(tenant, "")
+    keys = [histories + subject, purchases + subject, subjects_key(tenant)]
+    kept, ends = spans.history, spans.history_ends
+    if not user:
+        keys.append(link_key(tenant, subject))
+        kept, ends = spans.session, spans.session_ends
+    call: list[Any] = [
+        *("EVALSHA", RECORD.sha1, len(keys), *keys),
+        *(since, kept, spans.purchases, spans.history, histories, purchases),
+        *(subject, ends, spans.history_ends),
+    ]
+    if len(group) > 1:
+        group.sort(key=_time)
+    for event in group:
+        suffix = _entry_suffix(event)
+        prefix = orjson.dumps((event.item_id, event.event_type, event.seconds))[:-1]
+        call += (prefix + suffix, event.seconds, suffix, event.item_id if event.is_purchase else "")
+    return call
+
+
+def _link_call(tenant: str, session: str, user: str, since: float, spans: _Spans) -> list[Any]:
+    return [
+        "EVALSHA",
+        LINK.sha1,
+        6,
+        link_key(tenant, session),
+        history_key(tenant, session),
+        purchases_key(tenant, session),
+        history_key(tenant, user),
+        purchases_key(tenant, user),
+        subjects_key(tenant),
+        user,
+        since,
+        spans.session,
+        spans.history,
+        spans.purchases,
+        session,
+        spans.session_ends,
+        spans.history_ends,
+    ]
 
 
 def short_event_id(event_id: str) -> str:
