@@ -101,8 +101,19 @@ def bootstrap(environment: Mapping[str, str], log: Path, keys: Path, *, policies
     _run_module([*words, "--bucket-policies"] if policies else words, environment, log)
 
 
-def _run_module(words: list[str], environment: Mapping[str, str], log: Path) -> None:
-    """Run `python -m …` to its end, and append its output to the log. Raises StackError if it fails."""
+def run_secret_module(words: list[str], environment: Mapping[str, str], log: Path) -> str:
+    """Run `python -m …`; return the last line of its output, a secret. Raises StackError if it fails."""
+    output = _run_module(words, environment, log, is_secret=True)
+    return output.strip().splitlines()[-1]
+
+
+def _run_module(
+    words: list[str], environment: Mapping[str, str], log: Path, *, is_secret: bool = False
+) -> str:
+    """Run `python -m …` to its end, and append its output to the log. Raises StackError if it fails.
+
+    A secret output is not written, unless the command fails and so has no result.
+    """
     command = f"python -m {' '.join(words)}"
     try:
         process = subprocess.run(
@@ -118,10 +129,12 @@ def _run_module(words: list[str], environment: Mapping[str, str], log: Path) -> 
         )
     except subprocess.TimeoutExpired as error:
         raise StackError(f"`{command}` did not end within {_MODULE_SECONDS} s") from error
-    _append(log, f"--- {command}\n{process.stdout}")
+    shown = "" if is_secret and process.returncode == 0 else process.stdout
+    _append(log, f"--- {command}\n{shown}")
     if process.returncode != 0:
         output = process.stdout.strip().splitlines()[-12:]
         raise StackError("\n".join([f"`{command}` failed (also in {log}):", *output]))
+    return process.stdout
 
 
 def _run_in_thread(action: str, work: Coroutine[Any, Any, list[str]]) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local import product
+from deploy.local import demo_shop, product
 from deploy.local.components import gateway, kafka, postgres, redis, s3
 from deploy.local.environment import external_components, process_environment
 from deploy.local.errors import StackError
@@ -101,10 +101,10 @@ class Stack:
         self.require_stopped()
         end_orphans(self.root, seconds=5)
         own = [name for name in components if name in self.components]
-        self._check_ports([*own, *SERVICES, "gateway"])
+        self._check_ports([*own, *SERVICES, "gateway", *([demo_shop.NAME] if self.ui else [])])
         state = {"ports": dict(self.ports.by_name), "external": dict(self.external)}
         write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
-        programs = [self._component(name) for name in own] + product.programs(ui=self.ui)
+        programs = [self._component(name) for name in own] + self._product()
         programs.append(self._gateway())
         self.supervisor.launch(
             programs, folder=PROJECT, environment=self.environment, ends_with_caller=ends_with_caller
@@ -181,7 +181,7 @@ class Stack:
     def start_product(self, names: Iterable[str] | None = None) -> None:
         """Start processes (default: all services), and wait until they are ready. Raises StackError."""
         started = time.monotonic()
-        processes = list(names) if names else [program.name for program in product.programs(ui=self.ui)]
+        processes = list(names) if names else [program.name for program in self._product()]
         for name in processes:
             self.supervisor.start(name)
         for name in processes:
@@ -198,6 +198,8 @@ class Stack:
             database.result()
         self.report("topics and tables are created")
         self.bootstrap()
+        if self.ui:
+            demo_shop.create_keys(self.environment, self.preparation_log, self.root, self.ports)
         self.supervisor.start("gateway")
         self.start_product()
         self.wait_until_ready("gateway")
@@ -230,8 +232,13 @@ class Stack:
         """Return the log of the preparations before the start of the services."""
         return self.root / "logs" / "prepare.log"
 
+    def _product(self) -> list[Program]:
+        """Return the processes of the services, and of the demo shop unless the stack has no UI."""
+        shop = [demo_shop.program(self.root, self.ports)] if self.ui else []
+        return product.programs(ui=self.ui) + shop
+
     def _gateway(self) -> Program:
-        names = {program.name for program in product.programs(ui=self.ui)}
+        names = {program.name for program in self._product()}
         services = {name: self.ports[name] for name in sorted(names & self.ports.by_name.keys())}
         if "s3" in self.components:  # signatures cover the host, so an external server is called directly
             services["s3"] = self.ports["s3"]

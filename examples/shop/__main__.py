@@ -25,8 +25,8 @@ def main() -> int:
     parser.add_argument("command", nargs="?", choices=["serve", "settings"], default="serve")
     options = parser.parse_args()
     try:
-        settings = Settings()
-    except ValidationError as error:
+        settings = Settings.of_environment()
+    except (OSError, ValidationError) as error:
         sys.stderr.write(f"shop: {error}\n")
         return 2
     if options.command == "settings":
@@ -44,6 +44,7 @@ def _settings_help() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory or not field.default else f" (default {field.default})"
         lines.append(f"  SHOP_{name.upper():<18} {field.description}{default}")
+    lines.append("Each SHOP_…_KEY may be in a file instead, which SHOP_…_KEY_FILE names.")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -35,6 +36,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
         timeout=settings.timeout_seconds,
         limits=httpx.Limits(max_connections=CONNECTIONS),
         transport=transport,
+        verify=_trust(settings),
         trust_env=False,
     )
     endcap = Endcap(
@@ -75,6 +77,10 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     app.include_router(catalogue_router(pages, endcap))
     _add_errors(app, pages)
     return app
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    return True if settings.ca_file is None else ssl.create_default_context(cafile=str(settings.ca_file))
 
 
 def _add_health(app: FastAPI, endcap: Endcap) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from pathlib import Path
+from typing import Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KEYS = ("ingest_key", "read_key", "session_key")
 
 
 class Settings(BaseSettings):
@@ -30,7 +35,16 @@ class Settings(BaseSettings):
     )
     secure_cookies: bool = Field(False, description="send the session cookie over TLS only")
     name: str = Field("Fennel & Field", description="name of the shop")
+    ca_file: Path | None = Field(None, description="certificates by which Endcap's TLS is trusted")
     timeout_seconds: float = Field(3.0, gt=0, le=60, description="longest wait for an answer of Endcap")
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """Return the settings; a key may be in the file that `SHOP_…_KEY_FILE` names. Raises OSError."""
+        files = {name: os.environ.get(f"SHOP_{name.upper()}_FILE") for name in KEYS}
+        return cls(
+            **{name: SecretStr(Path(path).read_text().strip()) for name, path in files.items() if path}
+        )
 
     @field_validator("root_path", "endcap_url", "public_url")
     @classmethod

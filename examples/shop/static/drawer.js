@@ -1,10 +1,10 @@
-// "What happens behind": the events that the kit sends and the answers that it receives, on this page and the last ones.
+// "What happens behind": the events that the kit records and sends, and the answers that it receives, on this page and the
+// last ones. The kit tells the page by events of the document.
 const KEPT = 60;
 const STORE = 'shop.drawer';
 const drawer = document.getElementById('drawer');
 const list = document.getElementById('drawer-list');
 const button = document.querySelector('[data-drawer=open]');
-const script = document.querySelector('script[data-read-key]');
 const read = (name, none) => { try { return JSON.parse(sessionStorage.getItem(name)) ?? none; } catch { return none; } };
 const keep = (name, value) => { try { sessionStorage.setItem(name, JSON.stringify(value)); } catch { /* private mode */ } };
 let entries = read(STORE, []);
@@ -24,7 +24,7 @@ function describeEvent({ type, item, name, detail }) {
 
 function eventRow(entry) {
   const [title, subject] = describeEvent(entry);
-  const meta = element('span', { className: 'meta', textContent: entry.server ? 'sent by the shop’s server' : subject });
+  const meta = element('span', { className: 'meta', textContent: entry.server ? 'sent by the shop’s server' : [subject, entry.sent].filter(Boolean).join(' · ') });
   const details = element('details', {},
     element('summary', {}, element('b', { textContent: entry.server ? `${title}: ${subject}` : title }), element('time', { textContent: clock(entry.at) }), meta));
   if (entry.detail) details.append(element('pre', { textContent: JSON.stringify(entry.detail, null, 1) }));
@@ -32,39 +32,18 @@ function eventRow(entry) {
 }
 
 function answerRow(entry) {
-  const facts = [`${entry.milliseconds} ms`, `from ${entry.source}`, entry.strategy, entry.variant && `variant ${entry.variant}`,
+  const facts = [entry.live ? 'live update' : `${entry.milliseconds} ms`, `from ${entry.source}`, entry.strategy, entry.variant && `variant ${entry.variant}`,
     entry.generation && `generation ${entry.generation}`].filter(Boolean).join(' · ');
-  const details = element('details', {},
+  const reasons = entry.items.map(([name, sentence]) => element('li', {}, name, sentence && element('em', { textContent: ` – ${sentence}` })));
+  return element('li', { className: 'answer' }, element('details', {},
     element('summary', {}, element('b', { textContent: `${entry.placement}: ${entry.count} items` }), element('time', { textContent: clock(entry.at) }),
-      element('span', { className: 'meta', textContent: facts })));
-  const reasons = element('ol', { className: 'reasons' }, ...entry.items.map((item) => element('li', { textContent: item })));
-  details.append(reasons, element('span', { className: 'meta', textContent: entry.id ? `answer ${entry.id}` : '' }));
-  details.addEventListener('toggle', () => details.open && explain(entry, reasons), { once: true });
-  return element('li', { className: 'answer' }, details);
-}
-
-// Why each item is there: the same question once more, with explain=1, which counts as no answer to the visitor.
-async function explain(entry, reasons) {
-  if (!entry.explained && entry.url) {
-    const address = new URL(entry.url, location.href);
-    address.searchParams.set('explain', '1');
-    const headers = script.dataset.readKey ? { 'x-api-key': script.dataset.readKey } : {};
-    const answer = await fetch(address, { headers }).catch(() => undefined);
-    if (!answer?.ok) return;
-    const body = await answer.json();
-    const names = new Map(body.recommendations.map((row) => [row.product_id, row.product_name]));
-    entry.explained = body.explanation.items.map(({ product_id, sentence }) => [names.get(product_id) ?? product_id, sentence]);
-    keep(STORE, entries);
-  }
-  if (entry.explained) {
-    reasons.replaceChildren(...entry.explained.map(([name, sentence]) =>
-      element('li', {}, `${name} `, element('em', { textContent: `– ${sentence}` }))));
-  }
+      element('span', { className: 'meta', textContent: facts })),
+    element('ol', { className: 'reasons' }, ...reasons), element('span', { className: 'meta', textContent: `answer ${entry.id}` })));
 }
 
 function draw() {
   const answers = entries.filter((entry) => entry.kind === 'answer');
-  const times = answers.map((entry) => entry.milliseconds).sort((a, b) => a - b);
+  const times = answers.map((entry) => entry.milliseconds).filter(Boolean).sort((a, b) => a - b);
   const sums = { events: entries.length - answers.length, answers: answers.length,
     median: times.length ? `${times[times.length >> 1]} ms` : '–' };
   drawer.querySelectorAll('[data-sum]').forEach((sum) => { sum.textContent = sums[sum.dataset.sum]; });
@@ -87,16 +66,24 @@ function show(open) {
   keep(`${STORE}.open`, open);
 }
 
-addEventListener('endcap:event', ({ detail }) => {
-  add({ kind: 'event', type: detail.event_type, item: detail.item_id ?? detail.impression?.join(', '), detail });
+document.addEventListener('endcap:event', ({ detail }) => {
+  add({ kind: 'event', event: detail.event_id, type: detail.event_type, item: detail.item_id ?? detail.impression?.join(', '), detail });
 });
-addEventListener('endcap:answer', ({ detail }) => {
-  const { answer, placement, url, milliseconds, variant } = detail;
-  const rows = answer.recommendations;
-  add({ kind: 'answer', placement, url, variant, milliseconds: Math.round(milliseconds), source: answer.source, generation: answer.generation,
-    strategy: rows[0]?.strategy, count: rows.length, id: answer.recommendation_id,
-    items: rows.map((row) => row.product_name ?? row.product_id),
-    explained: answer.explanation?.items.map((item) => [rows.find((row) => row.product_id === item.product_id)?.product_name ?? item.product_id, item.sentence]) });
+document.addEventListener('endcap:sent', ({ detail }) => {
+  const sent = new Set(detail.events.map((event) => event.event_id));
+  const result = detail.status ? `${detail.status} after ${Math.round(detail.milliseconds)} ms` : 'offline: kept for later';
+  entries.forEach((entry) => { if (sent.has(entry.event)) entry.sent = result; });
+  keep(STORE, entries);
+  draw();
+});
+document.addEventListener('endcap:answer', ({ detail }) => {
+  detail.answers.forEach((answer) => {
+    const rows = answer.recommendations;
+    const name = (id) => rows.find((row) => row.product_id === id)?.product_name ?? id;
+    add({ kind: 'answer', placement: answer.placement, live: detail.live, variant: answer.variant, source: answer.source, generation: answer.generation,
+      milliseconds: detail.milliseconds && Math.round(detail.milliseconds), strategy: rows[0]?.strategy, count: rows.length, id: answer.recommendation_id,
+      items: answer.explanation ? answer.explanation.items.map((item) => [name(item.product_id), item.sentence]) : rows.map((row) => [name(row.product_id), '']) });
+  });
 });
 
 document.addEventListener('click', ({ target }) => {

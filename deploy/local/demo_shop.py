@@ -1,0 +1,70 @@
+"""The demo shop of a stack: its keys, and a process whose environment has nothing else of the stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.local import product
+from deploy.local.components import gateway
+from deploy.local.environment import ROOT_VARIABLE
+from deploy.local.ports import Ports
+from deploy.local.secrets import write_private
+from deploy.local.supervisor import Program
+
+NAME = "shop"
+_STOP_SECONDS = 5
+_LABEL = "demo shop"
+_KEPT = ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV")
+"""Variables of the caller that Python needs; the others include passwords of the stack."""
+
+
+def program(root: Path, ports: Ports) -> Program:
+    """Return the process of the shop, behind the gateway."""
+    folder, certificate = root / "keys", gateway.settings(ports["gateway"]).certificate
+    variables = {
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        **{name: value for name, value in os.environ.items() if name.startswith("SHOP_")},
+        "SHOP_PORT": str(ports[NAME]),
+        "SHOP_ENDCAP_URL": gateway.url(ports["gateway"]),
+        "SHOP_INGEST_KEY_FILE": str(folder / "shop-ingest"),
+        "SHOP_READ_KEY_FILE": str(folder / "shop-read"),
+        "SHOP_SESSION_KEY_FILE": str(folder / "shop-session"),
+        **({"SHOP_CA_FILE": str(certificate)} if certificate else {}),
+        "PYTHONUNBUFFERED": "1",
+        ROOT_VARIABLE: str(root),
+    }
+    words = [f"{name}={value}" for name, value in variables.items()]
+    command = ["env", "-i", *words, sys.executable, "-m", "examples.shop"]
+    return Program(NAME, command, group="endcap", stop_seconds=_STOP_SECONDS)
+
+
+def create_keys(environment: Mapping[str, str], log: Path, root: Path, ports: Ports) -> None:
+    """Create the keys of the shop, once for each address of the gateway. Raises StackError."""
+    folder, origins = root / "keys", _origins(ports)
+    marker = folder / "shop-origins.json"
+    if marker.exists() and json.loads(marker.read_text()) == origins:
+        return
+    words = [word for origin in origins for word in ("--origin", origin)]
+
+    def create(scope: str) -> None:
+        command = ["services.engine", "keys", "create", scope, *words, "--label", _LABEL]
+        write_private(folder / f"shop-{scope}", product.run_secret_module(command, environment, log))
+
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(create, ("ingest", "read")))
+    if not (folder / "shop-session").exists():
+        write_private(folder / "shop-session", secrets.token_urlsafe(32))
+    write_private(marker, json.dumps(origins))
+
+
+def _origins(ports: Ports) -> list[str]:
+    """Return the origins of pages behind the gateway, by its address and by the machine's name for itself."""
+    url = urlsplit(gateway.url(ports["gateway"]))
+    return [f"{url.scheme}://{host}:{url.port}" for host in (url.hostname, "localhost")]
