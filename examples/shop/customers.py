@@ -14,6 +14,7 @@ SHOWN = 12
 _READ = 36
 """Customers whose orders are read to choose those that are shown."""
 _REFRESH_SECONDS = 600.0
+_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,18 @@ class Customers:
     def __init__(self, endcap: Endcap) -> None:
         self._endcap = endcap
         self.shown = Remembered(self._read, _REFRESH_SECONDS)
+        self._known: dict[str, Remembered[Customer | None]] = {}
 
     async def by_id(self, user_id: str) -> Customer | None:
         """Return a customer, or None. Raises Unavailable."""
-        user = await self._endcap.user(user_id)
-        return None if user is None else await self._customer(user)
+        if len(self._known) > _KNOWN:
+            self._known.clear()
+
+        async def read() -> Customer | None:
+            user = await self._endcap.user(user_id)
+            return None if user is None else await self._customer(user)
+
+        return await self._known.setdefault(user_id, Remembered(read)).get()
 
     async def _read(self) -> list[Customer]:
         """Return customers with orders, those with the most different histories first."""

@@ -16,6 +16,8 @@ from examples.shop.products import Product
 Value = TypeVar("Value")
 
 ATTEMPTS = 2
+LISTED = 12
+"""Popular items that are remembered: as many as the longest list of a page has."""
 CACHED_PRODUCTS = 20_000
 PRODUCT_SECONDS = 60.0
 LIST_SECONDS = 60.0
@@ -134,8 +136,9 @@ class Endcap:
         return list((await self._get("/v1/categories", {}))["categories"])
 
     async def _popular(self) -> list[Product]:
-        rows = (await self._get("/api/v1/placements/home", {"limit": 12}))["recommendations"]
-        return [Product.from_recommendation(row) for row in rows]
+        rows = (await self._get("/api/v1/placements/home", {"limit": LISTED}))["recommendations"]
+        popular = [Product.from_recommendation(row) for row in rows]
+        return popular or (await self.page(sort="newest", limit=LISTED)).products
 
     async def _newest(self) -> list[Product]:
         return (await self.page(sort="newest", limit=6)).products
