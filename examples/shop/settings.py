@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,9 +42,10 @@ class Settings(BaseSettings):
     def of_environment(cls) -> Self:
         """Return the settings; a key may be in the file that `SHOP_…_KEY_FILE` names. Raises OSError."""
         files = {name: os.environ.get(f"SHOP_{name.upper()}_FILE") for name in KEYS}
-        return cls(
-            **{name: SecretStr(Path(path).read_text().strip()) for name, path in files.items() if path}
-        )
+        keys: dict[str, Any] = {
+            name: SecretStr(Path(path).read_text().strip()) for name, path in files.items() if path
+        }
+        return cls(**keys)
 
     @field_validator("root_path", "endcap_url", "public_url")
     @classmethod

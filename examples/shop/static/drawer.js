@@ -1,5 +1,5 @@
 // "What happens behind": the events that the kit records and sends, and the answers that it receives, on this page and the
-// last ones. The kit tells the page by events of the document.
+// last ones. The kit tells the page by events of the window.
 const KEPT = 60;
 const STORE = 'shop.drawer';
 const drawer = document.getElementById('drawer');
@@ -66,17 +66,17 @@ function show(open) {
   keep(`${STORE}.open`, open);
 }
 
-document.addEventListener('endcap:event', ({ detail }) => {
+addEventListener('endcap:event', ({ detail }) => {
   add({ kind: 'event', event: detail.event_id, type: detail.event_type, item: detail.item_id ?? detail.impression?.join(', '), detail });
 });
-document.addEventListener('endcap:sent', ({ detail }) => {
+addEventListener('endcap:sent', ({ detail }) => {
   const sent = new Set(detail.events.map((event) => event.event_id));
   const result = detail.status ? `${detail.status} after ${Math.round(detail.milliseconds)} ms` : 'offline: kept for later';
   entries.forEach((entry) => { if (sent.has(entry.event)) entry.sent = result; });
   keep(STORE, entries);
   draw();
 });
-document.addEventListener('endcap:answer', ({ detail }) => {
+addEventListener('endcap:answer', ({ detail }) => {
   detail.answers.forEach((answer) => {
     const rows = answer.recommendations;
     const name = (id) => rows.find((row) => row.product_id === id)?.product_name ?? id;
