@@ -104,8 +104,7 @@ class Stack:
         self._check_ports([*own, *SERVICES, "gateway", *([demo_shop.NAME] if self.ui else [])])
         state = {"ports": dict(self.ports.by_name), "external": dict(self.external)}
         write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
-        programs = [self._component(name) for name in own] + self._product()
-        programs.append(self._gateway())
+        programs = [*map(self._component, own), *self._product(), self._gateway()]
         self.supervisor.launch(
             programs, folder=PROJECT, environment=self.environment, ends_with_caller=ends_with_caller
         )
@@ -234,8 +233,7 @@ class Stack:
 
     def _product(self) -> list[Program]:
         """Return the processes of the services, and of the demo shop unless the stack has no UI."""
-        shop = [demo_shop.program(self.root, self.ports)] if self.ui else []
-        return product.programs(ui=self.ui) + shop
+        return product.programs(ui=self.ui) + [demo_shop.program(self.root, self.ports)] * self.ui
 
     def _gateway(self) -> Program:
         names = {program.name for program in self._product()}

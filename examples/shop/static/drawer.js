@@ -77,13 +77,13 @@ addEventListener('endcap:sent', ({ detail }) => {
   draw();
 });
 addEventListener('endcap:answer', ({ detail }) => {
-  detail.answers.forEach((answer) => {
-    const rows = answer.recommendations;
-    const name = (id) => rows.find((row) => row.product_id === id)?.product_name ?? id;
-    add({ kind: 'answer', placement: answer.placement, live: detail.live, variant: answer.variant, source: answer.source, generation: answer.generation,
-      milliseconds: detail.milliseconds && Math.round(detail.milliseconds), strategy: rows[0]?.strategy, count: rows.length, id: answer.recommendation_id,
-      items: answer.explanation ? answer.explanation.items.map((item) => [name(item.product_id), item.sentence]) : rows.map((row) => [name(row.product_id), '']) });
-  });
+  const { answer, milliseconds } = detail;
+  const rows = answer.recommendations;
+  const name = (id) => rows.find((row) => row.product_id === id)?.product_name ?? id;
+  const items = answer.explanation?.items.map((item) => [name(item.product_id), item.sentence]);
+  add({ kind: 'answer', placement: answer.placement, live: milliseconds === undefined, milliseconds: Math.round(milliseconds ?? 0), variant: answer.variant,
+    source: answer.source, generation: answer.generation, strategy: rows[0]?.strategy, count: rows.length, id: answer.recommendation_id,
+    items: items ?? rows.map((row) => [name(row.product_id), '']) });
 });
 
 document.addEventListener('click', ({ target }) => {
