@@ -23,7 +23,7 @@ SETTINGS = GatewaySettings(host="0.0.0.0")  # noqa: S104 - Compose publishes its
 def installation() -> Installation:
     """Return the containers of the services and of the S3 server by their names."""
     ports = Ports.usual({})
-    services = {name: f"{name}:{ports[name]}" for name in SERVICES} | {"s3": f"s3:{S3_PORT}"}
+    services = {name: f"{name}:{ports[name]}" for name in (*SERVICES, "shop")} | {"s3": f"s3:{S3_PORT}"}
     return Installation(services, _FOLDER, resolver=_RESOLVER)
 
 

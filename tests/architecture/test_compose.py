@@ -48,6 +48,8 @@ SHARED = {"redis_url", "secret_key", "service_key"}
 OF_OTHERS = {
     "prepare-volumes": set(),
     "gateway": set(),
+    "shop": set(),
+    "shop-keys": {"engine_database_url"},
     "kafka": {"kafka.properties"},
     "postgres": {"postgres_password"},
     "redis": {"redis.conf"},

@@ -113,7 +113,7 @@ def test_compose_starts_no_process_that_is_not_there() -> None:
         name for name, container in CONTAINERS.items() if container.get("command") and name in PROCESSES
     }
     jobs = {name for name, container in CONTAINERS.items() if container.get("restart") == "on-failure:5"}
-    servers = {"gateway", "kafka", "postgres", "redis", "s3"}
+    servers = {"gateway", "kafka", "postgres", "redis", "s3", "shop"}
 
     assert CONTAINERS.keys() - of_ours - jobs == servers
 
