@@ -17,6 +17,9 @@ _RESOLVER = "127.0.0.11"
 
 _FOLDER = Path("/tmp")  # noqa: S108 - a tmpfs of the container
 
+_KIT = Path("/usr/share/endcap/kit.js")
+"""The storefront kit in the gateway's image."""
+
 SETTINGS = GatewaySettings(host="0.0.0.0")  # noqa: S104 - Compose publishes its port on one address
 
 
@@ -24,7 +27,7 @@ def installation() -> Installation:
     """Return the containers of the services and of the S3 server by their names."""
     ports = Ports.usual({})
     services = {name: f"{name}:{ports[name]}" for name in (*SERVICES, "shop")} | {"s3": f"s3:{S3_PORT}"}
-    return Installation(services, _FOLDER, resolver=_RESOLVER)
+    return Installation(services, _FOLDER, resolver=_RESOLVER, kit=_KIT)
 
 
 def configuration(settings: GatewaySettings = SETTINGS) -> str:

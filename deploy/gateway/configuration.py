@@ -216,16 +216,25 @@ def _pages(running: Mapping[str, str]) -> list[str]:
 def _kit(file: Path | None) -> list[str]:
     if file is None:
         return []
-    # Pages of any shop load it, and a new version must reach them soon.
+    # Pages of any shop load it, and a new version must reach them soon. A name with a hash is of one version.
+    return [
+        _kit_location("= /kit.js", f"alias {file};", "public, max-age=300"),
+        _kit_location(
+            r'~ "^/kit\.[0-9a-f]{16}\.js$"', f"root {file.parent};", "public, max-age=31536000, immutable"
+        ),
+    ]
+
+
+def _kit_location(match: str, place: str, cache_control: str) -> str:
     lines = [
-        f"alias {file};",
-        'add_header Cache-Control "public, max-age=300" always;',
+        place,
+        f'add_header Cache-Control "{cache_control}";',
         'add_header Access-Control-Allow-Origin "*" always;',
         'add_header Cross-Origin-Resource-Policy "cross-origin" always;',
         "add_header X-Request-Id $endcap_request_id always;",
     ]
     body = "\n".join(f"            {line}" for line in lines)
-    return [f"        location = /kit.js {{\n{body}\n        }}"]
+    return f"        location {match} {{\n{body}\n        }}"
 
 
 def _documented(running: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import { STYLE } from './styles.js';
 
 /** Items of the skeleton where the element has no limit. */
 const SKELETON = 6;
-const BLANK = '<li><span part="image"></span><span part="name"></span><span part="price"></span></li>';
+const BLANK = '<li><span part="image"></span><span part="name"></span><span part="price"></span>';
 
 let client: Client | undefined;
 let pages: Pages | undefined;
@@ -102,12 +102,13 @@ export class Recommendations extends Base implements PlacementView {
 
   #build(): void {
     const heading = this.#text('heading');
+    const blank = BLANK + (this.explains ? '<summary></summary>' : ''); // A `summary` on its own has no focus.
     this.#root = this.attachShadow({ mode: 'open' });
     this.#root.innerHTML =
       `<style>${STYLE}</style><section part="section" aria-label="${escaped(this.#text('label') ?? heading ?? 'Recommendations')}">` +
       `<slot name="heading">${heading ? `<h2 part="heading">${escaped(heading)}</h2>` : ''}</slot><div>` +
       `<span part="fallback" inert><slot></slot></span><ul part="list"></ul>` +
-      `<ul part="skeleton" aria-hidden="true">${BLANK.repeat(Number(this.#text('limit')) || SKELETON)}</ul></div>` +
+      `<ul part="skeleton" aria-hidden="true">${blank.repeat(Number(this.#text('limit')) || SKELETON)}</ul></div>` +
       '<p part="status" role="status"></p></section>';
     const list = this.#part('list');
     list.onclick = list.onauxclick = (event) => this.#clicked(event);

@@ -17,7 +17,7 @@ let automatic: AutomaticEvents | undefined;
 define();
 
 function started(): Client {
-  if (!client) throw new Error('endcap: call init first');
+  if (!client) throw new Error('endcap: init first');
   return client;
 }
 

@@ -120,6 +120,6 @@ export function headersOf(key: string | undefined): Record<string, string> {
 
 /** Print why the server rejected events: the developer of the page must know, and sending again would not help. */
 async function report(answer: Response): Promise<void> {
-  const { results } = (await answer.json().catch(() => ({}))) as { results?: { status: string; reason?: string }[] };
-  results?.forEach(({ status, reason }) => status === 'rejected' && console.warn(`endcap: ${reason}`));
+  const { results } = (await answer.json().catch(() => ({}))) as { results?: { reason?: string }[] };
+  results?.forEach(({ reason }) => reason && console.warn(`endcap: ${reason}`));
 }
