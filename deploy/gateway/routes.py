@@ -99,6 +99,8 @@ ROUTES: tuple[Route, ...] = (
     # The control plane.
     Route("/v1/placements", "engine"),
     Route("/v1/placements/*", "engine"),
+    Route("/v1/keys", "engine"),
+    Route("/v1/keys/*", "engine"),
     Route("/v1/status", "engine"),
     Route("/v1/erasures/*", "engine"),
     # Pages for people.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import schedule
-from services.engine.api import buckets, placements, status
+from services.engine.api import buckets, keys, placements, status
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
@@ -49,9 +49,10 @@ def build(settings: Settings) -> FastAPI:
             Json11(authenticator, dispatcher.operations(), forms=forms).router(),
             status.router(requests, authenticator, settings),
             placements.router(requests, authenticator, settings),
+            keys.router(requests, authenticator, settings),
             buckets.router(requests, authenticator, settings),
         ],
-        description="The control plane of Amazon Personalize, the status of its jobs, and placements.",
+        description="The control plane of Amazon Personalize, the status of its jobs, placements and keys.",
         http=settings.http,
     )
 

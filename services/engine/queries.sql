@@ -446,6 +446,33 @@ SELECT id, kind, tenant, scopes, label, created_at, expires_at, allowed_origins,
 FROM keys
 ORDER BY created_at, id;
 
+-- tenant_keys --
+-- Return the API keys of a tenant, without the keys themselves, newest first.
+SELECT id, scopes, label, created_at, expires_at, allowed_origins, requires_origin
+FROM keys
+WHERE tenant = :tenant
+ORDER BY created_at DESC, id;
+
+-- tenant_key --
+-- Return an API key of a tenant.
+SELECT id, scopes, label, created_at, expires_at, allowed_origins, requires_origin
+FROM keys
+WHERE tenant = :tenant AND id = :id;
+
+-- count_tenant_keys --
+-- Return the number of valid API keys of a tenant.
+SELECT count(*) FROM keys WHERE tenant = :tenant AND coalesce(expires_at > now(), true);
+
+-- end_tenant_key --
+-- Let an API key of a tenant end at a time, unless it ends earlier; return its purpose.
+UPDATE keys SET expires_at = least(expires_at, :ends_at)
+WHERE tenant = :tenant AND id = :id AND coalesce(expires_at > now(), true)
+RETURNING scopes, label, allowed_origins, requires_origin;
+
+-- revoke_tenant_key --
+-- Delete an API key of a tenant.
+DELETE FROM keys WHERE tenant = :tenant AND id = :id RETURNING id;
+
 -- key --
 -- Return the tenant, the scopes and the origins of a key that has not ended.
 SELECT tenant, scopes, label, allowed_origins, requires_origin
@@ -762,7 +789,7 @@ WHERE tenant = :tenant AND name = :name
 FOR UPDATE;
 
 -- lock_tenant --
--- Hold the row of a tenant that is not retired, so that its placements change one after the other.
+-- Hold the row of a tenant that is not retired, so that its placements and keys change one after the other.
 SELECT id FROM tenants WHERE id = :tenant AND retired_at IS NULL FOR NO KEY UPDATE;
 
 -- count_placements --

@@ -45,6 +45,7 @@ class Settings(ServiceSettings):
     max_recommenders: int = Field(100, ge=1, description="recommenders of a dataset group")
     max_filters: int = Field(200, ge=1, description="filters of a dataset group")
     max_placements: int = Field(200, ge=1, description="placements of a dataset group")
+    max_keys: int = Field(200, ge=1, description="valid API keys of a dataset group")
     max_import_bytes: int = Field(10 * 2**30, ge=1, description="CSV files of one dataset import, together")
     max_import_rows: int = Field(100_000_000, ge=1, description="rows of one dataset import")
     max_pending_imports: int = Field(100, description="pending or running import jobs of a dataset group")

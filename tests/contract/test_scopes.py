@@ -12,7 +12,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from deploy.local.ports import SERVICES
-from services.engine.commands.scopes import SERVICE_SCOPES, TENANT_SCOPES
+from services.engine.commands.scopes import SERVICE_SCOPES
+from services.engine.store.keys import TENANT_SCOPES
 from shared.auth import PAIR_SCOPES, encrypt, hash_key, new_api_key, new_secret_key
 from shared.postgres import Database
 from tests.contract.access import Route, application, declared_credentials, declared_scopes, routes

@@ -1,1 +1,1 @@
-"""HTTP beside the control plane of Amazon Personalize: statuses and receipts, and placements."""
+"""HTTP beside the control plane of Amazon Personalize: statuses and receipts, placements and keys."""

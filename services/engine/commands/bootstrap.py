@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.engine.commands.buckets import make_buckets
-from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TENANT_SCOPES, TRAINER_SCOPES
+from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TRAINER_SCOPES
 from services.engine.domain.resources import ResourceType
 from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.outbox_publisher import OutboxPublisher
-from services.engine.store.keys import Keys
+from services.engine.store.keys import TENANT_SCOPES, Keys
 from services.engine.store.resources import Resources
 from shared.auth import new_access_key, new_api_key
 from shared.aws import PageTokens

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from services.engine.commands.scopes import SERVICE_SCOPES, TENANT, TENANT_SCOPES
+from services.engine.commands.scopes import SERVICE_SCOPES, TENANT
 from services.engine.commands.transaction import run_action
 from services.engine.domain.key_expiry import parse_expiry
-from services.engine.store.keys import Keys, Origins
-from shared.auth import PAIR_SCOPES, Scope, new_access_key, new_api_key, normalized_origin
+from services.engine.store.keys import TENANT_SCOPES, Keys, Origins, kind_of
+from shared.auth import PAIR_SCOPES, new_access_key, new_api_key, normalized_origin
 from shared.errors import Permanent
 
 if TYPE_CHECKING:
@@ -217,15 +217,9 @@ async def _rotate(settings: Settings, connection: Connection, options: argparse.
         raise Permanent(f"There is no active key {options.id}; `keys list` shows the ids.")
     if ended.account is not None:
         return await _new_pair(settings, keys, ended.account, ended.scopes, ended.label)
-    key = new_api_key(_scope_name(ended.scopes))
+    key = new_api_key(kind_of(ended.scopes))
     await keys.add(key, tenant=ended.tenant, scopes=ended.scopes, label=ended.label, origins=ended.origins)
     return key
-
-
-def _scope_name(scopes: tuple[str, ...]) -> Scope:
-    """Return the argument of `create` that creates a key with these scopes."""
-    names: dict[frozenset[str], Scope] = {frozenset(granted): name for name, granted in TENANT_SCOPES.items()}
-    return names.get(frozenset(scopes), "service")
 
 
 async def _revoke(_: Settings, connection: Connection, options: argparse.Namespace) -> str:

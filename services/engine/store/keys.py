@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.engine.store.statements import SQL
-from shared.auth import PAIR_SCOPES, encrypt, hash_key
+from shared.auth import PAIR_SCOPES, Scope, encrypt, hash_key
 
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
+
+TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
+    "ingest": ("ingest",),
+    "read": ("read",),
+    "catalogue": ("ingest", "catalogue"),
+    "admin": ("ingest", "read", "catalogue", "admin"),
+}
+"""The scopes of a tenant's API keys. An `ingest` key is public, because the pages of the shop contain it."""
+
+
+def kind_of(scopes: Collection[str]) -> Scope:
+    """Return the kind of a key by its scopes; `service` if they are those of no key of a tenant."""
+    kinds = {frozenset(granted): kind for kind, granted in TENANT_SCOPES.items()}
+    return kinds.get(frozenset(scopes), "service")
 
 
 @dataclass(frozen=True, slots=True)
