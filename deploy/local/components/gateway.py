@@ -61,7 +61,7 @@ def program(
     as_user = as_unprivileged_user(data, USER)
     own = _with_own_certificate(settings(port), data, is_root=bool(as_user))
     addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
-    copy = _copy(kit, data / "kit.js", is_root=bool(as_user)) if kit and kit.exists() else None
+    copy = _copy_kit(kit, data, is_root=bool(as_user)) if kit and kit.exists() else None
     installation = Installation(addresses, data, version=_version(nginx), kit=copy)
     config, start = data / "nginx.conf", data / "start.sh"
     command = [str(nginx), "-e", "stderr", "-p", str(data), "-c", str(config)]
@@ -102,6 +102,13 @@ def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) ->
     certificate = _copy(own.certificate, data / "certificate.pem", is_root=True)
     key = _copy(own.certificate_key, data / "key.pem", is_root=True)
     return replace(own, certificate=certificate, certificate_key=key)
+
+
+def _copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
+    """Copy the storefront kit, also under the name with its hash; return the path of the copy."""
+    for file in kit.parent.glob("kit.*.js"):
+        _copy(file, folder / file.name, is_root=is_root)
+    return _copy(kit, folder / kit.name, is_root=is_root)
 
 
 def _copy(source: Path, target: Path, *, is_root: bool) -> Path:
