@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 MAX_BYTES = 150_000
-SIZE = {"width": 1120, "height": 760}
-PHONE = {"width": 390, "height": 760}
+SIZE = {"width": 1040, "height": 680}
+PHONE = {"width": 390, "height": 720}
 ITEMS = ("i-0241", "i-0030")
 
 Scheme = Literal["light", "dark"]

@@ -22,23 +22,31 @@ function describeEvent({ type, item, name, detail }) {
   return [type.replaceAll('_', ' '), subject];
 }
 
+// The list is drawn anew whenever something passes; what a visitor has opened stays open.
+function keptOpen(details, entry) {
+  details.open = Boolean(entry.open);
+  details.addEventListener('toggle', () => { entry.open = details.open; });
+  return details;
+}
+
 function eventRow(entry) {
   const [title, subject] = describeEvent(entry);
   const meta = element('span', { className: 'meta', textContent: entry.server ? 'sent by the shop’s server' : [subject, entry.sent].filter(Boolean).join(' · ') });
   const details = element('details', {},
     element('summary', {}, element('b', { textContent: entry.server ? `${title}: ${subject}` : title }), element('time', { textContent: clock(entry.at) }), meta));
   if (entry.detail) details.append(element('pre', { textContent: JSON.stringify(entry.detail, null, 1) }));
-  return element('li', { className: entry.server ? 'server' : 'event' }, details);
+  return element('li', { className: entry.server ? 'server' : 'event' }, keptOpen(details, entry));
 }
 
 function answerRow(entry) {
   const facts = [entry.live ? 'live update' : `${entry.milliseconds} ms`, `from ${entry.source}`, entry.strategy, entry.variant && `variant ${entry.variant}`,
     entry.generation && `generation ${entry.generation}`].filter(Boolean).join(' · ');
   const reasons = entry.items.map(([name, sentence]) => element('li', {}, name, sentence && element('em', { textContent: ` – ${sentence}` })));
-  return element('li', { className: 'answer' }, element('details', {},
+  const details = element('details', {},
     element('summary', {}, element('b', { textContent: `${entry.placement}: ${entry.count} items` }), element('time', { textContent: clock(entry.at) }),
       element('span', { className: 'meta', textContent: facts })),
-    element('ol', { className: 'reasons' }, ...reasons), element('span', { className: 'meta', textContent: `answer ${entry.id}` })));
+    element('ol', { className: 'reasons' }, ...reasons), element('span', { className: 'meta', textContent: `answer ${entry.id}` }));
+  return element('li', { className: 'answer' }, keptOpen(details, entry));
 }
 
 function draw() {
