@@ -5,17 +5,23 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Event, Name, Text
+from shared.events.placements import FilterUse, Placement
 from shared.events.values import LARGEST_INT4, Finite, Instant
 
 
 class VariantState(BaseModel):
-    """A variant of an experiment; `strategy` is a recipe, a campaign's ARN, or None for the usual answer."""
+    """A variant of an experiment; `strategy` is a recipe, a campaign's ARN, or None for the usual answer.
+
+    Variants of a placement may have a definition of their own, a strategy of placements, or one more filter.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     name: Name
     weight: Finite
     strategy: Text | None = None
+    placement: Placement | None = None
+    filter: FilterUse | None = None
 
 
 class ExperimentChanged(Event):

@@ -14,6 +14,7 @@ from shared.experiments.surfaces import (
     RESERVED,
     SIMILAR,
     campaign_surface,
+    placement_surface,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Surface",
     "Variant",
     "campaign_surface",
+    "placement_surface",
 ]

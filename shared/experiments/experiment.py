@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from shared.events import ExperimentChanged, VariantState, derived_id
+from shared.events.placements import FilterUse, Placement
 from shared.events.values import LONGEST_ID, Name
 from shared.experiments.assignment import is_eligible, range_ends, variant_index
 
@@ -16,14 +17,16 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Surface = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(recommendations|similar-items|item-affinity|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62})$"
+        pattern=r"^(recommendations|similar-items|item-affinity|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}"
+        r"|placement/[a-z0-9][a-z0-9-]{0,62})$"
     ),
 ]
 Strategy = Annotated[
     str,
     StringConstraints(max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*|arn:[!-~]*:campaign/[!-~]+)$"),
 ]
-"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize."""
+"""A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize. For a
+placement also the name of a strategy of placements."""
 
 _NAME = TypeAdapter[str](Name)
 
@@ -38,7 +41,15 @@ class Variant(BaseModel):
         1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the weights of the other variants"
     )
     strategy: Strategy | None = Field(
-        None, description="a recipe, or a campaign's ARN; without one, the surface answers as usual"
+        None,
+        description="a recipe, or a campaign's ARN; for a placement also a strategy of placements. Without "
+        "one, the surface answers as usual",
+    )
+    placement: Placement | None = Field(
+        None, description="only for a placement: the definition that answers instead"
+    )
+    filter: FilterUse | None = Field(
+        None, description="only for a placement: a filter that applies beside those of the definition"
     )
 
 

@@ -16,3 +16,8 @@ RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "it
 def campaign_surface(name: str) -> str:
     """Return the surface of a campaign: every call of the runtime API that names it."""
     return f"campaign/{name}"
+
+
+def placement_surface(name: str) -> str:
+    """Return the surface of a placement: every request that names it, on its own or on a page."""
+    return f"placement/{name}"

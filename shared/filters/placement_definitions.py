@@ -47,12 +47,13 @@ def parse(document: bytes | str) -> Placement:
 
 def check(placement: Placement, names: Names) -> None:
     """Raise Permanent that names every member of a definition that cannot be served."""
-    problems = [*_strategies(placement, names), *_filters(placement, names), *_rules(placement)]
+    problems = [*definition_problems(placement), *_campaigns(placement, names), *_filters(placement, names)]
     if problems:
         raise Permanent(f"The placement is invalid: {'; '.join(problems)}.")
 
 
-def _strategies(placement: Placement, names: Names) -> Iterator[str]:
+def definition_problems(placement: Placement) -> Iterator[str]:
+    """Yield a sentence for each invalid member of a definition, whatever campaigns and filters there are."""
     for index, use in enumerate(placement.strategies):
         where = f"strategies[{index}]"
         for strategy, member in _ARGUMENTS.items():
@@ -62,11 +63,17 @@ def _strategies(placement: Placement, names: Names) -> Iterator[str]:
                 yield f"{where}: {member} belongs to the strategy {strategy}, not to {use.strategy}"
         if use.area is not None and use.strategy != "popular":
             yield f"{where}: area belongs to the strategy popular, not to {use.strategy}"
-        if use.campaign is not None and use.campaign not in names.campaigns:
-            yield f"{where}: there is no campaign {use.campaign!r}; there are: {_listed(names.campaigns)}"
     repeated = Counter(map(_identity, placement.strategies)).most_common(1)
     if repeated and repeated[0][1] > 1:
         yield f"strategies: {repeated[0][0][0]} occurs twice"
+    yield from _rules(placement)
+
+
+def _campaigns(placement: Placement, names: Names) -> Iterator[str]:
+    for index, use in enumerate(placement.strategies):
+        if use.campaign is not None and use.campaign not in names.campaigns:
+            known = _listed(names.campaigns)
+            yield f"strategies[{index}]: there is no campaign {use.campaign!r}; there are: {known}"
 
 
 def _identity(use: StrategyUse) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from services.recommender.api.placement_bodies import PagePlacement, PageRequest
     from services.recommender.domain.catalogue import Catalogue
+    from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
     from services.recommender.serving.placements.engine import PlacementEngine
     from services.recommender.serving.recorder import AnswerRecorder
@@ -32,7 +33,7 @@ MAX_LABELLED_PLACEMENTS = 100
 
 _BODY = (
     b'{%b"placement":%b,"revision":%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b,'
-    b'"recommendation_id":"%b"%b}'
+    b'"recommendation_id":"%b"%b%b}'
 )
 
 
@@ -50,7 +51,10 @@ class PlacementAnswers:
         """Return the answer of a placement; raise ApiError (404) for an unknown one."""
         answer = await self._engine.answer(request)
         id_ = self._recorder.placement(answer).encode()
-        return Reply(self.encode(answer, id_), answer.source, answer.generation, id_)
+        reply = Reply(self.encode(answer, id_), answer.source, answer.generation, id_)
+        if answer.assignment is not None:
+            reply.assigned = answer.assignment.headers
+        return reply
 
     async def answer(self, request: PlacementRequest) -> PlacementAnswer:
         """Return the answer of a placement, not encoded yet; raise ApiError (404) for an unknown one."""
@@ -92,6 +96,7 @@ class PlacementAnswers:
             answer.source,
             _number(answer.generation),
             recommendation_id,
+            b"" if answer.assignment is None else _variant(answer.assignment),
             _explanation(answer, catalogue) if request.explain else b"",
         )
 
@@ -160,6 +165,12 @@ def _columns(catalogue: Catalogue, item_id: str, columns: tuple[str, ...]) -> by
 def _suffix(algorithm: str | None, strategy: str) -> bytes:
     """Return the end of a row's JSON object."""
     return b',"algorithm":%b,"strategy":%b}' % (orjson.dumps(algorithm), orjson.dumps(strategy))
+
+
+def _variant(assignment: Assignment) -> bytes:
+    """Return the member that names the variant."""
+    name, version, variant = assignment.answered
+    return b',"experiment":' + orjson.dumps({"name": name, "version": version, "variant": variant})
 
 
 def _number(value: int | None) -> bytes:

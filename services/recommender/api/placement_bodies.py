@@ -66,6 +66,14 @@ class Explanation(BaseModel):
     model_sha256: str | None = Field(None, description="the model that scored the items, if one did")
 
 
+class AnsweringVariant(BaseModel):
+    """The variant of an experiment by which the placement answered."""
+
+    name: str
+    version: int
+    variant: str
+
+
 class PlacementRecommendations(BaseModel):
     """The items of a placement."""
 
@@ -78,6 +86,9 @@ class PlacementRecommendations(BaseModel):
     )
     generation: int | None = Field(description="the batch that the first item's list comes from")
     recommendation_id: str = Field(description="the id of this answer: events with it are attributed to it")
+    experiment: AnsweringVariant | None = Field(
+        None, description="only if the visitor takes part in an experiment on the placement"
+    )
     explanation: Explanation | None = Field(None, description="only with explain=1")
 
 

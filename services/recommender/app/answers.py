@@ -12,6 +12,7 @@ from services.recommender.serving.live_lists import LiveLists
 from services.recommender.serving.pages import PagedRecommendations
 from services.recommender.serving.placements.assembly import placement_engine
 from services.recommender.serving.placements.strategies import Popular, StrategyParts
+from services.recommender.serving.placements.variants import PlacementVariants
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.recorder import AnswerRecorder
@@ -82,6 +83,7 @@ class AnswerParts:
             stores.overrides,
             Trending(stores.redis),
         )
+        experiments = Experiments(stores.running, exposures)
         popular, quotas = Popular(strategy_parts), ItemQuotaCounts(stores.redis)
         engine = placement_engine(
             stores.placements,
@@ -92,11 +94,12 @@ class AnswerParts:
             item_filters,
             quotas,
             UnclickedImpressions(stores.redis),
+            PlacementVariants(experiments, stores.campaigns, stores.filters),
         )
         return cls(
-            AnswerRecorder.of(publisher, settings),
+            AnswerRecorder.of(publisher, settings, experiments.expose),
             exposures,
-            Experiments(stores.running, exposures),
+            experiments,
             item_filters,
             explorer,
             recommender,

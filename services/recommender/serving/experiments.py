@@ -32,14 +32,17 @@ class Assignment(NamedTuple):
     unit: str
     headers: Sequence[tuple[bytes, bytes]]
 
+    @property
+    def answered(self) -> ServedVariant:
+        """Return the variant as the answer by it names it."""
+        return ServedVariant(self.experiment.name, self.experiment.version, self.variant.name)
+
     def served(self, strategy: str | None) -> ServedVariant | None:
         """Return the variant as the answer by `strategy` names it.
 
         None for the usual answer that is given instead of a variant whose strategy was refused.
         """
-        if strategy != self.variant.strategy:
-            return None
-        return ServedVariant(self.experiment.name, self.experiment.version, self.variant.name)
+        return self.answered if strategy == self.variant.strategy else None
 
 
 class Experiments:

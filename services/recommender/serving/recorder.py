@@ -8,7 +8,7 @@ See docs/decisions/0038-servings.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from services.recommender.serving.serving_documents import (
@@ -17,12 +17,14 @@ from services.recommender.serving.serving_documents import (
     rest_document,
     scored_document,
 )
+from services.recommender.store.exposure_publisher import Shown
 from services.recommender.store.serving_counters import ServingCounters
 from services.recommender.store.servings import Servings, partition_for
 from shared.aws.personalize.recommendation_ids import RecommendationIds
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import ItemScores
+    from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.candidates import PlacementAnswer
     from services.recommender.serving.recommendation import Recommended, ServedVariant
     from services.recommender.serving.served_lists import ServedItems
@@ -33,20 +35,24 @@ if TYPE_CHECKING:
 PLACEMENT_SOURCE: Final = "placement/"
 """Before the name of a placement, the source of an id: no campaign has such a name."""
 
+Expose = Callable[["Assignment", "Shown"], None]
+
 
 class AnswerRecorder:
     """Makes the ids of answers, and records the answers."""
 
-    def __init__(self, servings: Servings, ids: RecommendationIds) -> None:
+    def __init__(self, servings: Servings, ids: RecommendationIds, expose: Expose | None = None) -> None:
+        """Record with `servings`; `expose` takes the exposure of a placement's answer to its visitor."""
         self.servings = servings
         self._ids = ids
+        self._expose = expose
 
     @classmethod
-    def of(cls, publisher: Publisher, settings: Settings) -> Self:
+    def of(cls, publisher: Publisher, settings: Settings, expose: Expose) -> Self:
         """Return a recorder whose `servings` are published with `publisher`."""
         counters = ServingCounters(settings.state_folder)
         servings = Servings(publisher, counters, settings.servings_bytes)
-        return cls(servings, RecommendationIds(settings.recommendation_key))
+        return cls(servings, RecommendationIds(settings.recommendation_key), expose)
 
     def rest(  # noqa: PLR0917 - facts of an answer
         self,
@@ -115,15 +121,17 @@ class AnswerRecorder:
     def placement(
         self,
         answer: PlacementAnswer,
-        variant: ServedVariant | None = None,
         surface: Literal["placement", "graphql"] = "placement",
     ) -> str:
-        """Return the id of a placement's answer."""
+        """Return the id of a placement's answer. An explained answer is no exposure of its variant."""
         request = answer.request
         tenant, subject = request.tenant, request.subject or ""
         partition = partition_for(tenant, subject)
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(tenant, PLACEMENT_SOURCE + request.placement, partition, now)
-        facts = (id_, now, answer, variant, surface)
+        assignment = answer.assignment
+        facts = (id_, now, answer, None if assignment is None else assignment.answered, surface)
         self.servings.add(tenant, subject, partition, placement_document, facts)
+        if assignment is not None and self._expose is not None and not request.explain:
+            self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))
         return id_

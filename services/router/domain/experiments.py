@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from shared.errors import Permanent
 from shared.events.values import Text
 from shared.experiments import Experiment, Slug, Surface, Variant
+from shared.filters.placement_definitions import definition_problems, parse
 
 
 class Definition(BaseModel):
@@ -17,7 +21,9 @@ class Definition(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Slug
-    surface: Surface = Field(description="recommendations, similar-items, item-affinity or campaign/<name>")
+    surface: Surface = Field(
+        description="recommendations, similar-items, item-affinity, campaign/<name> or placement/<name>"
+    )
     variants: tuple[Variant, ...] = Field(min_length=2, max_length=20)
     traffic: float = Field(1.0, gt=0, le=1, description="share of the units that take part")
     salt: Text | None = Field(
@@ -27,13 +33,46 @@ class Definition(BaseModel):
         description="changes the assignment of units; generated if it is missing",
     )
 
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _refuse_unknown_members(cls, variants: Any) -> Any:
+        """Raise ValueError for a placement with a member that placements do not have."""
+        for variant in variants if isinstance(variants, list) else ():
+            if isinstance(variant, dict) and isinstance(variant.get("placement"), dict):
+                try:
+                    parse(orjson.dumps(variant["placement"]))
+                except Permanent as error:
+                    raise ValueError(str(error)) from None
+        return variants
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             message = f"two variants have the same name: {', '.join(names)}"
             raise ValueError(message)
+        problems = [problem for variant in self.variants for problem in _problems(variant, self.surface)]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+
+def _problems(variant: Variant, surface: str) -> Iterator[str]:
+    """Yield a sentence for each member of a variant that the surface does not have, or that is invalid."""
+    if not surface.startswith("placement/"):
+        for member in ("placement", "filter"):
+            if getattr(variant, member) is not None:
+                yield f"variant {variant.name}: {member} needs a surface placement/<name>, not {surface}"
+    elif variant.placement is not None:
+        if variant.strategy is not None:
+            yield f"variant {variant.name}: give placement or strategy, not both"
+        for problem in definition_problems(variant.placement):
+            yield f"variant {variant.name}: placement.{problem}"
+    elif variant.strategy in {"campaign", "recipe", "fixed"}:
+        yield (
+            f"variant {variant.name}: the strategy {variant.strategy} needs an argument; name a recipe, a "
+            "campaign by its ARN, or a whole placement"
+        )
 
 
 class Outcome(BaseModel):
@@ -90,7 +129,7 @@ def _fields(definition: Definition, version: int, salt: str) -> dict[str, Any]:
         "surface": definition.surface,
         "traffic": definition.traffic,
         "salt": salt,
-        "variants": [variant.model_dump() for variant in definition.variants],
+        "variants": [variant.model_dump(mode="json", exclude_none=True) for variant in definition.variants],
     }
 
 

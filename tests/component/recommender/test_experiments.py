@@ -73,6 +73,45 @@ def ids(answer: Any) -> list[str]:
     return [entry["product_id"] for entry in answer.json()["recommendations"]]
 
 
+async def test_a_placement_answers_by_the_variant_of_its_visitor(shop: Any, tmp_path: Any) -> None:
+    variants = [{"name": "control"}, {"name": "affinity", "strategy": "item-affinity"}]
+    running = experiment(shop, "placement/home", variants=variants)
+    await shop.publish(EXPERIMENTS, running.changed())
+    async with shop.recommender(state_folder=tmp_path / "state") as caller:
+        await follows(caller, {"affinity": 1})
+        answers = {
+            user: await caller.get(f"/api/v1/placements/home?user_id={user}&limit=5") for user in USERS
+        }
+        page = (
+            await caller.post("/api/v1/pages", json={"placements": ["product", "home"], "user_id": "u1"})
+        ).json()["placements"]
+        id_ = answers["u1"].json()["recommendation_id"]
+        shown = (await caller.get(f"/v1/recommendations/{id_}")).json()
+
+        async def published() -> list[dict[str, Any]]:
+            return await exposures(shop)
+
+        events = await eventually(published, enough=lambda events: {event["unit"] for event in events} == set(USERS))
+
+    expected = {"control": LISTED[:5], "affinity": TREATED[:5]}
+    for user, answer in answers.items():
+        variant = running.assign(user)
+        assert variant is not None
+        body = answer.json()
+        assert answer.headers["x-variant"] == variant.name
+        assert body["experiment"] == {"name": "affinity", "version": 1, "variant": variant.name}
+        assert ids(answer) == [item_id for item_id, _ in expected[variant.name]]
+    first = answers["u1"].json()["experiment"]
+    assert shown["experiment"] == page[1]["experiment"] == first
+    assert "experiment" not in page[0]
+    by_unit = {event["unit"]: event for event in events}
+    assert by_unit["u1"]["recommendation_id"] == id_
+    assert by_unit["u1"]["surface"] == "placement/home"
+    assert {unit: event["variant"] for unit, event in by_unit.items()} == {
+        user: answer.json()["experiment"]["variant"] for user, answer in answers.items()
+    }
+
+
 async def test_each_unit_is_answered_by_its_variant_every_time(shop: Any) -> None:
     await shop.publish(EXPERIMENTS, experiment(shop).changed())
     async with shop.recommender() as caller:

@@ -17,12 +17,14 @@ from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.domain.override import Override
 from services.recommender.domain.recipes import POPULARITY
+from services.recommender.serving.experiments import Assignment
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.placement_rules import PlacementRules
 from services.recommender.serving.placements.request import PlacementRequest, Visitor
 from services.recommender.serving.placements.single_pass import SinglePass
 from services.recommender.serving.placements.strategies import Popular, StrategyParts, strategies
+from services.recommender.serving.placements.variants import PlacementVariants
 from services.recommender.serving.placements.visitor import Visitors
 from services.recommender.serving.recommender import Recommender
 from services.recommender.store.filters import Filters
@@ -33,6 +35,7 @@ from services.recommender.store.popularity_lists import PopularList
 from services.recommender.store.profiles import Profile
 from services.recommender.store.visitor_states import VisitorState
 from shared.events import CampaignChanged, FilterChanged
+from shared.experiments import Experiment
 from shared.models import (
     Attributes,
     Histories,
@@ -76,6 +79,26 @@ class Trends:
         return self.scores[:count]
 
 
+class Experiments:
+    """The experiments of the tenant, as a test sets them: by surface."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Experiment] = {}
+
+    def may_run(self, _: str) -> bool:
+        return bool(self.running)
+
+    async def read(self) -> None:
+        return None
+
+    def assign(self, _tenant: str, surface: str, unit: str) -> Assignment | None:
+        experiment = self.running.get(surface)
+        variant = None if experiment is None else experiment.assign(unit)
+        if experiment is None or variant is None:
+            return None
+        return Assignment(experiment, variant, unit, ((b"x-variant", variant.name.encode()),))
+
+
 @dataclass
 class Shop:
     """Twenty items; tests fill the lists, the visitor and the campaigns."""
@@ -87,6 +110,7 @@ class Shop:
     catalogue: Catalogue = field(default_factory=Catalogue)
     overrides: list[Override] = field(default_factory=list)
     trends: Trends = field(default_factory=Trends)
+    experiments: Experiments = field(default_factory=Experiments)
 
     def __post_init__(self) -> None:
         for number, item_id in enumerate(ITEMS):
@@ -112,6 +136,7 @@ class Shop:
             store,
             rules,
             self.single_pass,
+            PlacementVariants(cast("Any", self.experiments), store, self.filters),
         )
 
     def put(

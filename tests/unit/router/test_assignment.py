@@ -48,6 +48,61 @@ def test_buckets_never_change() -> None:
     assert bucket("salt", "traffic", "Jürgen") == GOLDEN["Jürgen"]
 
 
+ON_A_PLACEMENT = [
+    {
+        "placement": {
+            "strategies": [{"strategy": "popular"}],
+            "rules": {"pins": [{"item_id": "i", "position": 1}]},
+        }
+    },
+    {"strategy": "trending", "filter": {"name": "in-stock", "values": {"CITY": "Lahore"}}},
+    {"strategy": "arn:aws:personalize:eu-west-1:000000000000:campaign/winter"},
+]
+
+
+@pytest.mark.parametrize("arm", ON_A_PLACEMENT)
+def test_an_arm_of_a_placement_survives_storing_and_announcing(arm: dict[str, object]) -> None:
+    variants = [{"name": "control"}, {"name": "b", **arm}]
+    definition = Definition.model_validate({"name": "e", "surface": "placement/home", "variants": variants})
+    fields = next_version(definition, None, "salt")
+    assert fields is not None
+    stored = experiment(**fields)
+
+    assert stored.variants == definition.variants
+    assert Experiment.of(stored.changed()).variants == definition.variants
+    assert next_version(definition, stored, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("surface", "arm", "complaint"),
+    [
+        ("recommendations", ON_A_PLACEMENT[0], "needs a surface placement/<name>"),
+        ("recommendations", {"filter": {"name": "f"}}, "filter needs a surface"),
+        ("placement/Home", {}, "should match pattern"),
+        ("placement/home", {"strategy": "fixed"}, "needs an argument"),
+        ("placement/home", {**ON_A_PLACEMENT[0], "strategy": "popular"}, "not both"),
+        ("placement/home", {"placement": {"strategies": [{"strategy": "fixed"}]}}, "needs item_ids"),
+        ("placement/home", {"placement": {"strategies": [{"strategy": "popular"}], "limitt": 3}}, "limitt"),
+        (
+            "placement/home",
+            {
+                "placement": {
+                    "strategies": [{"strategy": "popular"}],
+                    "rules": {"boosts": [{"where": "nonsense", "factor": 2}]},
+                }
+            },
+            r"rules\.boosts\[0\]",
+        ),
+    ],
+)
+def test_an_arm_that_could_never_answer_is_refused(
+    surface: str, arm: dict[str, object], complaint: str
+) -> None:
+    variants = [{"name": "control"}, {"name": "b", **arm}]
+    with pytest.raises(ValidationError, match=complaint):
+        Definition.model_validate({"name": "e", "surface": surface, "variants": variants})
+
+
 @given(salt=texts, unit=texts, low=st.floats(0.001, 1), high=st.floats(0.001, 1), shares=weights)
 def test_more_traffic_only_adds_units(
     salt: str, unit: str, low: float, high: float, shares: list[float]

@@ -58,6 +58,7 @@ class PlacementField:
         )
         catalogue = self._catalogues.of(tenant)
         answer.items = [item for item in answer.items if not catalogue.is_withdrawn(item.item_id)]
+        variant = None if answer.assignment is None else answer.assignment.answered
         return (
             orjson.dumps(answer.request.placement),
             orjson.dumps(answer.revision),
@@ -65,6 +66,8 @@ class PlacementField:
             b'"%b"' % answer.source,
             orjson.dumps(answer.generation),
             b'"%b"' % self._recorder.placement(answer, surface="graphql").encode(),
+            NULL if variant is None else orjson.dumps(variant.experiment),
+            NULL if variant is None else orjson.dumps(variant.name),
         )
 
     def _row(self, tenant: str, item: Candidate) -> tuple[bytes, ...]:

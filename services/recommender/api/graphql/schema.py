@@ -13,6 +13,15 @@ FIELDS: Final = {
     "Recommendation": ("userId", "itemId", "score", "category", "timestamp"),
     "RecommendationConnection": ("items", "nextToken", "recommendationId"),
     "PlacementItem": ("itemId", "score", "category", "algorithm", "strategy"),
-    "PlacementAnswer": ("placement", "revision", "items", "source", "generation", "recommendationId"),
+    "PlacementAnswer": (
+        "placement",
+        "revision",
+        "items",
+        "source",
+        "generation",
+        "recommendationId",
+        "experiment",
+        "variant",
+    ),
 }
 """The fields of each type in the order of the tuples that resolvers return; see `projection`."""

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from services.recommender.serving.filtering import ItemFilters
     from services.recommender.serving.placements.rules import ItemImpressions, ItemQuotas
     from services.recommender.serving.placements.strategies import Popular, StrategyParts
+    from services.recommender.serving.placements.variants import PlacementVariants
     from services.recommender.store.placements import Placements
     from services.recommender.store.visitor_states import VisitorStates
 
 
-def placement_engine(
+def placement_engine(  # noqa: PLR0917 - the parts of the engine
     placements: Placements,
     parts: StrategyParts,
     popular: Popular,
@@ -28,6 +29,7 @@ def placement_engine(
     item_filters: ItemFilters,
     quotas: ItemQuotas,
     impressions: ItemImpressions,
+    variants: PlacementVariants,
 ) -> PlacementEngine:
     """Return the engine that answers placements."""
     rules = PlacementRules(parts.catalogues, parts.campaigns, item_filters, quotas, impressions)
@@ -39,4 +41,5 @@ def placement_engine(
         parts.catalogues,
         rules,
         SinglePass(parts, rules),
+        variants,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
     from services.recommender.store.list_batches import ListKey
     from shared.events.placements import Placement, StrategyUse
@@ -91,3 +92,5 @@ class PlacementAnswer:
     history_events: int = 0
     newest_event_seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    assignment: Assignment | None = None
+    """The variant by which the placement answered, if the visitor takes part in an experiment."""

@@ -20,6 +20,7 @@ from shared.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.candidates import Strategy
     from services.recommender.serving.placements.placement_rules import PlacementRules
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.placements.selection import Admits
     from services.recommender.serving.placements.single_pass import SinglePass
     from services.recommender.serving.placements.strategies import Popular
+    from services.recommender.serving.placements.variants import PlacementVariants
     from services.recommender.serving.placements.visitor import Visitors
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.list_batches import ListKey
@@ -46,8 +48,10 @@ class PlacementEngine:
         catalogues: Catalogues,
         rules: PlacementRules,
         single_pass: SinglePass,
+        variants: PlacementVariants,
     ) -> None:
         self._placements = placements
+        self._variants = variants
         self._strategies = strategies
         self._popular = popular
         self._visitors = visitors
@@ -62,28 +66,31 @@ class PlacementEngine:
         answers, or the default one. Raise ApiError (404) for an unknown name.
         """
         if placement is None:
-            named = await self._find(request.tenant, request.placement)
+            named, assignment = await self._choose(request)
         else:
-            named = DefinedPlacement(request.placement, placement)
+            named, assignment = DefinedPlacement(request.placement, placement), None
         visitor = await self._visitors.of(request, self._list_keys([named], request))
-        return await self._answer(named, request, visitor)
+        answer = await self._answer(named, request, visitor)
+        answer.assignment = assignment
+        return answer
 
     async def page(self, requests: Sequence[PlacementRequest]) -> list[PlacementAnswer]:
         """Return the items of several placements for one visitor, in order; no item is in two of them.
 
         Raise ApiError (404) for an unknown name.
         """
-        placements = [await self._find(request.tenant, request.placement) for request in requests]
+        chosen = [await self._choose(request) for request in requests]
         lists = [
             key
-            for named, request in zip(placements, requests, strict=True)
+            for (named, _), request in zip(chosen, requests, strict=True)
             for key in self._list_keys([named], request)
         ]
         visitor = await self._visitors.of(requests[0], lists)
         answers: list[PlacementAnswer] = []
         shown = requests[0].shown
-        for named, request in zip(placements, requests, strict=True):
+        for (named, assignment), request in zip(chosen, requests, strict=True):
             answer = await self._answer(named, replace(request, shown=shown), visitor)
+            answer.assignment = assignment
             shown |= {item.item_id for item in answer.items}
             answers.append(answer)
         return answers
@@ -143,6 +150,11 @@ class PlacementEngine:
             answer.facts["rules"] = result.applied
             run.count_answer(answer.items)
         return answer
+
+    async def _choose(self, request: PlacementRequest) -> tuple[DefinedPlacement, Assignment | None]:
+        """Return a placement as the visitor's variant defines it; raise ApiError (404) if there is none."""
+        named = await self._find(request.tenant, request.placement)
+        return await self._variants.choose(named, request)
 
     async def _find(self, tenant: str, name: str) -> DefinedPlacement:
         named = await self._placements.find(tenant, name)

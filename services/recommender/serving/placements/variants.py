@@ -1,0 +1,106 @@
+"""Experiments on placements: the definition by which the variant of a visitor answers.
+
+See docs/decisions/0033-experiments.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, get_args
+
+from services.recommender.metrics import SET_ASIDE
+from services.recommender.store.placements import DefinedPlacement
+from shared.aws import Arn
+from shared.events.placements import StrategyName, StrategyUse
+from shared.experiments import placement_surface
+
+if TYPE_CHECKING:
+    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.placements.request import PlacementRequest
+    from services.recommender.store.campaigns import Campaigns
+    from services.recommender.store.filters import Filters
+    from shared.events.placements import Placement
+    from shared.experiments import Variant
+
+MAX_REMEMBERED: Final = 1_000
+"""Definitions of variants that are remembered, so that their rules are prepared once. Arbitrary."""
+
+_NEED_AN_ARGUMENT: Final = {"campaign", "recipe", "fixed"}
+_STRATEGIES: Final = frozenset(get_args(StrategyName)) - _NEED_AN_ARGUMENT
+
+
+class PlacementVariants:
+    """Chooses the definition of a placement for a visitor."""
+
+    def __init__(self, experiments: Experiments, campaigns: Campaigns, filters: Filters) -> None:
+        self._experiments = experiments
+        self._campaigns = campaigns
+        self._filters = filters
+        # The entries hold the definitions, so that no other one gets their identity.
+        self._definitions: dict[tuple[int, int], tuple[Placement, Variant, Placement]] = {}
+
+    async def choose(
+        self, named: DefinedPlacement, request: PlacementRequest
+    ) -> tuple[DefinedPlacement, Assignment | None]:
+        """Return the placement as the visitor's variant defines it, with the variant.
+
+        The user is the unit, else the session. Without either, outside the traffic, or if the variant names
+        a campaign or a filter that does not exist, it is the placement as it is.
+        """
+        unit = request.subject
+        if unit is None or not self._experiments.may_run(request.tenant):
+            return named, None
+        await self._experiments.read()
+        assignment = self._experiments.assign(request.tenant, placement_surface(named.name), unit)
+        if assignment is None:
+            return named, None
+        definition = self._definition(named.placement, assignment.variant)
+        if definition is named.placement:
+            return named, assignment
+        if not self._can_answer(request.tenant, assignment.variant, definition):
+            SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
+            return named, None
+        return DefinedPlacement(named.name, definition, named.revision), assignment
+
+    def _definition(self, placement: Placement, variant: Variant) -> Placement:
+        key = id(placement), id(variant)
+        known = self._definitions.get(key)
+        if known is not None:
+            return known[2]
+        if len(self._definitions) >= MAX_REMEMBERED:
+            self._definitions.clear()
+        definition = variant_definition(placement, variant)
+        self._definitions[key] = placement, variant, definition
+        return definition
+
+    def _can_answer(self, tenant: str, variant: Variant, definition: Placement) -> bool:
+        """Return whether the campaigns and the filters that the variant names are known."""
+        filters = [variant.filter] if variant.filter is not None else []
+        if variant.placement is not None:
+            filters += variant.placement.filters
+        campaigns = {use.campaign for use in definition.strategies if use.campaign is not None}
+        return all(self._filters.known(tenant, use.name) is not None for use in filters) and all(
+            self._campaigns.known(tenant, None, name) is not None for name in campaigns
+        )
+
+
+def variant_definition(placement: Placement, variant: Variant) -> Placement:
+    """Return the definition of a placement by a variant: the same object if the variant changes nothing.
+
+    A `placement` replaces the definition, a `strategy` its chain, and a `filter` is added to its filters.
+    """
+    changes: dict[str, object] = {}
+    definition = variant.placement or placement
+    if variant.strategy is not None:
+        changes["strategies"] = (_strategy_use(variant.strategy),)
+    if variant.filter is not None:
+        changes["filters"] = (*definition.filters, variant.filter)
+    return definition.model_copy(update=changes) if changes else definition
+
+
+def _strategy_use(strategy: str) -> StrategyUse:
+    """Return the strategy that a variant names: one of placements, a campaign's ARN, or a recipe."""
+    if strategy.startswith("arn:"):
+        return StrategyUse(strategy="campaign", campaign=Arn.parse(strategy, "campaign").name)
+    if strategy in _STRATEGIES:
+        return StrategyUse.model_validate({"strategy": strategy})
+    return StrategyUse(strategy="recipe", recipe=strategy)
