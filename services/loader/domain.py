@@ -21,9 +21,10 @@ _ID_FIELDS = {
     "user-personalization": ("userId",),
     "item-affinity": ("userId",),
     "similar-items": ("itemId",),
+    "bought-together": ("itemId",),
     "popularity": ("listId",),
 }
-RECIPES_WITHOUT_USERS = ("similar-items", "popularity")
+RECIPES_WITHOUT_USERS = ("similar-items", "bought-together", "popularity")
 """Recipes whose lists belong to no user; every other recipe may have lists of users."""
 _ANY_ID_FIELD = ("userId", "itemId", "listId")
 MAX_TEXT_CHARACTERS = 1000

@@ -56,6 +56,8 @@ RECIPES = (
 )
 LIVE_RECIPE = "user-personalization"
 POPULARITY = "popularity"
+TOGETHER = "bought-together"
+"""Lists that are counted in the snapshot, without a model."""
 
 
 def recipes(*, amazon: bool) -> tuple[Recipe, ...]:
@@ -172,7 +174,10 @@ def manifest(
     files: Mapping[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Return the manifest of a run, which is written last; `jobs` and `files` are by recipe."""
-    engine_recipes = {recipe.name: recipe.engine_recipe for recipe in RECIPES} | {POPULARITY: POPULARITY}
+    engine_recipes = {recipe.name: recipe.engine_recipe for recipe in RECIPES} | {
+        POPULARITY: POPULARITY,
+        TOGETHER: TOGETHER,
+    }
     return {
         "version": 1,
         "tenant": run.tenant,

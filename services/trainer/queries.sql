@@ -272,6 +272,57 @@ SELECT list, item_id, round(score::numeric, 7) AS score FROM (
 WHERE place <= :length
 ORDER BY list, place;
 
+-- bought_together --
+-- For each item those that were bought with it, or after it on the same day: in the same order, or by the same customer
+-- on a day (UTC) where the order is not known. Baskets of more items than :most_items, which are those of traders, do
+-- not count, and neither do pairs of fewer than :least_common baskets. The score is the cosine of the two items' baskets,
+-- shrunk where few of them support it.
+WITH purchases AS MATERIALIZED (
+    SELECT item_id, min(occurred_at) AS bought_at,
+           coalesce(user_id, session_id, '') || coalesce(
+               ' order ' || order_id, ' day ' || (occurred_at AT TIME ZONE 'UTC')::date
+           ) AS basket
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type = 'purchase'
+      AND occurred_at >= :earliest AND occurred_at < :latest
+    GROUP BY item_id, basket
+),
+baskets AS (
+    SELECT basket FROM purchases GROUP BY basket HAVING count(*) <= :most_items
+),
+bought AS MATERIALIZED (
+    SELECT item_id, bought_at, basket FROM purchases JOIN baskets USING (basket)
+),
+counts AS (
+    SELECT item_id, count(*)::float8 AS baskets FROM bought GROUP BY item_id
+),
+pairs AS (
+    SELECT first.item_id, next.item_id AS other, count(*)::float8 AS common
+    FROM bought first
+    JOIN bought next ON next.basket = first.basket AND next.item_id <> first.item_id
+        AND next.bought_at >= first.bought_at
+    GROUP BY 1, 2
+    HAVING count(*) >= :least_common
+),
+ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY item_id ORDER BY score DESC, other) AS place
+    FROM (
+        SELECT p.item_id, p.other,
+               p.common / sqrt(a.baskets * b.baskets) * p.common / (p.common + :shrinkage::float8) AS score
+        FROM pairs p
+        JOIN counts a ON a.item_id = p.item_id
+        JOIN counts b ON b.item_id = p.other
+        LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = p.other
+        WHERE items.available IS NOT FALSE
+    ) AS scored
+)
+SELECT item_id AS id, array_agg(other ORDER BY place) AS items,
+       array_agg(round(score::numeric, 7)::float8 ORDER BY place) AS scores
+FROM ranked
+WHERE place <= :length
+GROUP BY item_id
+ORDER BY item_id;
+
 -- user_ids --
 -- The users for whom the batch computes lists: known users, not guests.
 SELECT DISTINCT user_id AS id FROM tracker.interactions_v1

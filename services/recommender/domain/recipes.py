@@ -10,7 +10,7 @@ TOGETHER = "bought-together"
 
 BY_USER = (USER, AFFINITY, POPULARITY)
 """Recipes that recommend for a user."""
-BY_ITEM = (SIMILAR, POPULARITY)
+BY_ITEM = (SIMILAR, TOGETHER, POPULARITY)
 """Recipes that recommend for an item."""
 
 GLOBAL_LIST_ID = "all"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.trainer.domain import EXCLUDED_TYPES, StoredFile
+from services.trainer.domain import EXCLUDED_TYPES, TOGETHER, StoredFile
 from services.trainer.store.sql import SQL
 from shared.events.values import EARLIEST, LARGEST, LATEST
 
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
 IDS_PER_FETCH = 10_000
+LISTS_PER_FETCH = 1_000
 COPY_SECONDS = 4 * 3600.0
 MAX_CATEGORIES = 2_000
 """Categories that have a popularity list, the most popular ones. Arbitrary: a fifth of the lists that a
 recommender keeps in memory."""
+
+_TOGETHER = {"most_items": 50, "least_common": 2, "shrinkage": 10}
+"""Bounds of baskets and pairs. The shrinkage is that of similar items, the others are arbitrary.
+
+A pair in one basket is chance, and a basket of 51 items has 2,550 pairs.
+"""
 
 _TIMES = {"earliest": EARLIEST, "latest": LATEST}
 
@@ -48,11 +55,13 @@ class Snapshots:
         *,
         half_life_seconds: float,
         length: int,
+        together_length: int = 25,
         categories: int = MAX_CATEGORIES,
     ) -> dict[str, StoredFile]:
         """Write all files of a snapshot below `prefix`, as of the same moment, and return them by name.
 
-        The `categories` most popular ones have a popularity list, each of at most `length` items.
+        The `categories` most popular ones have a popularity list, each of at most `length` items. The lists
+        of items bought together, of at most `together_length` items, are in the format of batch jobs.
         """
         rows: dict[str, Any] = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
         popular = {
@@ -77,6 +86,8 @@ class Snapshots:
                 ("item-ids", "itemId", SQL.item_ids(**rows)),
             ):
                 taken[name] = await self._ids(connection, f"{prefix}{name}.jsonl", member, statement)
+            together = SQL.bought_together(tenant=tenant, length=together_length, **_TOGETHER, **_TIMES)
+            taken[TOGETHER] = await self._lines(connection, f"{prefix}{TOGETHER}.jsonl", together)
         return taken
 
     async def describe_excluded(self, tenant: str) -> list[str]:
@@ -123,6 +134,27 @@ class Snapshots:
             cursor = await connection.cursor(*statement, timeout=COPY_SECONDS)
             while chunk := await cursor.fetch(IDS_PER_FETCH, timeout=COPY_SECONDS):
                 lines = [orjson.dumps({member: row["id"]}) + b"\n" for row in chunk]
+                await upload.write(b"".join(lines))
+                rows += len(chunk)
+            return await upload.finish(rows)
+
+    async def _lines(self, connection: Connection, key: str, statement: tuple[Any, ...]) -> StoredFile:
+        """Write the lists of items, one row each, as a batch inference job does."""
+        rows = 0
+        async with self._files.upload(key) as upload:
+            cursor = await connection.cursor(*statement, timeout=COPY_SECONDS)
+            while chunk := await cursor.fetch(LISTS_PER_FETCH, timeout=COPY_SECONDS):
+                lines = [
+                    orjson.dumps(
+                        {
+                            "input": {"itemId": row["id"]},
+                            "output": {"recommendedItems": row["items"], "scores": row["scores"]},
+                            "error": None,
+                        }
+                    )
+                    + b"\n"
+                    for row in chunk
+                ]
                 await upload.write(b"".join(lines))
                 rows += len(chunk)
             return await upload.finish(rows)

@@ -14,6 +14,7 @@ from services.trainer.domain import (
     DATASET_TYPES,
     LIVE_RECIPE,
     POPULARITY,
+    TOGETHER,
     DatasetType,
     Recipe,
     manifest,
@@ -76,6 +77,7 @@ class Steps:
                 prefix,
                 half_life_seconds=self.settings.popular_half_life_days * SECONDS_A_DAY,
                 length=self.settings.popular_length,
+                together_length=self.settings.list_length,
             )
             files = {name: file.document() for name, file in written.items()}
             await self.files.put_json(manifest_key, files)
@@ -163,6 +165,9 @@ class Steps:
         """
         jobs: dict[str, Any] = context.of("batch").get("jobs", {})
         files: dict[str, list[dict[str, Any]]] = {POPULARITY: [context.of("popularity")["file"]]}
+        together = context.of("snapshot")["files"].get(TOGETHER)
+        if together is not None and together["rows"]:
+            files[TOGETHER] = [together]
         for position, name in enumerate(jobs, start=1):
             keys = [key for key in await self.files.keys(self._output(context, name)) if key.endswith(".out")]
             if not keys:

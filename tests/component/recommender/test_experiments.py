@@ -91,7 +91,9 @@ async def test_a_placement_answers_by_the_variant_of_its_visitor(shop: Any, tmp_
         async def published() -> list[dict[str, Any]]:
             return await exposures(shop)
 
-        events = await eventually(published, enough=lambda events: {event["unit"] for event in events} == set(USERS))
+        events = await eventually(
+            published, enough=lambda events: {event["unit"] for event in events} == set(USERS)
+        )
 
     expected = {"control": LISTED[:5], "affinity": TREATED[:5]}
     for user, answer in answers.items():

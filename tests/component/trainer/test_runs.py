@@ -122,6 +122,7 @@ async def test_a_run_ends_in_lists_that_are_served(
     )
     recipes = orjson.loads(manifest["Body"].read())["recipes"]
     rows = {name: sum(file["rows"] for file in recipe["files"]) for name, recipe in recipes.items()}
+    assert 0 < rows.pop("bought-together") <= ITEMS
     assert rows == {
         "user-personalization": USERS,
         "similar-items": ITEMS,
@@ -285,7 +286,12 @@ async def test_amazons_endpoint_gets_no_recipe_of_ours_and_no_campaign(
     run = await ended(installation, await asyncio.to_thread(installation.ask))
 
     assert (run["status"], run["error"]) == ("completed", None)
-    assert details(run)["manifest"]["recipes"] == ["popularity", "similar-items", "user-personalization"]
+    assert details(run)["manifest"]["recipes"] == [
+        "bought-together",
+        "popularity",
+        "similar-items",
+        "user-personalization",
+    ]
     assert {step["name"] for step in run["steps"] if step["status"] == "skipped"} == {"wait", "campaign"}
     assert await made(administrator) - before == Counter(
         {"dataset-import-job": 3, "solution-version": 2, "batch-inference-job": 2}

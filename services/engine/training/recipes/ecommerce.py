@@ -129,7 +129,7 @@ RECIPES = (
         event_type="Purchase",
         fixes_event_type=True,
         needs=("itemId",),
-        list_recipe="similar-items",
+        list_recipe="bought-together",
     ),
     _use_case(
         "aws-ecomm-customers-who-viewed-x-also-viewed",
