@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -152,6 +154,30 @@ class Placement(_Part):
         True,
         description="fill a short answer up with what is popular in the category, the region, everywhere",
     )
+
+
+def strategy_problems(placement: Placement) -> Iterator[str]:
+    """Yield a sentence for each strategy of a definition that lacks an argument, or has that of another."""
+    for index, use in enumerate(placement.strategies):
+        where = f"strategies[{index}]"
+        for strategy, member in _ARGUMENTS.items():
+            if use.strategy == strategy and not getattr(use, member):
+                yield f"{where}: the strategy {strategy} needs {member}"
+            elif use.strategy != strategy and getattr(use, member):
+                yield f"{where}: {member} belongs to the strategy {strategy}, not to {use.strategy}"
+        if use.area is not None and use.strategy != "popular":
+            yield f"{where}: area belongs to the strategy popular, not to {use.strategy}"
+    repeated = Counter(map(_identity, placement.strategies)).most_common(1)
+    if repeated and repeated[0][1] > 1:
+        yield f"strategies: {repeated[0][0][0]} occurs twice"
+
+
+_ARGUMENTS = {"campaign": "campaign", "recipe": "recipe", "fixed": "item_ids"}
+"""The strategies that need a member, and which."""
+
+
+def _identity(use: StrategyUse) -> tuple[object, ...]:
+    return (use.strategy, use.campaign, use.recipe, use.item_ids, use.area)
 
 
 class PlacementChanged(Event):

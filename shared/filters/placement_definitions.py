@@ -5,20 +5,16 @@ The engine checks a definition before it is stored, the recommender before a pre
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from shared.errors import Permanent
-from shared.events.placements import Placement, StrategyUse
+from shared.events.placements import Placement, strategy_problems
 from shared.filters.errors import FilterError
 from shared.filters.filter import Filter
 from shared.filters.placement_rules import placement_problems
-
-_ARGUMENTS = {"campaign": "campaign", "recipe": "recipe", "fixed": "item_ids"}
-"""The strategies that need a member, and which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +43,14 @@ def parse(document: bytes | str) -> Placement:
 
 def check(placement: Placement, names: Names) -> None:
     """Raise Permanent that names every member of a definition that cannot be served."""
-    problems = [*definition_problems(placement), *_campaigns(placement, names), *_filters(placement, names)]
+    problems = [
+        *strategy_problems(placement),
+        *_campaigns(placement, names),
+        *_filters(placement, names),
+        *_rules(placement),
+    ]
     if problems:
         raise Permanent(f"The placement is invalid: {'; '.join(problems)}.")
-
-
-def definition_problems(placement: Placement) -> Iterator[str]:
-    """Yield a sentence for each invalid member of a definition, whatever campaigns and filters there are."""
-    for index, use in enumerate(placement.strategies):
-        where = f"strategies[{index}]"
-        for strategy, member in _ARGUMENTS.items():
-            if use.strategy == strategy and not getattr(use, member):
-                yield f"{where}: the strategy {strategy} needs {member}"
-            elif use.strategy != strategy and getattr(use, member):
-                yield f"{where}: {member} belongs to the strategy {strategy}, not to {use.strategy}"
-        if use.area is not None and use.strategy != "popular":
-            yield f"{where}: area belongs to the strategy popular, not to {use.strategy}"
-    repeated = Counter(map(_identity, placement.strategies)).most_common(1)
-    if repeated and repeated[0][1] > 1:
-        yield f"strategies: {repeated[0][0][0]} occurs twice"
-    yield from _rules(placement)
 
 
 def _campaigns(placement: Placement, names: Names) -> Iterator[str]:
@@ -74,10 +58,6 @@ def _campaigns(placement: Placement, names: Names) -> Iterator[str]:
         if use.campaign is not None and use.campaign not in names.campaigns:
             known = _listed(names.campaigns)
             yield f"strategies[{index}]: there is no campaign {use.campaign!r}; there are: {known}"
-
-
-def _identity(use: StrategyUse) -> tuple[object, ...]:
-    return (use.strategy, use.campaign, use.recipe, use.item_ids, use.area)
 
 
 def _filters(placement: Placement, names: Names) -> Iterator[str]:

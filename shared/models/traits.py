@@ -27,7 +27,7 @@ EARLIER_TRAITS: Mapping[str, RecipeTraits] = MappingProxyType(
         "aws-sims": _ITEM,
         "aws-semantic-similarity": _ITEM,
         "aws-ecomm-recommended-for-you": _EXPLORING,
-        "aws-ecomm-frequently-bought-together": _ITEM.model_copy(update={"list_recipe": "bought-together"}),
+        "aws-ecomm-frequently-bought-together": _ITEM,
         "aws-ecomm-customers-who-viewed-x-also-viewed": _ITEM.model_copy(update={"needs_user": True}),
         "endcap-item-affinity": _DEFAULT.model_copy(update={"list_recipe": "item-affinity"}),
         "endcap-next-basket": _USER,

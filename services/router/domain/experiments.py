@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, Self
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from shared.errors import Permanent
+from shared.events.placements import Placement, strategy_problems
 from shared.events.values import Text
 from shared.experiments import Experiment, Slug, Surface, Variant
-from shared.filters.placement_definitions import definition_problems, parse
 
 
 class Definition(BaseModel):
@@ -39,10 +37,7 @@ class Definition(BaseModel):
         """Raise ValueError for a placement with a member that placements do not have."""
         for variant in variants if isinstance(variants, list) else ():
             if isinstance(variant, dict) and isinstance(variant.get("placement"), dict):
-                try:
-                    parse(orjson.dumps(variant["placement"]))
-                except Permanent as error:
-                    raise ValueError(str(error)) from None
+                Placement.model_validate(variant["placement"], extra="forbid")
         return variants
 
     @model_validator(mode="after")
@@ -66,7 +61,7 @@ def _problems(variant: Variant, surface: str) -> Iterator[str]:
     elif variant.placement is not None:
         if variant.strategy is not None:
             yield f"variant {variant.name}: give placement or strategy, not both"
-        for problem in definition_problems(variant.placement):
+        for problem in strategy_problems(variant.placement):
             yield f"variant {variant.name}: placement.{problem}"
     elif variant.strategy in {"campaign", "recipe", "fixed"}:
         yield (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommender.domain.catalogue import Catalogue
-from services.recommender.serving.experiments import Assignment
 from services.recommender.serving.placements.candidates import Candidate, Dropped, PlacementAnswer
 from services.recommender.serving.placements.request import PlacementRequest
-from services.recommender.serving.recommendation import History, Recommendation, Recommended
+from services.recommender.serving.recommendation import History, Recommendation, Recommended, ServedVariant
 from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.serving.targets import Target
 from services.recommender.store import servings as module
@@ -29,31 +28,12 @@ from shared.errors import Transient
 from shared.events.placements import DEFAULT_PLACEMENTS
 from shared.events.servings import RecommendationServed, Serving
 from shared.events.topics import SERVINGS
-from shared.experiments import Experiment, Variant
 from shared.kafka import Record
 from shared.kafka.records import Decoder, partition_of
 from tests.support.waiting import eventually
 
 IDS = RecommendationIds(signing_key("secret"))
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
-
-
-def assignment(variant: str) -> Assignment:
-    """Return the assignment of u1 to a variant of version 2 of an experiment."""
-    now = datetime(2026, 11, 20, tzinfo=UTC)
-    variants = (Variant(name=variant), Variant(name="other"))
-    experiment = Experiment(
-        tenant="shop",
-        name="test",
-        version=2,
-        surface="placement/home",
-        variants=variants,
-        traffic=1.0,
-        salt="salt",
-        status="running",
-        created_at=now,
-    )
-    return Assignment(experiment, variants[0], "u1", ())
 
 
 class Broker:
@@ -153,7 +133,8 @@ async def test_an_answer_of_a_placement_has_what_it_came_from(tmp_path: Path) ->
         1_790_000_000.0,
     )
 
-    answer.assignment = assignment("live")
+    assignment: Any = SimpleNamespace(answered=ServedVariant("test", 2, "live"))
+    answer.assignment = assignment
     broker = await published(tmp_path, lambda recorder: recorder.placement(answer))
 
     (serving,) = broker.servings()

@@ -83,16 +83,6 @@ def test_an_arm_of_a_placement_survives_storing_and_announcing(arm: dict[str, ob
         ("placement/home", {**ON_A_PLACEMENT[0], "strategy": "popular"}, "not both"),
         ("placement/home", {"placement": {"strategies": [{"strategy": "fixed"}]}}, "needs item_ids"),
         ("placement/home", {"placement": {"strategies": [{"strategy": "popular"}], "limitt": 3}}, "limitt"),
-        (
-            "placement/home",
-            {
-                "placement": {
-                    "strategies": [{"strategy": "popular"}],
-                    "rules": {"boosts": [{"where": "nonsense", "factor": 2}]},
-                }
-            },
-            r"rules\.boosts\[0\]",
-        ),
     ],
 )
 def test_an_arm_that_could_never_answer_is_refused(

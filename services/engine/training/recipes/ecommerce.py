@@ -129,7 +129,7 @@ RECIPES = (
         event_type="Purchase",
         fixes_event_type=True,
         needs=("itemId",),
-        list_recipe="bought-together",
+        list_recipe="similar-items",
     ),
     _use_case(
         "aws-ecomm-customers-who-viewed-x-also-viewed",
