@@ -6,7 +6,7 @@ name the module in `PAGES`, and its routes in the table of docs/dashboard.md, wh
 roles that they need.
 """
 
-from services.dashboard.pages import audit, keys, overview, system
+from services.dashboard.pages import audit, experiments, keys, overview, system
 from services.dashboard.pages.site import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE, system.PAGE, keys.PAGE, audit.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, experiments.PAGE, system.PAGE, keys.PAGE, audit.PAGE)
