@@ -27,12 +27,13 @@ async def test_a_guest_who_logs_in_keeps_the_history(site: Site, page: Page, kit
     await page.evaluate("endcap.track('add_to_cart', {item_id: 'lamp', quantity: 2})")
 
     events = await eventually(
-        lambda: log.of(session_id=session), "3 events", enough=lambda rows: len(rows) == 3
+        lambda: log.of(session_id=session), "4 events", enough=lambda rows: len(rows) == 4
     )
     assert [(event["event_type"], event["user_id"]) for event in events] == [
+        ("page", None),
         ("view", None),
         ("identify", "u-17"),
         ("add_to_cart", "u-17"),
     ]
-    assert events[2]["item_id"] == "lamp"
-    assert events[2]["quantity"] == 2
+    assert events[3]["item_id"] == "lamp"
+    assert events[3]["quantity"] == 2
