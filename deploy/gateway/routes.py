@@ -96,6 +96,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/experiments/*", "router"),
     # Metrics.
     Route("/v1/metrics/*", "analytics"),
+    Route("/v1/sql", "analytics"),
+    Route("/v1/sql/*", "analytics"),
     # The control plane.
     Route("/v1/placements", "engine"),
     Route("/v1/placements/*", "engine"),

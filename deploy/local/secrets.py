@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from deploy.local.ports import SERVICES
 
-S3_ACCOUNTS = ("sync", "trainer", "loader", "recommender", "engine")
+S3_ACCOUNTS = ("sync", "trainer", "loader", "recommender", "engine", "analytics")
 """The services that use the object store, each with an account of its own."""
 
 WITHOUT_KAFKA = frozenset({"dashboard"})

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from services.analytics.api import AttributionRule, MetricsRoutes
+from services.analytics.api import AttributionRule, MetricsRoutes, SqlRoutes
+from services.analytics.domain.lake_tables import TABLES
+from services.analytics.domain.sql import Query, checked
 from services.analytics.handlers import Handlers
-from services.analytics.store import Audit, Counting, Erasures, Reports, Retention
+from services.analytics.store import (
+    Audit,
+    Counting,
+    Erasures,
+    Lake,
+    LakeCheck,
+    LakeMaintenance,
+    LakeWriter,
+    QueryRunner,
+    Reports,
+    Retention,
+)
 from shared.auth import Authenticator
+from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, SERVINGS
-from shared.http.runtime import application
+from shared.http.runtime import Part, application
 from shared.kafka import Consumer, Publisher
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
@@ -36,11 +52,15 @@ def build(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, "analytics")
     authenticator = Authenticator(database.for_requests(), settings.auth)
     rule = AttributionRule(window_days=settings.attribution_days, touch=settings.attribution_touch)
-    reports = Reports(database.for_requests(settings.report_seconds))
+    reading = database.for_requests(settings.report_seconds)
+    runner = QueryRunner(reading, Lake(settings.s3), settings)
     return application(
         "analytics",
         parts=[database, authenticator],
-        routers=[MetricsRoutes(reports, authenticator, rule).router()],
+        routers=[
+            MetricsRoutes(Reports(reading), authenticator, rule).router(),
+            SqlRoutes(runner, authenticator).router(),
+        ],
         description=DESCRIPTION,
         http=settings.http,
     )
@@ -50,17 +70,32 @@ def worker(settings: Settings) -> FastAPI:
     """Return the process that counts answers and events."""
     database = Database(settings.postgres, "analytics")
     publisher = Publisher(settings.kafka, "analytics", [ERASURE_RECEIPTS], essential=False)
-    handlers = Handlers(Counting(database, settings), Erasures(database, publisher, settings))
+    lake = Lake(settings.s3)
+    writer = LakeWriter(database, lake)
+    handlers = Handlers(Counting(database, settings), Erasures(database, publisher, settings, writer))
     consumer = Consumer(settings.kafka, "analytics")
     consumer.subscribe(SERVINGS, handlers.recommendations_served, batch=BATCH, gather=GATHER_SECONDS)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=BATCH, gather=GATHER_SECONDS)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
+    for table in TABLES:
+        consumer.subscribe(
+            table.topic,
+            partial(writer.write, table),
+            purpose="lake",
+            batch=settings.lake_batch,
+            gather=settings.lake_seconds,
+            positions=True,
+        )
     retention = PeriodicTask(
         "retention", Retention(database, settings).run, seconds=settings.retention_seconds
     )
-    return application(
-        "analytics-worker", parts=[database, publisher, retention, consumer], description=DESCRIPTION
+    maintenance = PeriodicTask(
+        "lake-maintenance",
+        LakeMaintenance(database, lake, settings).run,
+        seconds=settings.retention_seconds,
     )
+    parts: list[Part] = [database, publisher, retention, maintenance, consumer]
+    return application("analytics-worker", parts=parts, description=DESCRIPTION)
 
 
 def check(settings: Settings, arguments: list[str]) -> int:
@@ -95,3 +130,72 @@ async def _check(settings: Settings, tenant: str | None, *, repair: bool) -> int
     corrected = ", corrected" if repair and count else ""
     sys.stdout.write(f"tenants: {len(tenants)}, differences: {count}{corrected}\n")
     return 1 if count else 0
+
+
+def lake(settings: Settings, arguments: list[str]) -> int:
+    """Compare the event lake with Kafka's log, or compact it.
+
+    Return the exit code: 0, or 1 if a record of the log is not in the lake.
+    """
+    parser = argparse.ArgumentParser(prog="python -m services.analytics lake", description=lake.__doc__)
+    parser.add_argument("action", choices=("check", "compact"))
+    parser.add_argument("--tenant", default="default")
+    options = parser.parse_args(arguments)
+    return asyncio.run(_lake(settings, options.action, options.tenant))
+
+
+async def _lake(settings: Settings, action: str, tenant: str) -> int:
+    database, tables = Database(settings.postgres, "analytics"), Lake(settings.s3)
+    await database.start()
+    missing = 0
+    try:
+        for table in TABLES:
+            if action == "compact":
+                result = await LakeMaintenance(database, tables, settings).maintain(tenant, table.name)
+                sys.stdout.write(f"{table.name}: {result}\n")
+                continue
+            compared = await LakeCheck(database, tables, settings).compare(tenant, table)
+            missing += compared.missing
+            sys.stdout.write(
+                f"{table.name}: log {compared.in_log}, lake {compared.in_lake}, "
+                f"missing {compared.missing}, repeated {compared.repeated}\n"
+            )
+    finally:
+        await database.stop()
+    return 1 if missing else 0
+
+
+def sql(settings: Settings, arguments: list[str]) -> int:
+    """Run one SELECT over a tenant's events and catalogue, and print the rows as CSV.
+
+    Return the exit code: 0, or 1 for a query that is refused or fails.
+    """
+    parser = argparse.ArgumentParser(prog="python -m services.analytics sql", description=sql.__doc__)
+    parser.add_argument(
+        "query", help="the tables are interactions, orders, order_items, servings, exposures, …"
+    )
+    parser.add_argument("--tenant", default="default")
+    parser.add_argument("--dialect", choices=("trino", "duckdb"), default="trino")
+    parser.add_argument("--rows", type=int, default=10_000, help="rows beyond these are left out")
+    options = parser.parse_args(arguments)
+    try:
+        query = checked(options.query, options.dialect)
+        answer = asyncio.run(_sql(settings, options.tenant, query, options.rows))
+    except ApiError as error:
+        sys.stderr.write(f"{error.detail}\n")
+        return 1
+    writer = csv.writer(sys.stdout)
+    writer.writerow(column["name"] for column in answer["columns"])
+    writer.writerows(answer["rows"])
+    if answer["truncated"]:
+        sys.stderr.write(f"There are more than {options.rows} rows.\n")
+    return 0
+
+
+async def _sql(settings: Settings, tenant: str, query: Query, rows: int) -> dict[str, Any]:
+    database = Database(settings.postgres, "analytics")
+    await database.start()
+    try:
+        return await QueryRunner(database, Lake(settings.s3), settings).run(tenant, query, rows, "command")
+    finally:
+        await database.stop()

@@ -12,4 +12,7 @@ PURCHASES = counter(
 OUTDATED = counter(
     "endcap_analytics_outdated_total", "Records older than ANALYTICS_FACTS_DAYS, which are not counted."
 )
+LAKE_ROWS = counter("endcap_analytics_lake_rows_total", "Rows added to the event lake.", ["table"])
+LAKE_FILES = counter("endcap_analytics_lake_files_removed_total", "Files removed from the event lake.")
+QUERIES = counter("endcap_analytics_queries_total", "SQL queries, by outcome.", ["outcome"])
 DELETED = counter("endcap_analytics_deleted_total", "Rows deleted because of their age.", ["table"])

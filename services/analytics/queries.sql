@@ -551,3 +551,36 @@ FROM sums
 GROUP BY begins_at, name
 HAVING coalesce(sum(value) FILTER (WHERE grain = 'hour'), 0)
     <> coalesce(sum(value) FILTER (WHERE grain = 'day'), 0);
+
+-- share_lake --
+-- Let this transaction write to a tenant's lake; erasures and maintenance wait for its end.
+SELECT pg_advisory_xact_lock_shared(hashtext('analytics.lake'), hashtext(:tenant));
+
+-- lock_lake --
+-- Let this transaction alone change a tenant's lake.
+SELECT pg_advisory_xact_lock(hashtext('analytics.lake'), hashtext(:tenant));
+
+-- lake_changed --
+-- Note that a table of the lake has changed.
+INSERT INTO lake_tables (tenant, name) VALUES (:tenant, :name)
+ON CONFLICT (tenant, name) DO UPDATE SET changed_at = now();
+
+-- lake_due --
+-- Tables of the lake that changed after their last maintenance, which was before a time.
+SELECT tenant, name FROM lake_tables
+WHERE changed_at > maintained_at AND maintained_at < :before
+ORDER BY maintained_at;
+
+-- lake_maintained --
+-- Note that a table of the lake was maintained.
+UPDATE lake_tables SET maintained_at = now() WHERE tenant = :tenant AND name = :name;
+
+-- catalogue_items --
+-- The items of a tenant's catalogue.
+SELECT item_id, name, category, price::float8, currency, available, created_at, attributes::text, updated_at
+FROM sync.items_v1 WHERE tenant = :tenant ORDER BY item_id LIMIT :rows;
+
+-- catalogue_users --
+-- The users of a tenant.
+SELECT user_id, name, city, province, country, attributes::text, updated_at
+FROM sync.users_v1 WHERE tenant = :tenant ORDER BY user_id LIMIT :rows;

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, ServiceSettings
+from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, S3Settings, ServiceSettings
 
 
 class Settings(ServiceSettings):
@@ -38,7 +38,25 @@ class Settings(ServiceSettings):
     days_days: int = Field(1_830, ge=1, description="days for which figures of days are kept")
     retention_seconds: float = Field(600.0, gt=0, description="interval of deleting what is older")
     report_seconds: float = Field(10.0, gt=0, description="time limit of reading the figures of a request")
+    lake_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=30,
+        description="seconds for which records are collected into one file of the event lake",
+    )
+    lake_batch: int = Field(5_000, ge=1, description="most records of one file of the event lake")
+    lake_hour: int = Field(3, ge=0, le=23, description="hour of the day, UTC, of compacting the event lake")
+    lake_days: int = Field(
+        730, ge=15, description="days for which the event lake keeps events, by their time"
+    )
+    sql_seconds: float = Field(30.0, gt=0, description="time limit of a SQL query")
+    sql_memory_megabytes: int = Field(1_024, ge=64, description="memory limit of a SQL query")
+    sql_concurrency: int = Field(2, ge=1, description="SQL queries that a process runs at the same time")
+    sql_catalogue_rows: int = Field(
+        1_000_000, ge=1, description="most items or users that a SQL query can read; above it the query fails"
+    )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("analytics"))
+    s3: S3Settings = Field(default_factory=lambda: S3Settings.of("analytics"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("analytics"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("analytics"))
 

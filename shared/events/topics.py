@@ -79,7 +79,7 @@ ORDERS = Topic(
     key="tenant:user",
     partitions=6,
     producers=_names("sync"),
-    consumers=_names("tracker"),
+    consumers=_names("tracker analytics"),
 )
 ITEMS = Topic(
     "items-v1",
@@ -184,7 +184,7 @@ EXPOSURES = Topic(
     key="tenant:unit",
     partitions=6,
     producers=_names("recommender"),
-    consumers=_names("router"),
+    consumers=_names("router analytics"),
 )
 SERVINGS = Topic(
     "servings-v1",

@@ -32,11 +32,12 @@ from shared.kafka.consumer import Consumer
 from shared.kafka.offsets import committed, committed_up_to_end, end_offsets, missing
 from shared.kafka.publisher import Publisher
 from shared.kafka.record_reader import RecordReader
-from shared.kafka.records import Record, Tombstone, Undecodable, encoded
+from shared.kafka.records import Positioned, Record, Tombstone, Undecodable, encoded
 from shared.kafka.states import StateTable
 
 __all__ = [
     "Consumer",
+    "Positioned",
     "Publisher",
     "Record",
     "RecordReader",

@@ -38,8 +38,8 @@ class RecordReader:
     name = "record-reader"
 
     def __init__(self, settings: KafkaSettings, service: str, topic: Topic) -> None:
-        """Read `topic`; ValueError if the registry does not list `service` in its `lookups`."""
-        if service not in topic.lookups:
+        """Read `topic`; ValueError unless the registry lists `service` in its `lookups` or `consumers`."""
+        if service not in topic.lookups | topic.consumers:
             message = f"the registry of topics doesn't list {service} in the lookups of {topic.name}"
             raise ValueError(message)
         self._settings = settings

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -49,6 +49,14 @@ class Tombstone:
     def tenant(self) -> str:
         """Return the tenant, the first part of the key."""
         return self.key.partition(":")[0]
+
+
+class Positioned(NamedTuple):
+    """An event with the partition and offset of its record, for handlers that count records."""
+
+    event: Any
+    partition: int
+    offset: int
 
 
 class Received(Protocol):

@@ -18,7 +18,7 @@ from shared.postgres import refusal
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from shared.kafka.records import Tombstone
+    from shared.kafka.records import Positioned, Tombstone
 
 Handler = Callable[[Sequence[Any]], Awaitable[None]]
 
@@ -45,7 +45,7 @@ class RetryingHandler:
         self._seconds = SECONDS.labels(topic, group)
 
     async def call(
-        self, events: Sequence[BaseModel | Tombstone], tries: int, ending: asyncio.Event
+        self, events: Sequence[BaseModel | Tombstone | Positioned], tries: int, ending: asyncio.Event
     ) -> Failure | None:
         """Return None after a call that succeeded, else the failure of the last call.
 

@@ -20,7 +20,7 @@ from shared.kafka.activity import FIRST_PAUSE_SECONDS, Activity, ConsumerEnding
 from shared.kafka.adapter import Records
 from shared.kafka.deadletters import DeadLetters, Failure
 from shared.kafka.halting import BadRecordCounter, Halt
-from shared.kafka.records import Decoder, Tombstone, Undecodable, header
+from shared.kafka.records import Decoder, Positioned, Tombstone, Undecodable, header
 from shared.kafka.retrying_handler import Handler, RetryingHandler
 from shared.kafka.session import Session
 from shared.observability import counter, tracing
@@ -67,6 +67,7 @@ class Subscription:
         gather: float,
         dead_letters: Producer,
         max_consecutive_bad: int,
+        positions: bool = False,
     ) -> None:
         """Prepare the subscription; its `session` reads once it is started."""
         self.topic = topic
@@ -85,6 +86,7 @@ class Subscription:
         )
         self._names = {"topic": topic.name, "group": group}
         self._decoder = Decoder(topic)
+        self._positions = positions
         self._caller = RetryingHandler(handler, self.activity, topic.name, group)
         self._dead_letters = DeadLetters(dead_letters, topic.dlq(service), self.activity, topic.name, group)
         self._bad_records = BadRecordCounter(max_consecutive_bad, settings.kafka_halt_tenants)
@@ -129,12 +131,15 @@ class Subscription:
 
     def _decode(
         self, records: Sequence[ConsumerRecord[bytes, bytes]], begin: int
-    ) -> tuple[list[BaseModel | Tombstone], Failure | None]:
+    ) -> tuple[list[BaseModel | Tombstone | Positioned], Failure | None]:
         """Return the events from `begin` up to the first record that can't be decoded, and its failure."""
-        events: list[BaseModel | Tombstone] = []
+        events: list[BaseModel | Tombstone | Positioned] = []
         for record in records[begin:]:
             try:
-                events.append(self._decoder.decode(record))
+                event = self._decoder.decode(record)
+                events.append(
+                    Positioned(event, record.partition, record.offset) if self._positions else event
+                )
             except Undecodable as error:
                 return events, Failure(error.reason, str(error), attempts=1)
         return events, None
@@ -143,7 +148,7 @@ class Subscription:
         self,
         consumer: PolledConsumer,
         records: Sequence[ConsumerRecord[bytes, bytes]],
-        events: Sequence[BaseModel | Tombstone],
+        events: Sequence[BaseModel | Tombstone | Positioned],
     ) -> None:
         """Call the handler with the events; if it fails, with each half of them, down to single events."""
         with self._span(records):

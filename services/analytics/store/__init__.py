@@ -3,7 +3,23 @@
 from services.analytics.store.audit import Audit, Difference
 from services.analytics.store.counting import Counting
 from services.analytics.store.erasures import Erasures
+from services.analytics.store.lake import Lake
+from services.analytics.store.lake_check import LakeCheck
+from services.analytics.store.lake_writer import LakeMaintenance, LakeWriter
+from services.analytics.store.queries import QueryRunner
 from services.analytics.store.reports import Reports
 from services.analytics.store.retention import Retention
 
-__all__ = ["Audit", "Counting", "Difference", "Erasures", "Reports", "Retention"]
+__all__ = [
+    "Audit",
+    "Counting",
+    "Difference",
+    "Erasures",
+    "Lake",
+    "LakeCheck",
+    "LakeMaintenance",
+    "LakeWriter",
+    "QueryRunner",
+    "Reports",
+    "Retention",
+]

@@ -15,6 +15,7 @@ from shared.events.topics import ERASURE_RECEIPTS
 
 if TYPE_CHECKING:
     from services.analytics.settings import Settings
+    from services.analytics.store.lake_writer import LakeWriter
     from shared.kafka import Publisher
     from shared.postgres import Connection, Database
 
@@ -24,19 +25,30 @@ PUBLISH_SECONDS = 10.0
 class Erasures:
     """Removes users and their sessions from facts; figures stay as they are. A repetition changes nothing."""
 
-    def __init__(self, database: Database, publisher: Publisher, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, settings: Settings, lake: LakeWriter
+    ) -> None:
         self._database = database
+        self._lake = lake
         self._publisher = publisher
         self._rule = Attribution(settings.attribution_window, settings.attribution_touch)
 
     async def erase(self, request: UserErasureRequested) -> None:
-        """Erase a user, and publish the receipt. Raises Transient while Kafka is unavailable."""
-        rows = await self._erased(request)
+        """Erase a user, and publish the receipt.
+
+        Raises Transient while Kafka or the object store is unavailable.
+        """
+        rows, sessions = await self._erased(request)
+        in_lake = await self._lake.erase(request, sessions)
+        rows["event_lake"] = in_lake + rows.get("event_lake", 0)
+        await self._database.execute(
+            *SQL.save_erased_rows(tenant=request.tenant, user_id=request.user_id, rows=rows)
+        )
         receipt = UserErased.of(request, "analytics", rows)
         await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_SECONDS)
 
-    async def _erased(self, request: UserErasureRequested) -> dict[str, int]:
-        """Erase, and return the rows by table, including those of an earlier attempt."""
+    async def _erased(self, request: UserErasureRequested) -> tuple[dict[str, int], list[str]]:
+        """Erase facts; return the rows by table, those of earlier attempts included, and the sessions."""
         tenant, user_id = request.tenant, request.user_id
         changes = Changes()
         async with self._database.transaction() as connection:
@@ -53,10 +65,10 @@ class Erasures:
             )
             before = next(row["rows"] for row in subjects if row["subject"] == user_id)
             rows = await self._remove(connection, request, sessions, changes)
-            total = {table: count + before.get(table, 0) for table, count in rows.items()}
+            total = before | {table: count + before.get(table, 0) for table, count in rows.items()}
             await connection.execute(*SQL.save_erased_rows(tenant=tenant, user_id=user_id, rows=total))
             await write_changes(connection, changes)
-        return total
+        return total, sessions
 
     async def _remove(
         self,

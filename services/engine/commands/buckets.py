@@ -37,6 +37,7 @@ _DATA = (
     _Right("trainer", (*_READ, *_WRITE, *_MULTIPART), "*/runs/*"),
     _Right("loader", _READ, "*/runs/*"),
     _Right("recommender", _READ, "*/models/*"),
+    _Right("analytics", (*_READ, *_WRITE, *_MULTIPART), "*/lake/*"),
 )
 _UPLOADS = (_Right("sync", (*_READ, "s3:DeleteObject")),)
 _CLIENTS = _Right("clients", (*_READ, *_WRITE, *_MULTIPART))

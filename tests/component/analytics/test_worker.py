@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from asgi_lifespan import LifespanManager
 from httpx import ASGITransport, AsyncClient
 
 from services.analytics import app
+from services.analytics.domain.lake_tables import BY_NAME
 from services.analytics.settings import Settings
+from services.analytics.store import Lake
 from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
 from shared.errors import Transient
 from shared.events import InteractionRecorded
@@ -34,10 +38,11 @@ from shared.settings import KafkaSettings
 from tests.integration.analytics.reference import expected
 from tests.support.kafka import kafka_environment, skip_to_end
 from tests.support.processes import Process, process
-from tests.support.stack import Database
+from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
 from tests.support.waiting import PATIENCE, eventually
 
+GROUPS = ("analytics", "analytics-lake")
 ITEMS = [f"i{number}" for number in range(6)]
 NOW = datetime.now(UTC).replace(microsecond=0)
 MEASURES = "SELECT grain, begins_at, name, value FROM measures WHERE tenant = $1 ORDER BY 1, 2, 3"
@@ -85,12 +90,13 @@ class Shop:
         await producer.stop()
 
     async def is_read(self) -> bool:
-        """Return whether the group has committed the ends of both topics."""
+        """Return whether both groups have committed the ends of both topics."""
         for topic in (INTERACTIONS, SERVINGS):
-            ends = await end_offsets(self.kafka, topic)
-            committed = await positions(self.kafka, topic)
-            if any(committed[number] < end for number, end in ends.items()):
-                return False
+            ends = await answered(partial(end_offsets, self.kafka, topic))
+            for group in GROUPS:
+                committed = await positions(self.kafka, topic, group)
+                if any(committed[number] < end for number, end in ends.items()):
+                    return False
         return True
 
     async def figures(self) -> list[tuple[Any, ...]]:
@@ -101,11 +107,21 @@ class Shop:
         ]
 
 
-async def positions(kafka: KafkaSettings, topic: Topic) -> dict[int, int]:
-    """The committed offsets of the group; 0 where there is none."""
-    consumer = AIOKafkaConsumer(
-        **client_options(kafka, "test"), group_id="analytics", enable_auto_commit=False
-    )
+async def answered(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask Kafka until it answers: a broker that has just started has no coordinator yet."""
+
+    async def answer() -> list[Any] | None:
+        try:
+            return [await ask()]
+        except Transient:
+            return None
+
+    return (await eventually(answer, every=0.2))[0]
+
+
+async def positions(kafka: KafkaSettings, topic: Topic, group: str) -> dict[int, int]:
+    """The committed offsets of a group; 0 where there is none."""
+    consumer = AIOKafkaConsumer(**client_options(kafka, "test"), group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         partitions = range(topic.partitions)
@@ -116,11 +132,9 @@ async def positions(kafka: KafkaSettings, topic: Topic) -> dict[int, int]:
         await consumer.stop()
 
 
-async def commit(kafka: KafkaSettings, topic: Topic, offsets: dict[int, int]) -> None:
-    """Set the offsets of the group, which has no members."""
-    consumer = AIOKafkaConsumer(
-        **client_options(kafka, "test"), group_id="analytics", enable_auto_commit=False
-    )
+async def commit(kafka: KafkaSettings, topic: Topic, group: str, offsets: dict[int, int]) -> None:
+    """Set the offsets of a group, which has no members."""
+    consumer = AIOKafkaConsumer(**client_options(kafka, "test"), group_id=group, enable_auto_commit=False)
     places = {TopicPartition(topic.name, number): offset for number, offset in offsets.items()}
     consumer.assign([*places])
     await consumer.start()
@@ -171,23 +185,19 @@ def customers(tenant: str) -> tuple[list[Serving], list[InteractionRecorded]]:
 
 @pytest.fixture
 async def shop(
-    module_database: Database, kafka_settings: KafkaSettings, tmp_path: Path
+    module_database: Database, kafka_settings: KafkaSettings, s3: ObjectStore, bucket: str, tmp_path: Path
 ) -> AsyncIterator[Shop]:
-    async def skipped() -> bool:
-        try:
-            for topic in (INTERACTIONS, SERVINGS):
-                await skip_to_end(kafka_settings, topic, "analytics")
-        except Transient:
-            return False
-        return True
-
-    await eventually(skipped, "the group begins at the end", every=0.2)
+    for topic, group in itertools.product((INTERACTIONS, SERVINGS), GROUPS):
+        await answered(partial(skip_to_end, kafka_settings, topic, group))
     tenant = await make_tenant(module_database, f"t-{uuid.uuid4().hex[:8]}")
     administrator = await asyncpg.connect(module_database.url, server_settings={"search_path": "analytics"})
     environment = {
         **module_database.environment,
         **kafka_environment(kafka_settings),
+        **s3.environment,
+        "ENDCAP_DATA_BUCKET": bucket,
         "ENDCAP_SECRET_KEY": SECRET_KEY,
+        "ANALYTICS_LAKE_SECONDS": "0.5",
     }
     with ExitStack() as started:
         made = Shop(kafka_settings, administrator, tenant, environment, tmp_path, started)
@@ -205,7 +215,8 @@ def own_environment(shop: Shop) -> Iterator[None]:
 
 
 async def test_killed_workers_and_a_replay_change_no_figure(shop: Shop, own_environment: None) -> None:
-    begin = {topic: await end_offsets(shop.kafka, topic) for topic in (INTERACTIONS, SERVINGS)}
+    topics = (INTERACTIONS, SERVINGS)
+    begin = {topic: await answered(partial(end_offsets, shop.kafka, topic)) for topic in topics}
     worker = shop.start()
 
     async def waits() -> bool:
@@ -236,13 +247,18 @@ async def test_killed_workers_and_a_replay_change_no_figure(shop: Shop, own_envi
 
     second.popen.terminate()
     await asyncio.to_thread(second.popen.wait, PATIENCE)
-    for topic, offsets in begin.items():
-        await commit(shop.kafka, topic, offsets)
+    for topic, group in itertools.product(begin, GROUPS):
+        await commit(shop.kafka, topic, group, begin[topic])
     shop.start()
     await eventually(shop.is_read, "everything is read twice", every=0.3)
 
     assert await shop.figures() == figures
-    assert await asyncio.to_thread(app.check, Settings(), ["--tenant", shop.tenant.name]) == 0
+    of_tenant = ["--tenant", shop.tenant.name]
+    assert await asyncio.to_thread(app.check, Settings(), of_tenant) == 0
+    assert await asyncio.to_thread(app.lake, Settings(), ["check", *of_tenant]) == 0
+    lake = Lake(Settings().s3)
+    stored = [len(lake.ids(shop.tenant.name, BY_NAME[name])) for name in ("interactions", "servings")]
+    assert stored == [len(shop.events), len(shop.answers)]
     await answers_over_http(shop)
 
 

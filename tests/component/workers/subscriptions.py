@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ import orjson
 from prometheus_client import REGISTRY
 
 from services.analytics.domain.facts import digest
+from services.analytics.settings import Settings
+from services.analytics.store import Lake
 from shared.events import (
     BatchFailed,
     Event,
@@ -153,6 +156,20 @@ def erasure(world: World, n: int) -> Event:
     return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
 
 
+def lake_rows(name: str, field: str) -> Callable[[World], Awaitable[set[str]]]:
+    """Names of the events in a table of the event lake; a serving is named by its answer's number."""
+
+    async def stored(world: World) -> set[str]:
+        target = await asyncio.to_thread(Lake(Settings().s3).open, world.tenant, name)
+        if target is None:
+            return set()
+        column = "recommendation_id" if name == "servings" else field
+        names = target.to_pyarrow_table(columns=[column])[column].to_pylist()
+        return {str(each).replace("RID-", "c") for each in names}
+
+    return stored
+
+
 async def analytics_events(world: World) -> set[str]:
     """Events whose digests are stored."""
     keys = await world.column("SELECT key FROM analytics.counted_events WHERE tenant = $1")
@@ -233,6 +250,15 @@ CASES = (
     Case(
         "analytics", INTERACTIONS, "analytics", interaction, "event_id",
         analytics_events,
+    ),
+    *(
+        Case("analytics", topic, "analytics-lake", make, field, lake_rows(name, field))
+        for name, topic, make, field in (
+            ("interactions", INTERACTIONS, interaction, "event_id"),
+            ("orders", ORDERS, order, "order_id"),
+            ("servings", SERVINGS, serving, "event_id"),
+            ("exposures", EXPOSURES, exposure, "unit"),
+        )
     ),
     Case(
         "analytics", ERASURES, "analytics", erasure, "user_id",

@@ -57,6 +57,7 @@ def environment(
     redis_url: str,
     s3: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
+    bucket: str,
 ) -> Iterator[None]:
     """The variables of every worker."""
     variables = {
@@ -67,6 +68,8 @@ def environment(
         "ENDCAP_SECRET_KEY": SECRET_KEY,
         "ENDCAP_SERVICE_KEY": SERVICE_KEY,
         "TRAINER_SCHEDULE": "",
+        "ENDCAP_DATA_BUCKET": bucket,
+        "ANALYTICS_LAKE_SECONDS": "0.2",
     }
     with monkeypatch.context() as patch:
         for name, value in variables.items():

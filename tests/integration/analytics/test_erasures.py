@@ -84,7 +84,7 @@ async def test_an_erased_user_is_in_no_row_and_in_all_figures(analytics: Analyti
     await analytics.counting.add_events(events)
     before = await figures(analytics, tenant)
     receipts = Receipts()
-    erasures = Erasures(analytics.database, receipts, analytics.settings)
+    erasures = Erasures(analytics.database, receipts, analytics.settings, analytics.writer)
     request = erasure("ann", tenant=tenant, session_ids=("visit-of-ann",))
 
     await erasures.erase(request)
@@ -98,14 +98,14 @@ async def test_an_erased_user_is_in_no_row_and_in_all_figures(analytics: Analyti
     text = await stored(analytics, tenant)
     assert not [name for name in ("ann", "order-of-ann") if f"'{name}'" in text or f"of-{name}'" in text]
     assert {tuple(sorted(each.rows.items())) for each in receipts.events} == {
-        (("purchases", 1), ("touches", 1), ("visitors", 2))
+        (("event_lake", 0), ("purchases", 1), ("touches", 1), ("visitors", 2))
     }
     assert await analytics.audit.check(tenant, repair=False) == []
 
 
 async def test_what_a_user_does_after_the_erasure_counts(analytics: Analytics) -> None:
     tenant = f"t-{uuid.uuid4().hex[:12]}"
-    erasures = Erasures(analytics.database, Receipts(), analytics.settings)
+    erasures = Erasures(analytics.database, Receipts(), analytics.settings, analytics.writer)
     await erasures.erase(erasure("ann", tenant=tenant, occurred_at=NOW))
 
     await analytics.counting.add_events(

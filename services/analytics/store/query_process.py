@@ -1,0 +1,169 @@
+"""Run one query in a process of its own, with limits of memory, time and files: `python -m` this module.
+
+The task is JSON on standard input, the answer JSON on standard output. DuckDB runs SQL of strangers without
+access to files, the network, extensions or settings; it reads the tables that this process registered.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+import orjson
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from services.analytics.domain.lake_tables import BY_NAME
+from services.analytics.domain.views import CATALOGUE_SCHEMAS, SOURCES, VIEW_QUERIES
+
+_OVERHEAD_BYTES: Final = 3 * 2**30
+"""Address space of Python, Arrow and threads beside DuckDB's memory; measured 1.2 GB."""
+
+
+def main() -> int:
+    """Run the task of standard input; return the exit code."""
+    task = orjson.loads(sys.stdin.buffer.read())
+    _limit(task["memory_bytes"], task["seconds"])
+    try:
+        answer = run(task)
+    except duckdb.Error as error:
+        answer = {"error": _sentence(error), "kind": type(error).__name__}
+    except (MemoryError, pa.ArrowMemoryError):
+        answer = {"error": "the query needs more memory than it may use", "kind": "OutOfMemoryException"}
+    sys.stdout.buffer.write(orjson.dumps(answer, default=_plain, option=orjson.OPT_NON_STR_KEYS))
+    return 0
+
+
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Return columns and rows of a task's query, at most `rows` of them."""
+    connection = connect(task["memory_bytes"], task["seconds"])
+    register(connection, task["views"], task["tables"], task["options"], task["catalogue"])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    started = time.perf_counter()
+    result = connection.execute(task["sql"])
+    columns = [{"name": column[0], "type": str(column[1])} for column in result.description or []]
+    rows = result.fetchmany(task["rows"] + 1)
+    return {
+        "columns": columns,
+        "rows": [[_plain_cell(cell) for cell in row] for row in rows[: task["rows"]]],
+        "truncated": len(rows) > task["rows"],
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def connect(memory_bytes: int, seconds: float) -> duckdb.DuckDBPyConnection:
+    """Return a connection to an empty database in memory, which writes no files."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory_bytes // 2**20}MiB",
+            "threads": 2,
+            "temp_directory": "",
+            "max_temp_directory_size": "0KiB",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+        },
+    )
+    connection.execute("SET integer_division = true")  # 5 / 2 is 2 in Trino
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET max_execution_time = {int(seconds * 1000)}")
+    return connection
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection,
+    views: list[str],
+    tables: dict[str, str],
+    options: dict[str, str],
+    catalogue: dict[str, list[list[Any]]],
+) -> None:
+    """Define the views, over Delta tables at the addresses `tables` and rows of the catalogue."""
+    for view in views:
+        source = SOURCES[view]
+        if source in CATALOGUE_SCHEMAS:
+            schema = CATALOGUE_SCHEMAS[source]
+            columns = list(zip(*catalogue[source], strict=True)) or [()] * len(schema)
+            arrays = [
+                pa.array(
+                    [_time(cell) if pa.types.is_timestamp(kind.type) else cell for cell in column], kind.type
+                )
+                for kind, column in zip(schema, columns, strict=True)
+            ]
+            connection.register(f"source_{source}", pa.Table.from_arrays(arrays, schema=schema))
+        else:
+            connection.register(f"source_{source}", _dataset(source, tables[source], options))
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {VIEW_QUERIES[view]}")
+
+
+def _dataset(name: str, uri: str, options: dict[str, str]) -> ds.Dataset | pa.Table:
+    try:
+        return DeltaTable(uri, storage_options=options or None).to_pyarrow_dataset()
+    except TableNotFoundError:
+        return BY_NAME[name].schema.empty_table()
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def _limit(memory_bytes: int, seconds: float) -> None:
+    """Limit address space, processor time and files of this process; it can't raise them again."""
+    for limit, most in (
+        (resource.RLIMIT_AS, memory_bytes + _OVERHEAD_BYTES),
+        (resource.RLIMIT_CPU, math.ceil(seconds * 4) + 10),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+
+
+def _plain_cell(cell: Any) -> Any:
+    """Return a value as JSON can hold it, with exact decimals and large integers as text."""
+    if isinstance(cell, bool) or cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, int):
+        return cell if abs(cell) < 2**63 else str(cell)
+    if isinstance(cell, float):
+        return cell if math.isfinite(cell) else str(cell)
+    if isinstance(cell, (list, tuple)):
+        return [_plain_cell(each) for each in cell]
+    if isinstance(cell, dict):
+        return {str(key): _plain_cell(value) for key, value in cell.items()}
+    return _plain(cell)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    return str(value)
+
+
+def _sentence(error: Exception) -> str:
+    """Return DuckDB's message without the statement that it repeats."""
+    text = str(error).split("\n\nLINE", 1)[0].strip()
+    try:
+        return str(json.loads(text).get("exception_message", text))
+    except (ValueError, AttributeError):
+        return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

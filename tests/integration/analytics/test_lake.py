@@ -1,0 +1,183 @@
+"""The event lake on a real object store: each record once, without erased users, and readable by SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.analytics.domain.lake_tables import BY_NAME, rows_of
+from services.analytics.domain.sql import checked
+from services.analytics.store import Erasures, LakeMaintenance, QueryRunner
+from shared.errors import ApiError, Transient
+from shared.events import Event, OrderLine, OrderPlaced
+from shared.kafka import Positioned
+from tests.integration.analytics.conftest import Analytics
+from tests.integration.analytics.test_erasures import Receipts, event, record
+from tests.support.erasures import erasure
+from tests.support.stack import Database as OwnDatabase
+from tests.support.waiting import eventually
+
+INTERACTIONS = BY_NAME["interactions"]
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+def placed(events: Sequence[Event], partition: int = 3, begin: int = 0) -> list[Positioned]:
+    """Events as records of one partition."""
+    return [Positioned(each, partition, begin + number) for number, each in enumerate(events)]
+
+
+async def ids(analytics: Analytics, tenant: str, name: str = "interactions") -> list[str]:
+    return sorted(await asyncio.to_thread(analytics.lake.ids, tenant, BY_NAME[name]))
+
+
+async def test_a_record_that_comes_twice_is_stored_once(analytics: Analytics, tenant: str) -> None:
+    events = [event(tenant, "view", number, user_id="ann") for number in range(4)]
+    records = placed(events)
+    other_partition = placed([event(tenant, "view", 9, user_id="bob")], partition=5)
+
+    await analytics.writer.write(INTERACTIONS, records[:2])
+    await analytics.writer.write(INTERACTIONS, records)  # the worker died before it committed
+    await analytics.writer.write(INTERACTIONS, [*other_partition, *records[:1]])
+
+    assert await ids(analytics, tenant) == sorted(
+        [*(each.event_id for each in events), other_partition[0].event.event_id]
+    )
+
+
+async def test_a_writer_that_was_overtaken_adds_nothing(analytics: Analytics, tenant: str) -> None:
+    """A paused worker whose partitions another one has taken over reads the table first and commits last."""
+    lake = analytics.lake
+    records = placed([event(tenant, "view", 1, user_id="ann")])
+    await analytics.writer.write(INTERACTIONS, records)
+    rows = rows_of(INTERACTIONS, event(tenant, "view", 2, user_id="ann"), 3, 1)
+    paused = lake.open(tenant, "interactions")
+    assert lake.append(INTERACTIONS, tenant, rows, {3: 1}) == 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lake, "open", lambda *_: paused)
+        with pytest.raises(Transient):
+            lake.append(INTERACTIONS, tenant, rows, {3: 1})
+
+    assert len(await ids(analytics, tenant)) == 2
+
+
+async def test_an_erased_user_leaves_the_lake_with_all_files(analytics: Analytics, tenant: str) -> None:
+    events = [
+        event(tenant, "view", 1, user_id="ann"),
+        event(tenant, "view", 2, session_id="visit"),
+        event(tenant, "view", 3, user_id="bob"),
+    ]
+    await analytics.writer.write(INTERACTIONS, placed(events))
+    await analytics.writer.write(BY_NAME["servings"], placed([record(tenant)]))
+    before = analytics.lake.open(tenant, "interactions").file_uris()
+    receipts = Receipts()
+    erasures = Erasures(analytics.database, receipts, analytics.settings, analytics.writer)
+
+    await erasures.erase(erasure("ann", tenant=tenant, session_ids=("visit",)))
+    await analytics.writer.write(
+        INTERACTIONS, placed([events[0], event(tenant, "view", 4, user_id="bob")], begin=9)
+    )
+
+    assert len(await ids(analytics, tenant)) == 2
+    assert await ids(analytics, tenant, "servings") == []
+    assert receipts.events[0].rows["event_lake"] == 3
+    objects = analytics.lake._objects.list_objects_v2(Bucket=analytics.settings.s3.endcap_data_bucket)[
+        "Contents"
+    ]
+    keys = {each["Key"] for each in objects}
+    assert not [uri for uri in before if uri.split("/", 3)[3] in keys]
+
+
+async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Analytics, tenant: str) -> None:
+    line = event(tenant, "purchase", 1, user_id="ann", event_id="line", source="order")
+    claim = line.model_copy(update={"source": "events"})
+    view = event(tenant, "view", 2, user_id="ann", event_id="view")
+    for number, each in enumerate((claim, view, line, view)):
+        await analytics.writer.write(INTERACTIONS, placed([each], begin=number))
+    old = event(tenant, "view", 0, user_id="ann", occurred_at=datetime(2001, 1, 1, tzinfo=UTC))
+    await analytics.writer.write(INTERACTIONS, placed([old], begin=4))
+
+    maintenance = LakeMaintenance(analytics.database, analytics.lake, analytics.settings)
+    assert (await maintenance.maintain(tenant, "interactions"))["repeated"] == 2
+
+    table = analytics.lake.open(tenant, "interactions")
+    rows = table.to_pyarrow_table(columns=["event_id", "source"]).to_pylist()
+    assert sorted((row["event_id"], row["source"]) for row in rows) == [("line", "order"), ("view", "events")]
+    assert len(table.file_uris()) == 1
+    # Offsets are kept: what was read before stays out.
+    await analytics.writer.write(INTERACTIONS, placed([view], begin=3))
+    assert len(await ids(analytics, tenant)) == 2
+
+
+async def test_sql_reads_events_and_catalogue_of_the_own_tenant(
+    analytics: Analytics, tenant: str, module_database: OwnDatabase
+) -> None:
+    now = datetime.now(UTC)
+    await analytics.writer.write(
+        INTERACTIONS,
+        placed(
+            [event(tenant, "purchase", 1, user_id="ann", value=2.5), event(tenant, "view", 2, user_id="bob")]
+        ),
+    )
+    await analytics.writer.write(
+        INTERACTIONS, placed([event(f"{tenant}-x", "purchase", 1, user_id="eve")], begin=2)
+    )
+    order = OrderPlaced(
+        event_id="o1",
+        tenant=tenant,
+        occurred_at=now,
+        order_id="o1",
+        user_id="ann",
+        lines=(OrderLine(item_id="i1", quantity=2, price=2.5), OrderLine(item_id="i2", price=1.0)),
+    )
+    await analytics.writer.write(BY_NAME["orders"], placed([order]))
+    administrator = await asyncpg.connect(module_database.url)
+    await administrator.execute(
+        "INSERT INTO sync.items (tenant, item_id, name, attributes, updated_at) "
+        "VALUES ($1, 'i1', 'Tea', '{}', now()), ($2, 'i1', 'Eve''s', '{}', now())",
+        tenant,
+        f"{tenant}-x",
+    )
+    await administrator.close()
+    runner = QueryRunner(analytics.database, analytics.lake, analytics.settings)
+
+    async def rows(query: str) -> list[Any]:
+        answer = await runner.run(tenant, checked(query, "trino"), 100, uuid.uuid4().hex)
+        return list(answer["rows"])
+
+    assert await rows(
+        "SELECT user_id, count(*) FROM interactions WHERE event_type = 'purchase' GROUP BY user_id"
+    ) == [["ann", 1]]
+    names = "order_items o JOIN items i ON i.item_id = o.item_id"
+    joined = f"SELECT i.name, sum(o.amount) FROM {names} GROUP BY i.name"
+    assert await rows(joined) == [["Tea", 5.0]]
+
+
+async def test_a_query_can_be_cancelled(analytics: Analytics, tenant: str) -> None:
+    runner = QueryRunner(analytics.database, analytics.lake, analytics.settings)
+    numbers = "UNNEST(sequence(1, 100000))"
+    query = checked(f"SELECT count(*) FROM {numbers} a(x), {numbers} b(x) WHERE a.x * b.x = 7", "trino")
+    running = asyncio.create_task(runner.run(tenant, query, 10, "mine"))
+    await eventually(lambda: runner.cancel(tenant, "mine"))
+
+    with pytest.raises(ApiError) as cancelled:
+        await running
+
+    assert cancelled.value.status == 409
+    assert not runner.cancel(tenant, "mine")
+
+
+def test_days_of_old_and_of_far_times_have_four_digits_of_a_year() -> None:
+    far = event("t", "view", 0, user_id="ann", occurred_at=datetime(1000, 1, 2, tzinfo=UTC))
+
+    assert rows_of(INTERACTIONS, far, 0, 0)[0]["dt"] == "1000-01-02"
