@@ -54,6 +54,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/stats", "tracker"),
     Route("/v1/conflicts", "tracker"),
     Route("/api/personalize/track/*", "tracker"),
+    Route("/shopify/events", "tracker"),
+    Route("/api/v1/shopify/events", "tracker"),
     Route("/events", "tracker"),
     Route("/items", "tracker"),
     Route("/users", "tracker"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from services.tracker.domain.formats import backend, native, segment
+from services.tracker.domain.formats import backend, native, segment, shopify
 from services.tracker.domain.wire_format import EventFormat, RequestFormat
 
 EVENT_FORMATS: tuple[EventFormat, ...] = (segment.FORMAT, native.FORMAT)
 """Formats of `POST /v1/events`: an event is parsed by the first format that matches it."""
 
-REQUEST_FORMATS: tuple[RequestFormat, ...] = (backend.VIEW, backend.CART, backend.PURCHASE)
+REQUEST_FORMATS: tuple[RequestFormat, ...] = (
+    backend.VIEW,
+    backend.CART,
+    backend.PURCHASE,
+    *shopify.FORMATS,
+)
 """Formats that have a route of their own."""
