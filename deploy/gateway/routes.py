@@ -51,6 +51,7 @@ class AwsService:
 ROUTES: tuple[Route, ...] = (
     # Events, items and users, in every wire format.
     Route("/v1/events", "tracker"),
+    Route("/v1/events/*", "tracker"),
     Route("/v1/stats", "tracker"),
     Route("/v1/conflicts", "tracker"),
     Route("/api/personalize/track/*", "tracker"),
@@ -81,8 +82,10 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/v1/placements/*", "recommender"),
     Route("/api/v1/placements/{name}/stream", "recommender", Transfer.STREAM),
     Route("/api/v1/pages", "recommender"),
+    Route("/v1/recommendations", "recommender"),
     Route("/v1/recommendations/*", "recommender"),
     Route("/v1/placements/{name}/preview", "recommender"),
+    Route("/v1/placements/{name}/explanation", "recommender"),
     Route("/api/v1/personalize/*", "recommender"),
     Route("/api/personalize/recommendations", "recommender"),
     Route("/api/personalize/recommendations/*", "recommender"),

@@ -15,7 +15,7 @@ from services.dashboard.api import audit
 from services.dashboard.api.assets import Assets
 from services.dashboard.api.guard import Guard, SignInNeeded
 from services.dashboard.api.headers import SecurityHeaders
-from services.dashboard.pages import PAGES
+from services.dashboard.pages import PAGES, UNLISTED
 from services.dashboard.pages.sign_in import SignIn
 from services.dashboard.pages.site import Site
 from services.dashboard.settings import Settings
@@ -53,6 +53,7 @@ def build(settings: Settings, services: Services | None = None) -> FastAPI:
         parts=[database, authenticator, services, PeriodicTask("clean", clean, seconds=CLEANING_SECONDS)],
         routers=[
             *site.routers(PAGES),
+            *(routes(site) for routes in UNLISTED),
             SignIn(site, sessions, settings).router(),
             assets.router(),
             audit.router(authenticator, audit_log),

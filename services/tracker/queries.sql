@@ -230,6 +230,17 @@ WHERE tenant = :tenant
 ORDER BY occurred_at DESC, event_id
 LIMIT :limit;
 
+-- events_stored_since --
+-- Return the newest events that were stored after an instant.
+SELECT event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price, order_id,
+    recommendation_id, impression, properties, city, province, country, source, occurred_at, received_at,
+    historical, stored_at
+FROM interactions
+WHERE tenant = :tenant
+  AND stored_at > :since
+ORDER BY stored_at DESC, event_id
+LIMIT :limit;
+
 -- counts --
 -- Return the number of a tenant's events by type.
 SELECT event_type, rows

@@ -6,7 +6,33 @@ name the module in `PAGES`, and its routes in the table of docs/dashboard.md, wh
 roles that they need.
 """
 
-from services.dashboard.pages import audit, experiments, keys, overview, system
+from services.dashboard.pages import (
+    answers,
+    audit,
+    customers,
+    experiments,
+    items,
+    keys,
+    live,
+    overview,
+    placements,
+    system,
+    training,
+)
 from services.dashboard.pages.site import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE, experiments.PAGE, system.PAGE, keys.PAGE, audit.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    live.PAGE,
+    customers.PAGE,
+    items.PAGE,
+    placements.PAGE,
+    training.PAGE,
+    experiments.PAGE,
+    system.PAGE,
+    keys.PAGE,
+    audit.PAGE,
+)
+
+UNLISTED = (answers.routes,)
+"""Routes that are not in the navigation; pages link to them."""

@@ -1,4 +1,4 @@
-// What pages do beyond links and forms: charts, the menu of phones, questions before changes, the live feed.
+// What pages do beyond links and forms: charts, the menu of phones, questions before changes.
 "use strict";
 
 const SMALL = window.matchMedia("(max-width: 52rem)");
@@ -74,40 +74,12 @@ function askBefore(event) {
   if (question && !window.confirm(question)) event.preventDefault();
 }
 
-// --- live feed ------------------------------------------------------------------------------------
-
-// An element with data-stream appends each message, a fragment of this site's own HTML, to the top of itself.
-function follow(element) {
-  const source = new EventSource(element.dataset.stream);
-  const most = Number(element.dataset.most || 100);
-  const state = document.getElementById(element.dataset.state);
-  source.addEventListener("open", () => { if (state) state.textContent = "connected"; });
-  source.addEventListener("error", () => { if (state) state.textContent = "connecting …"; });
-  source.addEventListener("row", (event) => {
-    if (element.dataset.paused === "true") return;
-    element.insertAdjacentHTML("afterbegin", event.data);
-    while (element.children.length > most) element.lastElementChild.remove();
-  });
-}
-
-function pause(event) {
-  const button = event.target.closest("[data-pause]");
-  if (!button) return;
-  const feed = document.getElementById(button.dataset.pause);
-  const paused = feed.dataset.paused !== "true";
-  feed.dataset.paused = String(paused);
-  button.setAttribute("aria-pressed", String(paused));
-  button.textContent = paused ? "Continue" : "Pause";
-}
-
 document.addEventListener("DOMContentLoaded", () => {
   closeMenuOnPhones();
   SMALL.addEventListener("change", closeMenuOnPhones);
   drawAll(document);
-  document.querySelectorAll("[data-stream]").forEach(follow);
 });
 document.addEventListener("submit", askBefore);
-document.addEventListener("click", pause);
 document.addEventListener("htmx:after:swap", () => drawAll(document));
 window.addEventListener("resize", () => {
   for (const element of document.querySelectorAll("[data-chart]")) {

@@ -86,7 +86,8 @@ class PlacementAnswers:
         request = answer.request
         catalogue = self._catalogues.of(request.tenant)
         rows = _rows(answer.items, catalogue, request.columns)
-        self._count(request.placement, answer.items)
+        if not request.is_trial:
+            self._count(request.placement, answer.items)
         return _BODY % (
             member,
             orjson.dumps(request.placement),

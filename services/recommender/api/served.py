@@ -1,4 +1,4 @@
-"""The route for what an answer showed, and why."""
+"""The routes for what answers showed, and why."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from services.recommender.metrics import LOOKUPS
 from shared.auth import Authenticator, Principal
 from shared.aws.personalize.recommendation_ids import SignedId, is_unsigned, parse, verify
 from shared.errors import ApiError, Transient, unavailable
+from shared.events.placements import PlacementName
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from shared.events.servings import Serving
 
 PREFIX = "/v1/recommendations"
+MOST_NEWEST = 100
+"""Answers of one list; arbitrary."""
 
 
 class ShownItem(BaseModel):
@@ -62,6 +65,12 @@ class ShownRecommendation(BaseModel):
     request: dict[str, Any] = Field(description="the other parameters of the request")
 
 
+class ShownRecommendations(BaseModel):
+    """Answers, newest first."""
+
+    recommendations: list[ShownRecommendation]
+
+
 class ServedAnswers:
     """Looks answers up for their tenant."""
 
@@ -91,6 +100,15 @@ class ServedAnswers:
             raise
         LOOKUPS.labels("found").inc()
         return shown
+
+    async def newest(self, tenant: str, placement: str | None, limit: int) -> list[ShownRecommendation]:
+        """Return the last answers but those of erased users; raise ApiError 503 without Kafka or Redis."""
+        try:
+            servings = await self._servings.recent(tenant, placement, limit)
+            erased = [await self._erased.contains(tenant, serving) for serving in servings]
+        except Transient:
+            raise unavailable("Kafka, which has the answers, or Redis") from None
+        return [_shown(serving) for serving, is_erased in zip(servings, erased, strict=True) if not is_erased]
 
     async def _find(self, tenant: str, id_: str) -> ShownRecommendation:
         signed = self._verified(tenant, id_)
@@ -135,7 +153,7 @@ class ServedAnswers:
 
 
 class ServedRoutes:
-    """The route."""
+    """The routes."""
 
     def __init__(self, served: ServedAnswers, authenticator: Authenticator) -> None:
         self._served = served
@@ -149,13 +167,23 @@ class ServedRoutes:
         erased: ErasedServings,
         authenticator: Authenticator,
     ) -> APIRouter:
-        """Return the route over the log of servings."""
+        """Return the routes over the log of servings."""
         served = ServedAnswers(servings, settings.recommendation_key, settings.kept_answers, erased)
         return cls(served, authenticator).router()
 
     def router(self) -> APIRouter:
-        """Return the route."""
+        """Return the routes."""
         router = APIRouter(tags=["Recommendations"])
+
+        @router.get(PREFIX, operation_id="newest_recommendations", responses={503: _ERRORS[503]})
+        async def newest_recommendations(
+            placement: Annotated[PlacementName | None, Query(description="answers of it alone")] = None,
+            limit: Annotated[int, Query(ge=1, le=MOST_NEWEST)] = 20,
+            principal: Principal = self._reader,
+        ) -> ShownRecommendations:
+            """Return the last answers of all surfaces, newest first, for people who watch them pass."""
+            newest = await self._served.newest(principal.own_tenant, placement, limit)
+            return ShownRecommendations(recommendations=newest)
 
         @router.get(f"{PREFIX}/{{recommendation_id}}", operation_id="shown_recommendation", responses=_ERRORS)
         async def shown_recommendation(

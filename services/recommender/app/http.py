@@ -9,6 +9,7 @@ from services.recommender.api.graphql.assembly import GraphqlApi
 from services.recommender.api.graphql.fields import Fields
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
 from services.recommender.api.placement_answers import PlacementAnswers
+from services.recommender.api.placement_explanations import ExplanationRoutes
 from services.recommender.api.placement_fast_path import PlacementFastPath
 from services.recommender.api.placement_previews import PreviewRoutes
 from services.recommender.api.placement_streams import PlacementStreams
@@ -86,6 +87,7 @@ def build(settings: Settings) -> FastPathApplication:
             PlacementRoutes(placement_answers, stores.placements, streams, authenticator).router(),
             graphql.router(),
             PreviewRoutes(previews, catalogues, authenticator).router(),
+            ExplanationRoutes(parts.engine, placement_answers, authenticator).router(),
             ServedRoutes.of(settings, servings, erased, authenticator),
             runtime.routes.router(),
         ],

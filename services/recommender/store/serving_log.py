@@ -67,15 +67,16 @@ class ServingLog:
         await self._reader.since(signed.partition, signed.milliseconds, visit, within=LOOKUP_SECONDS)
         return match
 
-    async def recent(self, tenant: str, placement: str, count: int) -> list[Serving]:
-        """Return up to `count` of the last servings of a placement, newest first."""
+    async def recent(self, tenant: str, placement: str | None, count: int) -> list[Serving]:
+        """Return up to `count` of the last servings, of a placement if one is named, newest first."""
         by_id: dict[str, Serving] = {}
-        owner, needle = f"{tenant}:".encode(), b'"placement":"%b"' % placement.encode()
+        owner = f"{tenant}:".encode()
+        needle = b"" if placement is None else b'"placement":"%b"' % placement.encode()
 
         def visit(record: Received) -> bool:
             if (record.key or b"").startswith(owner) and needle in (record.value or b""):
                 for each in _servings(record, tenant):
-                    if each.placement == placement:
+                    if placement in {None, each.placement}:
                         by_id.setdefault(each.recommendation_id, each)
             return False
 

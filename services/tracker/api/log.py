@@ -1,11 +1,11 @@
 """Routes that read the log: the events of a user or session, conflicts, and counts."""
 
 # No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from services.tracker.store import InteractionLog
 from shared.auth import Authenticator, Principal
@@ -44,6 +44,18 @@ class StoredEvents(BaseModel):
     """Events, newest first."""
 
     events: list[StoredEvent]
+
+
+class LatestEvent(StoredEvent):
+    """An event with the time at which it was stored."""
+
+    stored_at: datetime
+
+
+class LatestEvents(BaseModel):
+    """The events that were stored last, newest first."""
+
+    events: list[LatestEvent]
 
 
 class Conflict(BaseModel):
@@ -87,6 +99,18 @@ def log_routes(store: InteractionLog, authenticator: Authenticator) -> APIRouter
         tenant = caller.own_tenant
         rows = await store.newest_events(tenant, user_id=user_id, session_id=session_id, limit=limit)
         return StoredEvents(events=[StoredEvent(**row) for row in rows])
+
+    @router.get("/v1/events/latest", operation_id="latest_events", summary="The events that were stored last")
+    async def latest_events(
+        caller: reader,
+        since: Annotated[AwareDatetime | None, Query(description="by default a minute ago")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    ) -> LatestEvents:
+        """Return the events of all users that were stored after an instant of the last hour, newest first."""
+        now = datetime.now(UTC)
+        earliest = max(since or now - timedelta(minutes=1), now - timedelta(hours=1))
+        rows = await store.stored_since(caller.own_tenant, earliest, limit)
+        return LatestEvents(events=[LatestEvent(**row) for row in rows])
 
     @router.get("/v1/conflicts", operation_id="conflicts", summary="Events that conflict with a stored one")
     async def conflicts(caller: reader, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Conflicts:

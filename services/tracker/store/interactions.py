@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ class InteractionLog:
             if user_id is not None
             else SQL.events_of_session(tenant=tenant, session_id=session_id, limit=limit)
         )
+        return [dict(row) for row in await self._database.fetch(*statement)]
+
+    async def stored_since(self, tenant: str, since: datetime, limit: int) -> list[dict[str, Any]]:
+        """Return the newest events that were stored after an instant, newest first."""
+        statement = SQL.events_stored_since(tenant=tenant, since=since, limit=limit)
         return [dict(row) for row in await self._database.fetch(*statement)]
 
     async def conflicts(self, tenant: str, limit: int) -> list[dict[str, Any]]:

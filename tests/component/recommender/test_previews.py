@@ -76,6 +76,10 @@ async def test_recent_requests_are_answered_by_the_changed_placement(shop: World
             assert answer.status_code == 200, answer.text
             return bool([each["user_id"] for each in answer.json()["answers"]] == ["c-0002", "c-0001"])
 
+        explained = (await caller.get("/v1/placements/home/explanation?user_id=c-0003")).json()
+        assert explained["recommendation_id"] == ""
+        assert explained["explanation"]["items"][0]["sentence"]
+
         await eventually(repeated)  # the last answers are published within a moment
         body = (await caller.post(f"{PREVIEW}?requests=2", json=CHANGED)).json()
         equal = (await caller.post(f"{PREVIEW}?requests=2", json=HOME)).json()

@@ -77,8 +77,12 @@ async def test_an_answer_can_be_looked_up_at_once(shop: World, tmp_path: Path) -
         assert is_from(id_, shop.tenant, USER)
 
         shown = await caller.get(f"{LOOKUP}/{id_}")
+        newest = await caller.get(LOOKUP, params={"limit": 1})
+        of_placement = await caller.get(LOOKUP, params={"placement": "home"})
 
     assert shown.status_code == 200, shown.text
+    assert newest.json() == {"recommendations": [shown.json()]}
+    assert of_placement.json() == {"recommendations": []}
     body = shown.json()
     assert (body["surface"], body["user_id"], body["target"]) == ("rest", "u3", USER)
     assert (body["source"], body["generation"], body["request"]) == ("redis", 7, {"limit": 2})

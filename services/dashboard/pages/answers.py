@@ -1,0 +1,32 @@
+"""One answer: what it contained, and what it was made from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Path
+from fastapi.routing import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.dashboard.api.guard import Visitor
+from services.dashboard.pages.site import Site
+
+
+def routes(site: Site) -> APIRouter:
+    """Return the route; other pages link to it."""
+    pages = site.router()
+    viewer = Depends(site.guard.require("viewer"))
+
+    @pages.get("/answers/{recommendation_id}")
+    async def answer(
+        request: Request,
+        recommendation_id: Annotated[str, Path(max_length=256)],
+        visitor: Visitor = viewer,
+    ) -> Response:
+        path = f"/v1/recommendations/{quote(recommendation_id, safe='')}"
+        reply = await site.services.get(visitor.tenant, "recommender", path)
+        return site.render(request, visitor, "shown.html", reply=reply, recommendation_id=recommendation_id)
+
+    return pages

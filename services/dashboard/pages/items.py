@@ -1,0 +1,69 @@
+"""Items: what an item is, what is similar, where it is shown, and why it is not shown elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, Query
+from fastapi.routing import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.dashboard.api.guard import Visitor
+from services.dashboard.domain.appearances import appearance, rules_of
+from services.dashboard.pages.customers import Customers
+from services.dashboard.pages.site import Page, Site
+
+Id = Annotated[str, Query(max_length=256)]
+
+
+def routes(site: Site) -> APIRouter:
+    """Return the routes of the page."""
+    pages, customers = site.router(), Customers(site)
+    viewer = Depends(site.guard.require("viewer"))
+
+    @pages.get("/items")
+    async def item(
+        request: Request,
+        item_id: Annotated[str, Query(alias="id", max_length=256)] = "",
+        user_id: Id = "",
+        visitor: Visitor = viewer,
+    ) -> Response:
+        item_id, user_id = item_id.strip(), user_id.strip()
+        if not item_id:
+            return site.render(request, visitor, "items.html", item_id="", user_id=user_id)
+        values = await _read(site, customers, visitor, item_id, user_id)
+        return site.render(request, visitor, "item.html", item_id=item_id, user_id=user_id, **values)
+
+    return pages
+
+
+async def _read(
+    site: Site, customers: Customers, visitor: Visitor, item_id: str, user_id: str
+) -> dict[str, Any]:
+    """Return the item, what is similar, and its appearance in each placement."""
+    tenant, segment = visitor.tenant, quote(item_id, safe="")
+    item, similar, (listed, names) = await asyncio.gather(
+        site.services.get(tenant, "sync", f"/v1/items/{segment}"),
+        site.services.get(tenant, "recommender", f"/api/v1/personalize/similar-items/{segment}", limit=12),
+        customers.placements(tenant),
+    )
+    answers = await customers.answers(tenant, names, user_id=user_id)
+    definitions = {entry["name"]: entry["placement"] for entry in listed.get("placements", [])}
+    return {
+        "item": item,
+        "similar": similar,
+        "listed": listed,
+        "appearances": {
+            name: (
+                appearance(reply.body if reply.ok else None, item_id),
+                rules_of(definitions[name], item_id),
+            )
+            for name, reply in answers.items()
+        },
+    }
+
+
+PAGE = Page("items", "Items", "Shop", "viewer", routes)
