@@ -15,6 +15,8 @@ from tests.support.waiting import PATIENCE
 
 KIT = ROOT / "examples" / "storefront" / "dist"
 
+_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4" cy="4" r="4"/></svg>'
+
 
 @dataclass
 class Site:
@@ -48,6 +50,8 @@ async def serving_site() -> AsyncIterator[Site]:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == "/kit.js":
             return web.FileResponse(kit / "kit.js")
+        if request.path == "/picture.svg":
+            return web.Response(text=_PICTURE, content_type="image/svg+xml")
         if request.path in site.pages:
             return web.Response(text=site.pages[request.path], content_type="text/html")
         return web.Response(status=404, text="There is no such page.")

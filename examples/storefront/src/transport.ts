@@ -62,10 +62,11 @@ export class Transport {
   async #sendAll(): Promise<void> {
     if (this.#sending) return;
     this.#sending = true;
-    let events: QueuedEvent[] = [];
+    let events: QueuedEvent[];
     while (this.#pause() <= 0 && (events = this.#queue.oldest(this.#batch)).length) await this.#send(events);
     this.#sending = false;
-    if (events.length) this.schedule();
+    // Also when a timer ran a moment too early.
+    if (this.#pause() > 0) this.schedule();
   }
 
   /** Return the milliseconds to wait before the next request; all tabs keep a pause that the server asked for. */

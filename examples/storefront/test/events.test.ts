@@ -72,6 +72,21 @@ test('a pause that the server asks for holds for every page and every flush', as
   assert.ok(sent.length > 1, 'both pages go on');
 });
 
+test('a timer that runs too early does not end the attempts', async () => {
+  const sent = answering(busy, ok);
+  const timers: (() => void)[] = [];
+  mock.timers.reset();
+  const later = mock.method(globalThis, 'setTimeout', (run: () => void) => timers.push(run));
+  client().track('view', { item_id: 'a' });
+  timers.shift()?.();
+  await settled();
+  timers.shift()?.(); // A second too early.
+  await settled();
+  later.mock.restore();
+
+  assert.deepEqual([sent.length, timers.length], [1, 1]);
+});
+
 test('a request that is too large is divided, and an event that is too large is dropped', async () => {
   const sent = answering(() => new Response('{}', { status: 413 }));
   const shop = client();
