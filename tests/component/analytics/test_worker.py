@@ -216,7 +216,11 @@ def own_environment(shop: Shop) -> Iterator[None]:
 
 async def test_killed_workers_and_a_replay_change_no_figure(shop: Shop, own_environment: None) -> None:
     topics = (INTERACTIONS, SERVINGS)
-    begin = {topic: await answered(partial(end_offsets, shop.kafka, topic)) for topic in topics}
+    begin = {}
+    for topic in topics:
+        # A partition without records has no end.
+        ends = await answered(partial(end_offsets, shop.kafka, topic))
+        begin[topic] = dict.fromkeys(range(topic.partitions), 0) | ends
     worker = shop.start()
 
     async def waits() -> bool:
