@@ -124,7 +124,9 @@ class Json11:
         return router
 
     async def _route(self, request: Request) -> Response:
-        if self._forms is not None and request.headers.get("content-type", "").startswith(FORM.decode()):
+        headers = request.headers
+        is_form = headers.get("content-type", "").startswith(FORM.decode()) and "x-amz-target" not in headers
+        if self._forms is not None and is_form:
             return await _respond_to_form(request, self._forms, self._authenticator)
         return await _respond(request, JSON_11, self._operation(request.scope), self._authenticator)
 

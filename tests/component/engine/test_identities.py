@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -140,3 +141,15 @@ def test_a_signature_needs_a_known_key_and_the_right_service(engine: Engine) -> 
     )
 
     assert code_of(unknown.list_roles) == "InvalidClientTokenId"
+
+
+def test_a_target_makes_a_form_a_call_of_personalize(engine: Engine) -> None:
+    headers = {
+        "x-amz-target": "AmazonPersonalize.ListSolutions",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+
+    answer = httpx.post(engine.server.url, headers=headers, content=b"{}")
+
+    assert answer.status_code >= 400
+    assert answer.json()["__type"]
