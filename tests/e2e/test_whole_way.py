@@ -224,7 +224,9 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     receipt = shop.get("engine", f"/v1/erasures/{name}")
     assert receipt["status"] == "COMPLETED", receipt
     assert receipt["waits_for"] == {}
-    assert set(receipt["services"]) == {"tracker", "sync", "trainer", "loader", "recommender", "router"}
+    assert set(receipt["services"]) == {
+        "tracker", "sync", "trainer", "loader", "recommender", "router", "analytics",
+    }  # fmt: skip
     assert receipt["services"]["tracker"]["rows"]["interactions"] > 1
     assert receipt["services"]["loader"]["rows"]["lists"] >= 2
     assert receipt["models"] >= 1

@@ -212,7 +212,10 @@ MISTAKES = [
     ("/api/v1/personalize/recommendations/", "user_id"),
     (f"/api/v1/personalize/recommendations/{'x' * 257}", "user_id"),
     ("/api/v1/personalize/recommendations/u1?strategy=magic", "user-personalization, item-affinity"),
-    ("/api/v1/personalize/similar-items/i1?strategy=user-personalization", "similar-items, bought-together, popularity"),
+    (
+        "/api/v1/personalize/similar-items/i1?strategy=user-personalization",
+        "similar-items, bought-together, popularity",
+    ),
     ("/api/v1/personalize/recommendations/by-location", "country"),
     ("/api/v1/personalize/recommendations/u1?limit=5&num_results=6", "one parameter"),
     ("/api/personalize/recommendations?userId=u1&numResults=500", "numResults"),
