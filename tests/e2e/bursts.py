@@ -15,6 +15,8 @@ from tests.support.shop import Shop
 from tests.support.waiting import eventually
 
 EVENTS_PER_POST = 20
+ITEMS = [f"i-{number:04}" for number in range(1, EVENTS_PER_POST + 1)]
+"""Items of the sample shop: other tests look at pages, which would show an item that the shop does not have."""
 
 
 @dataclass
@@ -31,8 +33,8 @@ class Burst:
         """Send one batch; what a 503 or a broken connection means for it is unknown."""
         ids = [f"{self.mark}-{number}-{n}" for n in range(EVENTS_PER_POST)]
         events = [
-            {"event_id": i, "user_id": f"u-{self.mark}-{number % 50}", "event_type": "view", "item_id": "x"}
-            for i in ids
+            {"event_id": i, "user_id": f"u-{self.mark}-{number % 50}", "event_type": "view", "item_id": item}
+            for i, item in zip(ids, ITEMS, strict=True)
         ]
         try:
             answer = self.shop.send(*events)

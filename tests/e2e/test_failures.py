@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.bursts import assert_nothing_lost_or_doubled, under_load
+from tests.e2e.bursts import ITEMS, assert_nothing_lost_or_doubled, under_load
 from tests.e2e.readers import Readers
 from tests.support.shop import Shop
 from tests.support.waiting import eventually, until
@@ -79,7 +79,7 @@ async def test_kafka_is_killed_twice_under_load(shop: Shop, kill_table: list[str
 
     shop.endcap.wait_healthy()
     await assert_nothing_lost_or_doubled(burst)
-    assert shop.send({"user_id": "u", "event_type": "view", "item_id": "x"}).status_code == 200
+    assert shop.send({"user_id": "u", "event_type": "view", "item_id": ITEMS[0]}).status_code == 200
     kill_table.append(
         f"Kafka, kill -9 ×2: {len(burst.acknowledged)} acknowledged, {len(burst.unknown)} unknown, "
         "lost 0, doubled 0"
@@ -90,7 +90,7 @@ def test_the_tracker_says_503_while_kafka_is_stopped(shop: Shop) -> None:
     shop.endcap.stop("kafka")
     try:
         began = time.monotonic()
-        answer = shop.send({"user_id": "u", "event_type": "view", "item_id": "x"})
+        answer = shop.send({"user_id": "u", "event_type": "view", "item_id": ITEMS[0]})
         took = time.monotonic() - began
         still = shop.recommendations(shop.buyer())
     finally:

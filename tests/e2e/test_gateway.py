@@ -141,7 +141,8 @@ def test_only_a_trusted_proxy_may_name_the_client(endcap: Endcap, tmp_path: Path
 def test_a_large_body_is_refused_where_no_upload_is_expected(client: httpx.Client, endcap: Endcap) -> None:
     key = {"x-api-key": endcap.keys["admin"]}
     refused = client.post("/v1/events", content=b" " * (3 * MEBIBYTE), headers=key)
-    file = b"item_id,name\n" + b"".join(b"gateway-%d,%s\n" % (n, b"x" * 1_000) for n in range(3_000))
+    # A file without a column of items: its import fails, and the shop of the other tests stays as it is.
+    file = b"name\n" + (b"x" * 1_000 + b"\n") * 3_000
     accepted = client.post("/v1/imports", params={"kind": "items"}, content=file, headers=key)
 
     assert refused.status_code == 413

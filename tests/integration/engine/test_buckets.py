@@ -26,9 +26,17 @@ RIGHTS = {
     "trainer": ({"data/t/runs/1/a"}, {"data/t/runs/1/a"}),
     "loader": ({"data/t/runs/1/a"}, set()),
     "recommender": ({"data/t/models/s/v/a"}, set()),
+    "analytics": ({"data/t/lake/orders/a"}, {"data/t/lake/orders/a"}),
     "clients": ({"uploads/t/a", "client/t/a"}, {"uploads/t/a", "client/t/a"}),
 }
-PLACES = ("data/t/imports/1/a", "data/t/runs/1/a", "data/t/models/s/v/a", "uploads/t/a", "client/t/a")
+PLACES = (
+    "data/t/imports/1/a",
+    "data/t/runs/1/a",
+    "data/t/models/s/v/a",
+    "data/t/lake/orders/a",
+    "uploads/t/a",
+    "client/t/a",
+)
 RIGHTS["engine"] = (set(PLACES), set(PLACES))
 
 
