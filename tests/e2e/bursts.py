@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 EVENTS_PER_POST = 20
 ITEMS = [f"i-{number:04}" for number in range(1, EVENTS_PER_POST + 1)]
-"""Items of the sample shop: other tests look at pages, which would show an item that the shop does not have."""
+"""Items of the sample shop: pages of other tests would show an item that the shop does not have."""
 
 
 @dataclass
