@@ -69,8 +69,8 @@ class _Together(LoadFileScheduling):
         match PurePosixPath(nodeid.partition("::")[0]).parts:
             case ("tests", "e2e", subject, _):
                 return f"tests/e2e/{subject}"
-            case ("tests", "e2e" | "browser", *_):
-                return "tests/e2e"
+            case ("tests", "e2e" | "browser" as folder, *_):
+                return f"tests/{folder}"
             case ("tests", "component", service, subject, _):
                 return f"tests/component/{service}/{subject}"
         return super()._split_scope(nodeid)
