@@ -40,7 +40,7 @@ async def log(endcap: Endcap) -> AsyncIterator[EventLog]:
 
 
 class EventLog:
-    """What the tracker has stored."""
+    """Events that the tracker has stored."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http

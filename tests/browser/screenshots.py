@@ -76,7 +76,7 @@ PAGES: dict[str, Callable[[Page, str], Awaitable[None]]] = {
     "order": _order,
     "customer": _log_in,
 }
-"""How each picture's page is reached, in this order, by one visitor."""
+"""The steps to the page of each picture, which one visitor takes in this order."""
 
 
 async def _pictures(browser: Browser, url: str, scheme: Scheme) -> None:

@@ -5,24 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
+
+from shared.events.placements import StrategyName
 
 Definition = dict[str, Any]
 
-STRATEGIES = (
-    "for-you",
-    "because-you-viewed",
-    "similar",
-    "bought-together",
-    "buy-again",
-    "recently-viewed",
-    "trending",
-    "new-arrivals",
-    "popular",
-    "campaign",
-    "recipe",
-    "fixed",
-)
+STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 RULES = ("pins", "hide", "boosts", "caps", "promotions", "quotas")
 """The rules that are lists, in the order of the page."""
 

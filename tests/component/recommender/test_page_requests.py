@@ -1,4 +1,4 @@
-"""What pages in browsers request of placements: a limit for each, and columns of the items."""
+"""Requests of pages in browsers: a limit for each placement, and columns of the items."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def sales(events: Iterable[InteractionRecorded]) -> list[Sale]:
 
 
 class Persons:
-    """Who an event belongs to: its user, else its session and the users who logged in to it."""
+    """The person of an event: its user, else its session and the users who logged in to it."""
 
     def __init__(self, pairs: Iterable[tuple[str | None, str | None]]) -> None:
         self.users: dict[str, set[str]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""What protects people: foreign forms and origins, redirects, escaping, headers, the limit of sign-ins."""
+"""Protection of people: foreign forms and origins, redirects, escaping, headers, the limit of sign-ins."""
 
 from __future__ import annotations
 
