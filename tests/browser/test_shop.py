@@ -119,6 +119,7 @@ async def test_pages_are_accessible_and_calm(chromium: Chromium, address: str, s
         page = await context.new_page()
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
         for path in PAGES:
             await page.goto(f"{address}{path}")
             await page.locator("main").wait_for()

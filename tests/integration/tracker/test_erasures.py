@@ -109,13 +109,15 @@ async def test_batches_that_are_stored_meanwhile_leave_nothing_behind(database: 
     store, receipts = InteractionLog(database), Receipts()
     erasures = Erasures(database, receipts)  # type: ignore[arg-type]
     batches = [[happened("u1") for _ in range(50)] for _ in range(40)]
+    begun = asyncio.Event()
 
     async def keep() -> None:
         for batch in batches:
             await store.add(batch)
+            begun.set()
 
     async def erase() -> None:
-        await asyncio.sleep(0.02)
+        await begun.wait()
         await erasures.erase(erasure("u1"))
 
     await asyncio.gather(keep(), keep(), erase())
