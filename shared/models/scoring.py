@@ -16,6 +16,11 @@ _SAMPLE = 256
 _MANY_EQUAL = 0.6
 """Share of equal scores in the sample from which on sorting is faster: measured with 448 × 3,120 scores."""
 
+_GROUPS_PER_PLACE = 4
+"""Groups of scores per place of the result. With 4, about a seventh more than the limit reach the bound."""
+_MIN_GROUP_SIZE = 8
+"""Scores of a group from which on the bound is used. Arbitrary."""
+
 DECIMALS = 7
 """Decimals of a score in Personalize's answers."""
 
@@ -57,14 +62,26 @@ def best(scores: NDArray[Any], limit: int, allowed: NDArray[np.bool_] | None = N
         return candidates[best(scores[candidates], limit)]
     count = len(scores)
     if limit < count:
-        lowest = nth_highest(scores.copy(), limit)
-        candidates = np.flatnonzero(scores >= lowest)
+        candidates = np.flatnonzero(scores >= _lower_bound(scores, limit))
     else:
         candidates = np.arange(count)
     order = np.argsort(-scores[candidates], kind="stable")[:limit]
     top = candidates[order]
     kept: Numbers = top[scores[top] > -np.inf]
     return kept
+
+
+def _lower_bound(scores: NDArray[Any], limit: int) -> Any:
+    """Return a score that at least `limit` of the scores reach, and few more unless many are equal.
+
+    The scores are split into groups, each of which has its highest one, so the `limit`-th highest of these
+    is such a bound. Finding it takes one pass instead of a partition of all scores.
+    """
+    groups = _GROUPS_PER_PLACE * limit
+    if groups * _MIN_GROUP_SIZE > len(scores):
+        return nth_highest(scores.copy(), limit)
+    size = len(scores) // groups
+    return nth_highest(scores[: size * groups].reshape(size, groups).max(axis=0), limit)
 
 
 def nth_highest(scores: NDArray[Any], place: int) -> NDArray[Any]:

@@ -94,7 +94,8 @@ class Workspace:
         highest = scores.max(axis=1)
         spare = self._spare[: len(scores)]
         np.subtract(scores, highest[:, None], out=spare)
-        np.multiply(spare, 1 / temperature, out=spare)
+        if temperature != 1:
+            np.multiply(spare, 1 / temperature, out=spare)
         np.exp(spare, out=spare)
         return highest, spare.sum(axis=1)
 
@@ -113,7 +114,10 @@ class Workspace:
             np.take(table.weights.reshape(-1, width), items, axis=0, out=weights, mode="clip")
         else:
             self._pad(table, items, neighbours, weights)
-        np.add(neighbours, (rows * self.items)[:, None], out=cells)
+        if self.rows == 1:
+            np.copyto(cells, neighbours)
+        else:
+            np.add(neighbours, (rows * self.items)[:, None], out=cells)
         np.multiply(weights, shares[:, None], out=products)
         np.add.at(self._scores.reshape(-1), cells.reshape(-1), products.reshape(-1))
 

@@ -36,7 +36,7 @@ OF_SERVICES = {
     "loader-worker": "database_url redis_url kafka_password s3_secret",
     "recommender": "database_url redis_url kafka_password s3_secret secret_key service_key",
     "recommender-worker": "database_url redis_url kafka_password",
-    "router": "database_url kafka_password secret_key service_key",
+    "router": "database_url secret_key service_key",
     "router-worker": "database_url kafka_password",
     "analytics": "database_url s3_secret secret_key",
     "analytics-worker": "database_url kafka_password s3_secret",
@@ -159,6 +159,15 @@ def test_a_container_has_no_right_that_it_does_not_need(name: str) -> None:
         assert container["user"] not in {"root", "0", "0:0"}
     elif name != "prepare-volumes":
         assert "user" not in container
+
+
+def test_counters_of_answers_outlive_the_container() -> None:
+    container = CONTAINERS["recommender"]
+    folder = container["environment"]["RECOMMENDER_STATE_FOLDER"]
+
+    assert f"recommender-state:{folder}" in container["volumes"]
+    assert "/recommender-state" in CONTAINERS["prepare-volumes"]["entrypoint"]
+    assert "recommender-state" in COMPOSE["volumes"]
 
 
 def test_our_images_run_as_nobody() -> None:

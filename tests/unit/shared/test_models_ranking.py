@@ -17,7 +17,13 @@ from shared.models.workspace import Workspace
 from tests.unit.shared.scoring_models import ITEMS, Event, Row, events, made, model, parts, rows, table
 
 
-@given(st.lists(st.floats(-5, 5) | st.just(-math.inf), min_size=1, max_size=30), st.integers(1, 40))
+some_scores = st.sampled_from([0.0, 0.25, 1.0, -math.inf]) | st.floats(-5, 5)
+
+
+@given(
+    st.lists(some_scores, min_size=1, max_size=30) | st.lists(some_scores, min_size=60, max_size=400),
+    st.integers(1, 40) | st.integers(1, 3),
+)
 def test_the_best_are_found_in_one_row_and_in_many(scores: list[float], limit: int) -> None:
     ordered = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
     expected = [number for number in ordered if scores[number] > -math.inf][:limit]
