@@ -28,6 +28,7 @@ from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.kafka.progress import Progress
+from shared.kafka.reconnects import ReconnectPauses
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -83,8 +84,7 @@ CONSUMER_OPTIONS: Final[dict[str, Any]] = {
 }
 
 STATE_OPTIONS: Final[dict[str, Any]] = {
-    # A process has a consumer per state topic. While Kafka is away each of them tries to connect, twice per
-    # attempt: at 200 ms the recommender made seventy attempts a second, beside its answers.
+    # A process has a consumer per state topic, which all retry while Kafka is away, beside its answers.
     "retry_backoff_ms": 1_000,
 }
 """Options of consumers without a group, beside `CONSUMER_OPTIONS`."""
@@ -161,6 +161,10 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
 
     gather: float = GATHER_SECONDS
     _next_poll_at: float = 0.0
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        ReconnectPauses(self._client)
 
     def end(self, failure: BaseException | None = None) -> None:
         """Return no further records; `failure` is why the consumer must be replaced."""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
@@ -27,6 +26,7 @@ from aiokafka.errors import (
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
 from shared.kafka.micro_batcher import MicroBatcher
+from shared.kafka.reconnects import ProducerClient
 from shared.kafka.records import check_sizes, partition_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Producer:
         """Connect with `start` or the first delivery, not before."""
         self._settings = settings
         self._client_id = client_id
-        self._current: AIOKafkaProducer | None = None
+        self._current: ProducerClient | None = None
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
         self._alert = asyncio.Event()
@@ -123,7 +123,7 @@ class Producer:
         self._failing = False
         self._last_progress = loop.time()
 
-    async def _connected_by(self, deadline: float) -> AIOKafkaProducer:
+    async def _connected_by(self, deadline: float) -> ProducerClient:
         while self._current is None:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -133,7 +133,7 @@ class Producer:
         return self._current
 
     async def _attempt(
-        self, producer: AIOKafkaProducer, topic: str, records: list[Record], deadline: float
+        self, producer: ProducerClient, topic: str, records: list[Record], deadline: float
     ) -> list[Record]:
         """Send the records; return those to send again through another client, none after a success."""
         sent: list[asyncio.Future[Any]] = []
@@ -162,7 +162,7 @@ class Producer:
             return _unconfirmed(records, sent)
         return []
 
-    def _replace(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+    def _replace(self, producer: ProducerClient, error: BaseException) -> None:
         self._trouble = repr(error)
         if producer is self._current:
             log.warning("kafka.producer_replaced", client=self._client_id, error=repr(error))
@@ -183,7 +183,7 @@ class Producer:
         pause = 0.1
         while True:
             self._broken.clear()
-            producer = AIOKafkaProducer(
+            producer = ProducerClient(
                 **client_options(self._settings, self._client_id),
                 acks="all",
                 enable_idempotence=True,
@@ -211,7 +211,7 @@ class Producer:
             self._connected.set()
             await self._watch(producer)
 
-    async def _watch(self, producer: AIOKafkaProducer) -> None:
+    async def _watch(self, producer: ProducerClient) -> None:
         """Return when the client must be replaced."""
         while not self._broken.is_set():
             self._alert.clear()
@@ -227,7 +227,7 @@ class Producer:
 
 
 async def _send(
-    producer: AIOKafkaProducer,
+    producer: ProducerClient,
     topic: str,
     records: list[Record],
     sent: list[asyncio.Future[Any]],
@@ -268,7 +268,7 @@ def _retrieve_exception(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-async def _answers(producer: AIOKafkaProducer) -> bool:
+async def _answers(producer: ProducerClient) -> bool:
     try:
         async with asyncio.timeout(1.0):
             await producer.client.fetch_all_metadata()
@@ -277,7 +277,7 @@ async def _answers(producer: AIOKafkaProducer) -> bool:
     return True
 
 
-async def close(producer: AIOKafkaProducer) -> None:
+async def close(producer: ProducerClient) -> None:
     """Close in little more than `CLOSE_SECONDS`; what a dead broker holds up is abandoned."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -286,8 +286,8 @@ async def close(producer: AIOKafkaProducer) -> None:
         await _abandon(producer)
 
 
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """End the tasks for which `AIOKafkaProducer.stop` waits while the broker is dead."""
+async def _abandon(producer: ProducerClient) -> None:
+    """End the tasks for which `ProducerClient.stop` waits while the broker is dead."""
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     with contextlib.suppress(KafkaError, OSError):
         async with asyncio.timeout(1.0):
