@@ -77,7 +77,7 @@ def build(settings: Settings) -> FastPathApplication:
     app = application(
         "recommender",
         parts=[
-            stores.database, redis, parts.quotas, authenticator, *stores.topics,
+            stores.database, stores.guarded, redis, parts.quotas, authenticator, *stores.topics,
             stores.activations, catalogues, stores.campaigns, stores.overrides, stores.running,
             publisher, parts.exposures, streams, parts.recorder.servings, reader,
         ],

@@ -4,34 +4,76 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import structlog
 
+from shared.periodic_task import PeriodicTask
+
 if TYPE_CHECKING:
     from shared.postgres import Database
+
+QUERIES: Final = 3
+"""Queries at the same time, and connections that are kept open for them. A query of a list takes about a
+millisecond, so three connections answer more requests than a process can. Opening one takes tens of
+milliseconds of the event loop and of Postgres, which an outage of Redis must not cause."""
+
+MAX_WAITING: Final = 32
+"""Queries that run or wait for a connection; a further one gets no answer. Arbitrary."""
+
+WARM_SECONDS: Final = 20.0
+"""Interval at which the connections are used; the pool closes one that is idle for a minute."""
+
+PROBE_SECONDS: Final = 0.25
+"""Pause between probes while the circuit is open; arbitrary."""
 
 log = structlog.get_logger()
 
 
 class GuardedDatabase:
-    """A database that returns None instead of waiting.
+    """A database that returns None instead of waiting. As a part of a process, it keeps connections open.
 
-    A query that takes too long goes on in the background, because cancelling it waits for the server. After
-    `FAILURE_THRESHOLD` failures in a row the circuit opens: no query is sent for `OPEN_SECONDS`.
+    A query that takes too long goes on in the background, because cancelling it waits for the server, or
+    closes a connection that is being opened. After `FAILURE_THRESHOLD` failures in a row the circuit opens:
+    no query is sent until a probe was answered in time. Probes run in the background, so no request waits
+    for Postgres while it is away.
     """
 
     FAILURE_THRESHOLD = 3
-    OPEN_SECONDS = 1.0
+
+    name = "guarded-postgres"
 
     def __init__(self, database: Database, timeout_seconds: float) -> None:
-        """Give each query `timeout_seconds`."""
+        """Give each query `timeout_seconds`; the statements of `database` should have a limit as well."""
         self._database = database
         self._timeout_seconds = timeout_seconds
         self._failures = 0
-        self._open_until = 0.0
+        self._turns = asyncio.Semaphore(QUERIES)
         self._running: set[asyncio.Task[Any]] = set()
+        self._prober: asyncio.Task[None] | None = None
+        self._warmer = PeriodicTask("warm-postgres", self._warm_up, seconds=WARM_SECONDS)
+
+    async def start(self) -> None:
+        """Open the connections in the background; Postgres need not be reachable."""
+        await self._warmer.start()
+
+    async def stop(self) -> None:
+        """End probes and queries."""
+        await self._warmer.stop()
+        tasks = {*self._running} if self._prober is None else {*self._running, self._prober}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
+
+    def alive(self) -> str | None:
+        """Return why connections are no longer kept open, which only a defect can cause; else None."""
+        return self._warmer.alive()
+
+    def ready(self) -> str | None:
+        """Return None: requests go on without Postgres."""
+        return None
 
     async def fetchrow(self, text: str, *arguments: Any) -> asyncpg.Record | None:
         """Return the first row; None if there is none, or as `fetch` does."""
@@ -43,9 +85,9 @@ class GuardedDatabase:
 
         A rejected argument does not count as a failure.
         """
-        if time.monotonic() < self._open_until:
+        if self._prober is not None or len(self._running) >= MAX_WAITING:
             return None
-        task = asyncio.ensure_future(self._database.fetch(text, *arguments))
+        task = asyncio.ensure_future(self._query(text, arguments))
         self._running.add(task)
         task.add_done_callback(self._ended)
         done, _ = await asyncio.wait({task}, timeout=self._timeout_seconds)
@@ -54,13 +96,17 @@ class GuardedDatabase:
             return task.result()
         if done and not task.cancelled() and isinstance(task.exception(), asyncpg.DataError):
             return None
-        self._failures += 1
-        if self._failures >= self.FAILURE_THRESHOLD:
-            self._open_until = time.monotonic() + self.OPEN_SECONDS
         if not done:
-            task.cancel()
             log.warning("postgres.too_slow", seconds=self._timeout_seconds)
+        self._failures += 1
+        if self._failures >= self.FAILURE_THRESHOLD and self._prober is None:
+            log.warning("postgres.not_called")
+            self._prober = asyncio.create_task(self._probe(), name="postgres-prober")
         return None
+
+    async def _query(self, text: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+        async with self._turns:
+            return await self._database.fetch(text, *arguments)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -68,3 +114,24 @@ class GuardedDatabase:
             return
         if error := task.exception():
             log.warning("postgres.query_failed", error=repr(error))
+
+    async def _probe(self) -> None:
+        """Close the circuit as soon as Postgres answers in time."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            began = time.monotonic()
+            try:
+                await self._database.fetch("SELECT 1")
+            except Exception as error:  # noqa: BLE001 - whatever it is, Postgres does not answer
+                log.debug("postgres.probe_failed", error=repr(error))
+                continue
+            # The first answer may come over a new connection; the next probe finds it open.
+            if time.monotonic() - began <= self._timeout_seconds:
+                break
+        self._failures = 0
+        self._prober = None
+        log.warning("postgres.called_again")
+
+    async def _warm_up(self) -> None:
+        """Use as many connections as there are queries at the same time."""
+        await asyncio.gather(*(self._database.fetch("SELECT 1") for _ in range(QUERIES)))
