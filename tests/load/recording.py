@@ -15,9 +15,9 @@ from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
 from services.recommender.serving.recorder import AnswerRecorder
+from services.recommender.store.crash_safe_counters import CrashSafeCounters
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
-from services.recommender.store.serving_counters import ServingCounters
 from services.recommender.store.servings import COLLECT_SECONDS, Servings
 from services.recommender.store.subject_changes import SubjectChanges
 from services.recommender.store.trending import TrendCounts
@@ -69,7 +69,7 @@ async def _record(environment: Mapping[str, str], answers: int) -> float:
     """Return the µs of CPU per answer. The answers are made before, and of as many users."""
     publisher = Publisher(settings_for(environment), "recommender", [SERVINGS], essential=False)
     with TemporaryDirectory() as folder:
-        servings = Servings(publisher, ServingCounters(Path(folder)), 2**24)
+        servings = Servings(publisher, CrashSafeCounters(Path(folder), "servings"), 2**24)
         recorder = AnswerRecorder(servings, RecommendationIds(b"k" * 32))
         scores: ItemScores = [(f"product-{n}", 1 - n / 40) for n in range(25)]
         rows = Catalogue().encode(scores, set(), 10, RECIPE)

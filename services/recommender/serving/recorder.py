@@ -17,8 +17,8 @@ from services.recommender.serving.serving_documents import (
     rest_document,
     scored_document,
 )
+from services.recommender.store.crash_safe_counters import CrashSafeCounters
 from services.recommender.store.exposure_publisher import Shown
-from services.recommender.store.serving_counters import ServingCounters
 from services.recommender.store.servings import Servings, partition_for
 from shared.aws.personalize.recommendation_ids import RecommendationIds
 
@@ -50,7 +50,7 @@ class AnswerRecorder:
     @classmethod
     def of(cls, publisher: Publisher, settings: Settings, expose: Expose) -> Self:
         """Return a recorder whose `servings` are published with `publisher`."""
-        counters = ServingCounters(settings.state_folder)
+        counters = CrashSafeCounters(settings.state_folder, "servings")
         servings = Servings(publisher, counters, settings.servings_bytes)
         return cls(servings, RecommendationIds(settings.recommendation_key), expose)
 

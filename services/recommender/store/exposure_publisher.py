@@ -17,6 +17,7 @@ from shared.events import VariantExposed, derived_id
 from shared.events.topics import EXPOSURES as TOPIC
 
 if TYPE_CHECKING:
+    from services.recommender.store.crash_safe_counters import CrashSafeCounters
     from shared.experiments import Experiment, Variant
     from shared.kafka import Publisher
 
@@ -54,9 +55,10 @@ class ExposurePublisher:
 
     name = "exposures"
 
-    def __init__(self, publisher: Publisher, max_waiting: int) -> None:
+    def __init__(self, publisher: Publisher, counters: CrashSafeCounters, max_waiting: int) -> None:
         """Keep at most `max_waiting` exposures while Kafka is unavailable; then drop the oldest."""
         self._publisher = publisher
+        self._counters = counters
         self._max_waiting = max_waiting
         self._waiting: deque[Exposure] = deque()
         self._remembered: OrderedDict[tuple[str, str, int, str, int], None] = OrderedDict()
@@ -65,7 +67,11 @@ class ExposurePublisher:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start to publish."""
+        """Count what earlier processes lost, and start to publish."""
+        lost = self._counters.open()
+        if lost:
+            _LOST.inc(lost)
+            log.warning("exposures.lost", count=lost, reason="a process was killed before it published them")
         self._task = asyncio.create_task(self._publish_all(), name="exposures")
 
     async def stop(self) -> None:
@@ -78,8 +84,9 @@ class ExposurePublisher:
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=1)
         if self._waiting:
-            _LOST.inc(len(self._waiting))
-            log.warning("exposures.lost", count=len(self._waiting))
+            self._lose(len(self._waiting))
+            log.warning("exposures.lost", count=len(self._waiting), reason="the process stopped")
+        self._counters.close()
 
     def alive(self) -> str | None:
         """Return why exposures are no longer published; None while they are."""
@@ -101,9 +108,10 @@ class ExposurePublisher:
         self._remembered[key] = None
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
+        self._counters.cells[0] += 1
         if len(self._waiting) >= self._max_waiting:
             self._waiting.popleft()
-            _LOST.inc()
+            self._lose(1)
         at = datetime.fromtimestamp(now, UTC)
         self._waiting.append(Exposure(experiment, variant, unit, at, answer))
         self._added.set()
@@ -120,31 +128,40 @@ class ExposurePublisher:
             WAITING.set(0)
 
     async def _publish(self, batch: list[Exposure]) -> None:
-        batch, events = _events(batch)
+        valid, events = _events(batch)
+        if len(valid) < len(batch):
+            self._lose(len(batch) - len(valid))
         if not events:
             return
         try:
             await self._publisher.publish(TOPIC, events)
         except Transient as error:
             # They may have been written; events with the same id count once.
-            log.warning("exposures.not_published", error=str(error), count=len(batch))
-            self._waiting.extendleft(reversed(batch))
+            log.warning("exposures.not_published", error=str(error), count=len(valid))
+            self._waiting.extendleft(reversed(valid))
             await asyncio.sleep(RETRY_SECONDS)
+        except asyncio.CancelledError:
+            self._waiting.extendleft(reversed(valid))
+            raise
         except Permanent as error:
-            _LOST.inc(len(batch))
-            log.error("exposures.rejected", error=str(error), count=len(batch))  # noqa: TRY400
+            self._lose(len(valid))
+            log.error("exposures.rejected", error=str(error), count=len(valid))  # noqa: TRY400
         else:
-            _PUBLISHED.inc(len(batch))
+            self._counters.cells[1] += len(valid)
+            _PUBLISHED.inc(len(valid))
+
+    def _lose(self, count: int) -> None:
+        self._counters.cells[1] += count
+        _LOST.inc(count)
 
 
 def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]]:
-    """Return the exposures of a batch that make valid events, and these; count the others as lost."""
+    """Return the exposures of a batch that make valid events, and these."""
     valid, events = [], []
     for exposure in batch:
         try:
             events.append(_event(exposure))
         except Exception as error:  # noqa: BLE001 - no answer, whatever it contains, may stop the publishing
-            _LOST.inc()
             log.error("exposures.invalid", experiment=exposure.experiment.name, error=str(error))  # noqa: TRY400
         else:
             valid.append(exposure)

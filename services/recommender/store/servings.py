@@ -27,7 +27,7 @@ from shared.kafka.records import Record, headers_of, partition_of
 from shared.observability import tracing
 
 if TYPE_CHECKING:
-    from services.recommender.store.serving_counters import ServingCounters
+    from services.recommender.store.crash_safe_counters import CrashSafeCounters
     from shared.kafka import Publisher
 
 COLLECT_SECONDS: Final = 0.1
@@ -61,7 +61,7 @@ class Servings:
 
     name = "servings"
 
-    def __init__(self, publisher: Publisher, counters: ServingCounters, max_waiting_bytes: int) -> None:
+    def __init__(self, publisher: Publisher, counters: CrashSafeCounters, max_waiting_bytes: int) -> None:
         """Keep at most `max_waiting_bytes` of records while Kafka is unavailable."""
         self.process = uuid.uuid4().hex[:12]
         """Names this process in its records."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,7 @@ from shared.kafka.records import Decoder
 from shared.kafka.topics import make_topics
 from tests.component.recommender.conftest import KEYS, World
 from tests.support.erasures import erasure
-from tests.support.kafka import kafka_environment, own_broker, raw_records
-from tests.support.processes import Process, process
+from tests.support.kafka import own_broker, raw_records
 from tests.support.waiting import eventually
 
 USER = "user-personalization"
@@ -186,73 +185,6 @@ async def test_two_replicas_look_up_each_others_answers(shop: World, tmp_path: P
         answers = [await each.get(f"{LOOKUP}/{id_}") for each, id_ in itertools.product((one, two), ids)]
 
     assert [each.status_code for each in answers] == [200] * 4
-
-
-def variables(shop: World, state: Path) -> dict[str, str]:
-    """Return the environment of a serving process."""
-    return {
-        **kafka_environment(shop.kafka),
-        "DATABASE_URL": shop.database.role_url("recommender"),
-        "REDIS_URL": shop.redis_url,
-        "ENDCAP_SERVICE_KEY": KEYS["service"],
-        "ENDCAP_SECRET_KEY": shop.secret_key,
-        "RECOMMENDER_MODELS_FOLDER": str(state / "models"),
-        "RECOMMENDER_STATE_FOLDER": str(state),
-    }
-
-
-async def load(shop: World, replica: Process, seconds: float, ids: list[str]) -> None:
-    """Request answers for `seconds`, or until the replica ends, and collect their ids."""
-    loop = asyncio.get_running_loop()
-    headers = {"x-api-key": KEYS["service"], "x-endcap-tenant": shop.tenant}
-    async with httpx.AsyncClient(base_url=replica.url, headers=headers) as caller:
-
-        async def ask(first: int) -> None:
-            for n in itertools.count(first):
-                if loop.time() > until:
-                    return
-                try:
-                    answer = await caller.get(f"{PATH}/u{n % 50}")
-                except httpx.TransportError:
-                    return
-                ids.append(answer.json()["recommendation_id"])
-
-        until = loop.time() + seconds
-        await asyncio.gather(*(ask(n) for n in range(4)))
-
-
-async def test_a_killed_replica_loses_the_answers_of_moments_and_the_next_one_counts_them(
-    shop: World, tmp_path: Path
-) -> None:
-    state, ids = tmp_path / "state", list[str]()
-    async with AsyncExitStack() as stack:
-        environment = variables(shop, state)
-        killed = stack.enter_context(process("recommender", "serve", environment, tmp_path))
-        other = stack.enter_context(process("recommender", "serve", environment, tmp_path))
-        asking = [asyncio.create_task(load(shop, each, 4.0, ids)) for each in (killed, other)]
-        await asyncio.sleep(2.0)
-        given = len(ids)
-        await asyncio.to_thread(killed.kill)
-        kill_rate = given / 2.0
-        await asyncio.gather(*asking)
-        with process("recommender", "serve", environment, tmp_path) as restarted:
-            metrics = (await asyncio.to_thread(httpx.get, f"{restarted.url}/metrics")).text
-            log = restarted.log.read_text()
-        await asyncio.sleep(0.5)
-        servings = await published(shop)
-
-    lost = [id_ for id_ in ids if id_ not in servings]
-    (counted,) = [
-        float(line.split()[1])
-        for line in metrics.splitlines()
-        if line.startswith("endcap_servings_lost_total ")
-    ]
-    # Answers that were on their way to the client when the process ended are counted too.
-    assert len(lost) <= counted <= len(lost) + kill_rate * 0.5 + 20
-    # Twice the 200 ms that are promised, because the machine of a test is busy.
-    assert counted <= kill_rate * 0.4 + 20
-    assert bool(counted) == ("servings.lost" in log)
-    assert len(servings) >= len(ids) - len(lost)
 
 
 async def test_answers_wait_while_kafka_is_stopped(shop: World, tmp_path: Path) -> None:

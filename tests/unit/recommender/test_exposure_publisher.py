@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
+import pytest
 
+from services.recommender.store import exposure_publisher
+from services.recommender.store.crash_safe_counters import CrashSafeCounters
 from services.recommender.store.exposure_publisher import ExposurePublisher
 from shared.events import VariantExposed
 from shared.experiments import Experiment, Variant
@@ -45,9 +49,9 @@ def exposure(unit: str, answer: object) -> tuple[Experiment, Variant, str, bytes
     return EXPERIMENT, VARIANTS[0], unit, orjson.dumps(answer)
 
 
-async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:
+async def test_an_exposure_that_makes_no_valid_event_is_lost_alone(tmp_path: Path) -> None:
     published = Published()
-    exposures = ExposurePublisher(cast("Publisher", published), 100)
+    exposures = ExposurePublisher(cast("Publisher", published), CrashSafeCounters(tmp_path, "exposures"), 100)
     fine = {"recommendations": [{"product_id": "i1"}]}
     await exposures.start()
 
@@ -66,3 +70,32 @@ async def test_an_exposure_that_makes_no_valid_event_is_lost_alone() -> None:
     assert exposures.alive() is None
     await exposures.stop()
     assert published.units == ["u1", "u2"]
+
+
+class Away:
+    """A publisher that never confirms."""
+
+    async def publish(self, _topic: Any, _events: Sequence[VariantExposed]) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_exposures_that_are_not_confirmed_count_as_lost_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposure_publisher, "STOP_SECONDS", 0.01)
+    before = _lost()
+    counters = CrashSafeCounters(tmp_path, "exposures")
+    exposures = ExposurePublisher(cast("Publisher", Away()), counters, 100)
+    await exposures.start()
+    for n in range(3):
+        exposures.add(*exposure(f"u{n}", {"recommendations": [{"product_id": "i1"}]}))
+    await asyncio.sleep(0)
+    assert (counters.cells[0], counters.cells[1]) == (3, 0)
+    await exposures.stop()
+
+    assert _lost() - before == 3
+    assert CrashSafeCounters(tmp_path, "exposures").open() == 0
+
+
+def _lost() -> int:
+    return int(exposure_publisher._LOST._value.get())

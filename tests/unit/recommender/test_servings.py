@@ -21,7 +21,7 @@ from services.recommender.serving.recommendation import History, Recommendation,
 from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.serving.targets import Target
 from services.recommender.store import servings as module
-from services.recommender.store.serving_counters import ServingCounters
+from services.recommender.store.crash_safe_counters import CrashSafeCounters
 from services.recommender.store.servings import Servings, partition_for
 from shared.aws.personalize.recommendation_ids import RecommendationIds, is_from, parse, signing_key
 from shared.errors import Transient
@@ -63,7 +63,7 @@ class _Received:
 
 
 def started(broker: Broker, folder: Path, max_bytes: int = 10**6) -> Servings:
-    return Servings(broker, ServingCounters(folder), max_bytes)  # type: ignore[arg-type]
+    return Servings(broker, CrashSafeCounters(folder, "servings"), max_bytes)  # type: ignore[arg-type]
 
 
 async def published(folder: Path, *record: Any) -> Broker:
@@ -213,7 +213,7 @@ async def test_while_kafka_is_away_the_oldest_answers_are_dropped_and_counted(
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     broker = Broker()
     broker.is_away = True
-    counters = ServingCounters(tmp_path)
+    counters = CrashSafeCounters(tmp_path, "servings")
     servings = Servings(broker, counters, 20_000)  # type: ignore[arg-type]
     await servings.start()
     dropped = _dropped()
@@ -245,34 +245,35 @@ async def test_an_answer_that_cannot_be_encoded_stops_no_other(tmp_path: Path) -
 
 
 def test_what_a_killed_process_did_not_publish_is_counted_once(tmp_path: Path) -> None:
-    killed, alive = ServingCounters(tmp_path), ServingCounters(tmp_path)
+    killed, alive = CrashSafeCounters(tmp_path, "servings"), CrashSafeCounters(tmp_path, "servings")
     assert killed.open() == alive.open() == 0
     killed.cells[0], killed.cells[1] = 100, 93
     alive.cells[0] = 5
     _kill(killed)
 
-    assert ServingCounters(tmp_path).open() == 7
-    assert ServingCounters(tmp_path).open() == 0
+    assert CrashSafeCounters(tmp_path, "exposures").open() == 0
+    assert CrashSafeCounters(tmp_path, "servings").open() == 7
+    assert CrashSafeCounters(tmp_path, "servings").open() == 0
 
 
 def test_an_ordinary_end_leaves_nothing_to_count(tmp_path: Path) -> None:
-    counters = ServingCounters(tmp_path)
+    counters = CrashSafeCounters(tmp_path, "servings")
     counters.open()
     counters.cells[0] = 5
     counters.close()
 
-    assert ServingCounters(tmp_path).open() == 0
+    assert CrashSafeCounters(tmp_path, "servings").open() == 0
 
 
 def test_a_folder_that_cannot_be_written_stops_no_process() -> None:
-    counters = ServingCounters(Path("/dev/null/state"))
+    counters = CrashSafeCounters(Path("/dev/null/state"), "servings")
 
     assert counters.open() == 0
     counters.cells[0] += 1
     counters.close()
 
 
-def _kill(counters: ServingCounters) -> None:
+def _kill(counters: CrashSafeCounters) -> None:
     """Release the lock of a process as its end does."""
     assert counters._file is not None
     fcntl.flock(counters._file, fcntl.LOCK_UN)

@@ -1,6 +1,6 @@
-"""Counters of servings that survive the end of the process by any signal.
+"""Counters of records that survive the end of the process by any signal.
 
-Two numbers are in a memory-mapped file: how many answers were given, and how many of them are settled, which
+Two numbers are in a memory-mapped file: how many records were added, and how many of them are settled, which
 means published or counted as dropped. The kernel keeps the pages of a killed process, so the next process
 that starts with the same folder sees how many were lost. A lock says whether the process of a file lives.
 
@@ -19,35 +19,35 @@ from typing import Final
 
 import structlog
 
-SUFFIX: Final = ".servings"
 _LAYOUT: Final = struct.Struct("=QQ")
 
 log = structlog.get_logger()
 
 
-class ServingCounters:
-    """The two counters of this process."""
+class CrashSafeCounters:
+    """The two counters of this process, for one kind of records."""
 
-    def __init__(self, folder: Path) -> None:
-        """Count in memory until `open` creates the file below `folder`."""
+    def __init__(self, folder: Path, kind: str) -> None:
+        """Count in memory until `open` creates the file below `folder`; `kind` is the suffix of its name."""
         self._folder = folder
+        self._kind = kind
         self._file: int | None = None
         self._path: Path | None = None
         self._map: mmap.mmap | None = None
         self.cells = memoryview(bytearray(_LAYOUT.size)).cast("Q")
-        """The answers given, and the settled ones."""
+        """The records added, and the settled ones."""
 
     def open(self) -> int:
-        """Create the file; return how many servings earlier processes lost, and remove their files.
+        """Create the file; return how many records earlier processes lost, and remove their files.
 
         Without a writable folder the counters stay in memory, which is logged.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lost = sum(map(_lost, sorted(self._folder.glob(f"*{SUFFIX}"))))
+            lost = sum(map(_lost, sorted(self._folder.glob(f"*.{self._kind}"))))
             self._create()
         except OSError as error:
-            log.warning("servings.not_counted", folder=str(self._folder), error=repr(error))
+            log.warning("counters.not_kept", kind=self._kind, folder=str(self._folder), error=repr(error))
             return 0
         return lost
 
@@ -66,8 +66,8 @@ class ServingCounters:
 
     def _create(self) -> None:
         """Create the file with its lock, and only then under the name that other processes look at."""
-        path = self._folder / f"{uuid.uuid4().hex}{SUFFIX}"
-        hidden = path.with_suffix(".new")
+        path = self._folder / f"{uuid.uuid4().hex}.{self._kind}"
+        hidden = path.with_suffix(f".{self._kind}-new")
         self._file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         os.pwrite(self._file, _LAYOUT.pack(*self.cells), 0)
@@ -94,5 +94,5 @@ def _lost(path: Path) -> int:
         os.close(file)
     if is_counted_elsewhere or len(content) < _LAYOUT.size:
         return 0
-    answered, settled = _LAYOUT.unpack(content)
-    return max(0, int(answered) - int(settled))
+    added, settled = _LAYOUT.unpack(content)
+    return max(0, int(added) - int(settled))
