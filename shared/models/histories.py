@@ -192,7 +192,7 @@ class WeightedEvents:
 
 def _users_of_events(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the row number of each event: int64[events]."""
-    if len(offsets) == 2:  # noqa: PLR2004 - one user
+    if len(offsets) == 2:
         return np.zeros(offsets[1] - offsets[0], np.int64)
     counts = np.diff(offsets)
     return np.repeat(np.arange(len(counts)), counts)

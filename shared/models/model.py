@@ -94,7 +94,7 @@ class Model:
         excluded += self._bought(user_id, history)
         if self.scoring.kind == "user":
             factor = self.context.factor(context) if context else None
-            ranking = self._scorer.rank(user_id, history, excluded, limit, allowed, bonus, factor)
+            ranking = self.user_scorer.rank(user_id, history, excluded, limit, allowed, bonus, factor)
             numbers, scores = ranking or self._popular.best(excluded, limit, allowed, bonus, factor)
         elif self.scoring.kind == "item":
             numbers, scores = self._similar_items(item_id, excluded, limit, allowed)
@@ -124,7 +124,7 @@ class Model:
         allowed = np.zeros(len(self.items), bool)
         allowed[known] = True
         factor = self.context.factor(context) if context else None
-        ranking = self._scorer.rank(
+        ranking = self.user_scorer.rank(
             user_id, history, [], len(known), allowed, factor=factor, only_allowed=True
         )
         numbers, scores = ranking or self._popular.best([], len(known), allowed, factor=factor)
@@ -164,10 +164,11 @@ class Model:
 
     def raw_scores(self, users: Numbers) -> Scores:
         """Return the scores of `users`, int64[rows], before they are scaled: float64[rows, items]."""
-        return self._scorer.raw_scores(users)
+        return self.user_scorer.raw_scores(users)
 
     @cached_property
-    def _scorer(self) -> UserScorer:
+    def user_scorer(self) -> UserScorer:
+        """Return what scores items for users."""
         return UserScorer(
             self.scoring, self.users, self.items, self.histories, self.older, self.components, self._prior
         )
@@ -288,6 +289,6 @@ class Model:
     ) -> Iterator[tuple[str, list[str], list[float]]]:
         ids = self.items.strings
         popular = self._popular_by_query(limit, allowed, bonus)
-        for query, ranking in self._scorer.rank_many(queries, limit, allowed, later, bonus):
+        for query, ranking in self.user_scorer.rank_many(queries, limit, allowed, later, bonus):
             numbers, scores = popular(query) if ranking is None else ranking
             yield query, [ids[number] for number in numbers.tolist()], scores.tolist()

@@ -61,10 +61,8 @@ def best(scores: NDArray[Any], limit: int, allowed: NDArray[np.bool_] | None = N
         candidates = np.flatnonzero(allowed)
         return candidates[best(scores[candidates], limit)]
     count = len(scores)
-    if limit < count:
-        candidates = np.flatnonzero(scores >= _lower_bound(scores, limit))
-    else:
-        candidates = np.arange(count)
+    is_cut = limit < count
+    candidates = np.flatnonzero(scores >= _lower_bound(scores, limit)) if is_cut else np.arange(count)
     order = np.argsort(-scores[candidates], kind="stable")[:limit]
     top = candidates[order]
     kept: Numbers = top[scores[top] > -np.inf]

@@ -85,8 +85,8 @@ class UserScorer:
         and items that the user has seen may be among them.
         """
         user = None if user_id is None else self.users.find(user_id)
-        events = self._merged(user, history)
-        weighted = self._weighted(events, np.array([-1 if user is None else user]))
+        events = self.merged_events(user, history)
+        weighted = self.weighted_events(events, np.array([-1 if user is None else user]))
         if len(weighted.users) == 0:
             return None
         workspace = self._workspaces.pop() if self._workspaces else Workspace(1, len(self.items))
@@ -116,7 +116,9 @@ class UserScorer:
         """
         events = self.histories.of(users)
         workspace = Workspace(len(users), len(self.items))
-        scores = workspace.scores(self.components, self._weighted(events, users), len(users), self.prior)
+        scores = workspace.scores(
+            self.components, self.weighted_events(events, users), len(users), self.prior
+        )
         if self.scoring.exclude_seen:
             self._exclude_seen(scores, events, users)
         return scores
@@ -149,7 +151,7 @@ class UserScorer:
         bonus: Bonus | None,
     ) -> Iterator[tuple[str, Ranking | None]]:
         known, users, events = self._events(queries, later)
-        weighted = self._weighted(events, users)
+        weighted = self.weighted_events(events, users)
         scores = workspace.scores(self.components, weighted, len(users), self.prior)
         if bonus is not None:
             bonus.add_to(scores)
@@ -178,7 +180,7 @@ class UserScorer:
         for begin in range(0, len(queries), workspace.rows):
             block = queries[begin : begin + workspace.rows]
             known, users, events = self._events(block, later)
-            weighted = self._weighted(events, users)
+            weighted = self.weighted_events(events, users)
             excluded = self._seen_pairs(events, users) if self.scoring.exclude_seen else _NO_PAIRS
             top = workspace.top(self.components, weighted, len(users), excluded)
             rows = np.repeat(np.arange(len(users)), np.diff(top.offsets))
@@ -195,7 +197,7 @@ class UserScorer:
             events = events.joined(later.histories.of(newer[known]))
         return known, users[known], events
 
-    def _weighted(self, events: Histories, users: Numbers) -> WeightedEvents:
+    def weighted_events(self, events: Histories, users: Numbers) -> WeightedEvents:
         """Return the events of `users`, −1 for unknown ones, as components read them."""
         if not self.scoring.whole:
             return WeightedEvents.of(events.newest(HISTORY), self._type_weights)
@@ -225,7 +227,7 @@ class UserScorer:
             self._types[spelling] = number
         return number
 
-    def _merged(self, user: int | None, history: Sequence[Event]) -> Histories:
+    def merged_events(self, user: int | None, history: Sequence[Event]) -> Histories:
         """Return one user's stored events and those of `history`, sorted by time, then item."""
         numbers, types = self.items.numbers, self._types
         # One flat list: numpy converts it in half the time of a list of tuples.

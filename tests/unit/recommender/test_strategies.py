@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
 from services.recommender.domain.recipes import SIMILAR, TOGETHER, USER
 from services.recommender.serving.placements.candidates import Proposal
+from services.recommender.serving.placements.explanations import sentence
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.placements.strategies.history import due_score
 from services.recommender.store.visitor_states import VisitorState
@@ -105,6 +107,30 @@ async def test_a_list_answers_until_the_visitor_has_newer_events() -> None:
     assert live.source == b"model"
     assert live.model_sha256 == "0" * 64
     assert {candidate.algorithm for candidate in live.candidates} == {"aws-test-recipe"}
+
+
+async def test_explained_items_of_a_list_name_the_events_that_a_model_scores_them_by() -> None:
+    shop = full_shop()
+    shop.state = VisitorState()
+    shop.views("i6", since=NOW - 2 * DAY)
+    shop.views("i7", event_type="purchase", since=NOW - 3 * DAY)
+    shop.state.profile.history.sort(key=lambda event: event[2])
+    explained = replace(REQUEST, explain=True)
+
+    listed = await proposed(shop, "for-you", explained, count=2)
+    plain = await proposed(shop, "for-you", count=2)
+
+    assert (ids(listed), listed.source) == (ids(plain), b"redis")
+    assert [signal.name for signal in plain.candidates[0].signals] == ["list"]
+    names = {(signal.name, signal.item_id) for signal in listed.candidates[0].signals}
+    assert names == {("list", None), ("viewed", "i6"), ("bought_with", "i7")}
+    assert 0.9 < sum(signal.weight or 0.0 for signal in listed.candidates[0].signals) <= 1.001
+    assert sentence(listed.candidates[0], str.upper) == "Often bought with I7"
+
+    shop.views("i8", since=NOW - 10)
+    live = await proposed(shop, "for-you", explained, count=2)
+    assert live.source == b"model"
+    assert ("viewed", "i8") in {(signal.name, signal.item_id) for signal in live.candidates[0].signals}
 
 
 async def test_a_session_is_scored_live_and_a_new_visitor_gets_popular_items() -> None:

@@ -16,7 +16,6 @@ from shared.models.scoring import best, nth_highest
 from shared.models.workspace import Workspace
 from tests.unit.shared.scoring_models import ITEMS, Event, Row, events, made, model, parts, rows, table
 
-
 some_scores = st.sampled_from([0.0, 0.25, 1.0, -math.inf]) | st.floats(-5, 5)
 
 

@@ -10,6 +10,8 @@ from services.recommender.serving.overrides import ALGORITHM, merge
 from services.recommender.serving.placements.candidates import Candidate, Signal
 from services.recommender.serving.placements.strategies.live import live_proposal
 from services.recommender.serving.placements.strategies.parts import NOTHING, candidates_of, proposal_of
+from services.recommender.serving.placements.strategies.reasons import add_reasons
+from services.recommender.serving.recommendation import MODEL
 from services.recommender.store.lists import POSTGRES, REDIS
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 OVERRIDES = b"overrides"
 """The source of an answer that has nothing but overrides."""
+
+_SCORED = frozenset({REDIS, POSTGRES, MODEL})
+"""The sources of items that a model scored for the visitor."""
 
 LIST_SIGNAL = Signal("list", detail=USER)
 _OVERRIDE = Signal("override")
@@ -54,6 +59,8 @@ class ForYou:
     ) -> Proposal:
         """Return items for the visitor, best first, with the overrides of the user."""
         proposal = await self._propose(request, visitor, count)
+        if request.explain and proposal.source in _SCORED:
+            add_reasons(proposal, self._parts.campaigns.newest(request.tenant, USER), visitor)
         if request.user_id is None or not self._parts.overrides.has_any(request.tenant):
             return proposal
         overrides = await self._parts.overrides.of_user(request.tenant, request.user_id)

@@ -8,6 +8,7 @@ from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, T
 from services.recommender.serving.placements.candidates import Proposal, Signal
 from services.recommender.serving.placements.strategies.live import live_proposal
 from services.recommender.serving.placements.strategies.parts import NOTHING, candidates_of, proposal_of
+from services.recommender.serving.placements.strategies.reasons import add_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,10 @@ class CampaignScores:
         if deployed.model is None:
             recipe = deployed.traits.list_recipe
             return await self._lists.lists(self.name, recipe, request, visitor, count)
-        return await live_proposal(self._parts, self.name, deployed, request, visitor, count)
+        proposal = await live_proposal(self._parts, self.name, deployed, request, visitor, count)
+        if request.explain:
+            add_reasons(proposal, deployed, visitor)
+        return proposal
 
     def _deployed(self, use: StrategyUse, request: PlacementRequest) -> DeployedCampaign | None:
         deployed = self._parts.campaigns.known(request.tenant, None, use.campaign or "")
