@@ -1,3 +1,7 @@
+-- ping --
+-- Postgres answers.
+SELECT 1 AS pong;
+
 -- list_with_purchases --
 -- One list of a generation, with the purchases of a subject since a time and its location.
 SELECT

@@ -112,10 +112,10 @@ def _add_event(
         places = position[neighbours]
         np.add.at(scores, places[places >= 0], shares[event] * weights[places >= 0])
         return
-    one = slice(event, event + 1)
+    row = slice(event, event + 1)
     alone = WeightedEvents(
-        np.zeros(1, np.int64), weighted.items[one], weighted.times[one], weighted.weights[one]
+        np.zeros(1, np.int64), weighted.items[row], weighted.times[row], weighted.weights[row]
     )
     everything = np.zeros((1, len(position)))
-    component.table.add(everything, alone, shares[one])
+    component.table.add(everything, alone, shares[row])
     scores += everything[0, numbers]

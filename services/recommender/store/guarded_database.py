@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import structlog
 
+from services.recommender.store import SQL
 from shared.periodic_task import PeriodicTask
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class GuardedDatabase:
             await asyncio.sleep(PROBE_SECONDS)
             began = time.monotonic()
             try:
-                await self._database.fetch("SELECT 1")
+                await self._database.fetch(*SQL.ping())
             except Exception as error:  # noqa: BLE001 - whatever it is, Postgres does not answer
                 log.debug("postgres.probe_failed", error=repr(error))
                 continue
@@ -134,4 +135,4 @@ class GuardedDatabase:
 
     async def _warm_up(self) -> None:
         """Use as many connections as there are queries at the same time."""
-        await asyncio.gather(*(self._database.fetch("SELECT 1") for _ in range(QUERIES)))
+        await asyncio.gather(*(self._database.fetch(*SQL.ping()) for _ in range(QUERIES)))

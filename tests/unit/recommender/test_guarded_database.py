@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncpg
 import pytest
 
-from services.recommender.store import guarded_database
+from services.recommender.store import SQL, guarded_database
 from services.recommender.store.guarded_database import MAX_WAITING, QUERIES, GuardedDatabase
 from tests.support.waiting import eventually
 
@@ -30,7 +30,7 @@ class Scripted:
         self.most = self._now = 0
 
     async def fetch(self, text: str, *_arguments: Any) -> list[Any]:
-        self.queries += text != "SELECT 1"
+        self.queries += (text,) != SQL.ping()
         if self.error is not None:
             raise self.error
         self._now += 1

@@ -1,4 +1,4 @@
-"""Why a model recommends items to a visitor: signals that name the visitor's own events."""
+"""Reasons of a model's recommendations: signals that name the visitor's own events."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def add_reasons(proposal: Proposal, deployed: DeployedCampaign | None, visitor: 
     history, purchased = visitor.profile.history, visitor.profile.purchased
     bought = purchased | {item_id for item_id, kind, _ in history if canonical_type(kind) == _PURCHASE}
     item_ids = [candidate.item_id for candidate in proposal.candidates]
-    found = reasons(deployed.configured_model, visitor.model_user_id, history, item_ids)
+    reasons_of = reasons(deployed.configured_model, visitor.model_user_id, history, item_ids)
     for candidate in proposal.candidates:
         candidate.signals += [
-            _signal(reason, candidate.item_id, bought) for reason in found.get(candidate.item_id, ())
+            _signal(reason, candidate.item_id, bought) for reason in reasons_of.get(candidate.item_id, ())
         ]
 
 
