@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -27,6 +25,7 @@ from shared.kafka.connection import client_options
 from shared.kafka.offsets import end_offsets, offsets
 from shared.kafka.topics import make_topics
 from shared.settings import KafkaSettings
+from tests.support.folders import stack_folder
 from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -252,8 +251,8 @@ class Broker:
 @contextmanager
 def own_broker() -> Iterator[Broker]:
     """Run a broker for one test alone."""
-    with tempfile.TemporaryDirectory(prefix="endcap-broker-", ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
+    with stack_folder("broker") as folder:
+        stack = Stack(folder, Ports.free(), {}, durable=False)
         stack.launch(["kafka"], ends_with_caller=True)
         try:
             stack.start("kafka")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +15,7 @@ from deploy.local.components import postgres
 from deploy.local.environment import client_environment
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.stack import Stack
+from tests.support.folders import stack_folder
 from tests.support.stack import external_addresses
 from tests.support.waiting import PATIENCE, until
 
@@ -97,13 +96,12 @@ def running(stack: Stack) -> Endcap:
 @pytest.fixture(scope="session")
 def endcap() -> Iterator[Endcap]:
     """Yield the product on free ports with an empty shop; one for the whole test run."""
-    with tempfile.TemporaryDirectory(prefix="endcap-e2e-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
+    with stack_folder("e2e") as folder:
         ports = Ports.free()
         with _own_database(external_addresses()) as external, pytest.MonkeyPatch.context() as patch:
             # A user is erased soon after the first run: its files must not stay two minutes for the loader.
             patch.setenv("TRAINER_LOAD_SECONDS", "10")
-            stack = Stack(Path(folder), ports, external, durable=False)
+            stack = Stack(folder, ports, external, durable=False)
             try:
                 stack.launch(ends_with_caller=True)
                 stack.start_everything()

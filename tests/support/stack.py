@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from deploy.local.stack import Stack, make_run_addresses
 from deploy.local.tools import PROJECT
 from shared.settings import KafkaSettings
 from tests.support import containers
+from tests.support.folders import stack_folder
 from tests.support.kafka import settings_for
 
 if TYPE_CHECKING:
@@ -163,10 +163,8 @@ class ObjectStore:
 @pytest.fixture(scope="session")
 def components() -> Iterator[Components]:
     """Yield the components, which start on demand and stop with the test run."""
-    with tempfile.TemporaryDirectory(prefix="endcap-tests-", ignore_cleanup_errors=True) as folder:
-        # PostgreSQL's own user must be able to enter the folder when root runs the tests.
-        Path(folder).chmod(0o711)
-        parts = Components.below(Path(folder))
+    with stack_folder("tests") as folder:
+        parts = Components.below(folder)
         try:
             yield parts
         finally:

@@ -43,7 +43,7 @@ def program(tools: Tools, data: Path, ports: Ports, password: str, *, durable: b
         "log_line_prefix": "%m [%p] %q%u@%d ",
     }
     if not durable:
-        options |= {"fsync": "off", "full_page_writes": "off"}
+        options |= {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     return Program(
         "postgres",

@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import pytest
 from deploy.local.ports import Ports, is_open, variable
 from deploy.local.stack import Stack
 from deploy.local.tools import PROJECT
+from tests.support.folders import stack_folder
 from tests.support.waiting import PATIENCE, until
 
 _ADDRESSES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL_S3")
@@ -92,9 +92,8 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    with tempfile.TemporaryDirectory(prefix="endcap-run-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        terminal = Terminal(Path(folder), Ports.free())
+    with stack_folder("run") as folder:
+        terminal = Terminal(folder, Ports.free())
         yield terminal
         Stack(terminal.root, terminal.ports).stop()
 

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,15 +22,15 @@ from deploy.local.orphans import end_orphans
 from deploy.local.ports import LOOPBACK, Ports, is_open
 from deploy.local.stack import Stack
 from deploy.local.tools import PROJECT
+from tests.support.folders import stack_folder
 from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
 def root() -> Iterator[Path]:
     """A folder that PostgreSQL's user may enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="endcap-stack-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with stack_folder("stack") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from deploy.local import product
 from deploy.local.ports import Ports
 from deploy.local.stack import Stack
 from tests.component.sync.test_kills import a_file, refused_rows
+from tests.support.folders import stack_folder
 from tests.support.processes import process
 from tests.support.stack import Database, PostgresServer
 from tests.support.tenants import make_tenant
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 @contextmanager
 def own_postgres() -> Iterator[Database]:
     """A migrated database on a server that nobody else uses."""
-    with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
+    with stack_folder("postgres") as folder:
+        stack = Stack(folder, Ports.free(), {}, durable=False)
         stack.launch(["postgres"], ends_with_caller=True)
         try:
             stack.start("postgres")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from shared.postgres import UNAVAILABLE, Database, migrate
 from shared.settings import KafkaSettings, PostgresSettings
 from tests.integration.shared.databases import OUTBOX, pool_on
 from tests.integration.shared.outbox_rows import append, until_relayed
+from tests.support.folders import stack_folder
 from tests.support.kafka import fresh_topic, interactions, raw_records, running
 from tests.support.stack import Database as OwnDatabase
 
@@ -34,10 +34,8 @@ async def pool(empty_database: OwnDatabase, tmp_path: Path) -> AsyncIterator[Dat
 @pytest.fixture
 def own_postgres() -> Iterator[Stack]:
     """A server that may be killed; it is started again at once."""
-    with tempfile.TemporaryDirectory(prefix="endcap-postgres-", ignore_cleanup_errors=True) as folder:
-        # PostgreSQL's own user has to get in when root runs the tests.
-        Path(folder).chmod(0o711)
-        stack = Stack(Path(folder), Ports.free(), {}, durable=False)
+    with stack_folder("postgres") as folder:
+        stack = Stack(folder, Ports.free(), {}, durable=False)
         stack.launch(["postgres"], ends_with_caller=True)
         try:
             stack.start("postgres")

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import ssl
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from deploy.local.stack import Stack
 from shared.postgres import Database, migrate
 from shared.settings import PostgresSettings
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.folders import stack_folder
 from tests.support.kafka import running
 from tests.support.waiting import eventually
 
@@ -28,9 +28,7 @@ MIGRATION = "CREATE TABLE jobs (id int)"
 @pytest.fixture(scope="module")
 def secured() -> Iterator[tuple[str, Certificates]]:
     """The administrator's address of a server that accepts TLS only, and its certificates."""
-    with tempfile.TemporaryDirectory(prefix="endcap-tls-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with stack_folder("tls") as folder:
         stack = Stack(folder, Ports.free(), {}, durable=False)
         stack.launch(["postgres"], ends_with_caller=True)
         try:
