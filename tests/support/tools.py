@@ -47,6 +47,8 @@ def spark_packages() -> Path:
 
     def install(folder: Path) -> None:
         command = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+        # PySpark has no wheel: one is built here, and used once.
+        command += ["--config-settings=--build-option=--compression=stored"]
         _run([*command, "--python", sys.executable, "--target", str(folder), "-r", str(lock)])
 
     return _installed("spark", [lock], install)
