@@ -6,6 +6,7 @@ import pytest
 
 from shared.events.topics import TOPICS, Topic
 from shared.kafka import committed, end_offsets
+from shared.kafka.offsets import offsets
 from tests.support.kafka import settings_for
 from tests.support.shop import Shop
 from tests.support.waiting import eventually
@@ -39,3 +40,14 @@ async def test_every_state_topic_holds_states(shop: Shop, topic: Topic) -> None:
     settings = settings_for(shop.endcap.environment)
 
     assert sum((await end_offsets(settings, topic)).values()) > 0
+
+
+async def test_no_record_became_a_dead_letter(shop: Shop) -> None:
+    """No consumer refused a record, whatever was killed meanwhile."""
+    letters = {}
+    async with offsets(settings_for(shop.endcap.environment)) as reader:
+        for topic, consumer in _edges():
+            name = topic.dlq(consumer)
+            letters[name] = sum((await reader.ends(name)).values())
+
+    assert {name: count for name, count in letters.items() if count} == {}

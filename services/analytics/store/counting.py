@@ -38,6 +38,8 @@ class Counting:
     async def add_servings(self, records: Sequence[RecommendationServed]) -> None:
         """Count answers that are new, and what was seen and bought of them before they arrived."""
         served = [(record.tenant, each) for record in records for each in record.servings]
+        if not served:
+            return
         changes = Changes()
         async with self._database.transaction() as connection:
             oldest = await self._lock(connection, {tenant for tenant, _ in served})
@@ -75,6 +77,8 @@ class Counting:
     async def add_events(self, events: Sequence[InteractionRecorded]) -> None:
         """Count events that are new, and attribute purchases to the touches that are known now."""
         events = [event for event in events if not event.historical]
+        if not events:
+            return
         changes = Changes()
         async with self._database.transaction() as connection:
             oldest = await self._lock(connection, {event.tenant for event in events})
@@ -130,7 +134,7 @@ class Counting:
         await attribute(connection, affected, self._rule, changes)
 
     async def _lock(self, connection: Connection, tenants: set[str]) -> datetime:
-        """Lock the tenants' figures, and return the time before which nothing counts."""
+        """Lock the figures of one or more tenants, and return the time before which nothing counts."""
         now: datetime = await connection.fetchval(*SQL.lock_tenants(tenants=sorted(tenants)))
         return now - self._settings.facts_kept
 

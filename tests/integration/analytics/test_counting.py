@@ -180,3 +180,22 @@ async def test_check_tells_and_repairs_a_figure_that_is_wrong(analytics: Analyti
 
     assert {(each.counted, each.stored) for each in differences} == {(2, 7)}
     assert await analytics.audit.check(tenant, repair=False) == []
+
+
+async def test_events_of_before_the_shop_came_are_not_counted(analytics: Analytics) -> None:
+    tenant = f"t-{uuid.uuid4().hex[:12]}"
+    event = InteractionRecorded(
+        event_id="e1",
+        tenant=tenant,
+        occurred_at=BEGIN,
+        received_at=BEGIN,
+        user_id="ann",
+        event_type="purchase",
+        item_id="i1",
+        historical=True,
+    )
+
+    await analytics.counting.add_events([event])
+    await analytics.counting.add_servings([])
+
+    assert await counted(analytics, tenant) == ({}, {})
