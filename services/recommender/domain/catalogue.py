@@ -81,6 +81,10 @@ class Catalogue:
         """Return the number of known items, unavailable ones included."""
         return len(self._records)
 
+    def __contains__(self, item_id: str) -> bool:
+        """Return whether the item is known, available or not."""
+        return item_id in self._records
+
     @property
     def memory_bytes(self) -> int:
         """Return an estimate of the memory that the items take."""

@@ -93,6 +93,17 @@ async def test_nothing_is_proposed_to_nobody_in_an_empty_shop(name: str) -> None
     assert (list(proposal.candidates), proposal.source) == ([], b"")
 
 
+async def test_only_items_of_the_catalogue_trend_unless_there_is_none() -> None:
+    shop = full_shop()
+    request = PlacementRequest(TENANT, "test")
+    shop.trends.scores = [("invented", 9.0), ("i4", 3.0)]
+    assert ids(await proposed(shop, "trending", request, count=2)) == ["i4", "i19"]
+
+    for item_id in ITEMS:
+        shop.catalogue.remove(item_id)
+    assert ids(await proposed(shop, "trending", request, count=2)) == ["invented"]
+
+
 async def test_a_list_answers_until_the_visitor_has_newer_events() -> None:
     shop = full_shop()
     shop.state = VisitorState()

@@ -32,9 +32,15 @@ class Trending(WithoutLists):
     async def propose(
         self, use: StrategyUse, request: PlacementRequest, visitor: Visitor, count: int
     ) -> Proposal:
-        """Return trending items, of the requested category if there is one, then popular items."""
+        """Return trending items, of the requested category if there is one, then popular items.
+
+        Of a tenant with a catalogue they are items of it.
+        """
         catalogue = self._parts.catalogues.of(request.tenant)
         scores = await self._parts.trending.of(request.tenant, _MOST_ITEMS)
+        if len(catalogue):
+            # Events are counted as they come, and whoever has the key of a shop's pages can invent item ids.
+            scores = [each for each in scores if each[0] in catalogue]
         category = self._popular.category(request)
         if category is not None:
             folded = category.strip().casefold()
