@@ -24,7 +24,9 @@ def main() -> int:
     if (options.certificate is None) != (options.certificate_key is None):
         parser.error("give both --certificate and --certificate-key, or neither")
     try:
-        settings = GatewaySettings.of({"GATEWAY_HOST": SETTINGS.host, **os.environ})
+        settings = GatewaySettings.of(
+            {"GATEWAY_HOST": SETTINGS.host, "GATEWAY_METRICS_HOST": SETTINGS.metrics_host, **os.environ}
+        )
     except ValueError as error:
         parser.error(str(error))
     own = replace(settings, certificate=options.certificate, certificate_key=options.certificate_key)

@@ -60,6 +60,10 @@ ERRORS = (
 )
 
 
+MAX_TEXT = 4_000
+"""Characters of a text in a configuration: nginx reads at most 4,096 bytes of one."""
+
+
 def error_location(error: ErrorAnswer) -> str:
     """Return the location that answers an error."""
     lines = [
@@ -83,13 +87,15 @@ def api_pages(services: Iterable[str]) -> str:
 
 def index(routes: Iterable[Route], aws: Iterable[AwsService]) -> str:
     """Return the JSON of `/`: the paths and the services of AWS that exist."""
-    return _quoted({"endcap": "The paths and AWS services of this address.", **_names(routes, aws)})
+    document = {"endcap": "The paths and AWS services of this address.", **_names(routes, aws)}
+    return _quoted(document, indent=0)
 
 
 def not_found(routes: Iterable[Route], aws: Iterable[AwsService]) -> str:
     """Return the JSON for a path that does not exist, with those that do."""
     detail = "Nothing is at this path. `paths` lists what is here, and `aws` the services of AWS."
-    return _quoted({**_body("NotFound", "UnknownOperationException", detail), **_names(routes, aws)})
+    document = {**_body("NotFound", "UnknownOperationException", detail), **_names(routes, aws)}
+    return _quoted(document, indent=0)
 
 
 def unserved(aws: Iterable[AwsService]) -> list[str]:
@@ -138,10 +144,11 @@ def _body(code: str, aws_code: str, detail: str) -> dict[str, str]:
     return {"error": code, "detail": detail, "__type": aws_code, "message": detail}
 
 
-def _quoted(document: object) -> str:
+def _quoted(document: object, *, indent: int | None = None) -> str:
     """Return JSON for a string of nginx in single quotes."""
-    text = json.dumps(document, separators=(",", ":"))
+    text = json.dumps(document, separators=(",", ":"), indent=indent)
     assert not set("'$\\") & set(text), "nginx would read a variable or the end of the text in it"
+    assert len(text) < MAX_TEXT, "nginx accepts no longer text"
     return text
 
 

@@ -20,7 +20,8 @@ _FOLDER = Path("/tmp")  # noqa: S108 - a tmpfs of the container
 _KIT = Path("/usr/share/endcap/kit.js")
 """The storefront kit in the gateway's image."""
 
-SETTINGS = GatewaySettings(host="0.0.0.0")  # noqa: S104 - Compose publishes its port on one address
+_ALL = "0.0.0.0"  # noqa: S104 - Compose publishes one port, on one address
+SETTINGS = GatewaySettings(host=_ALL, metrics_host=_ALL)
 
 
 def installation() -> Installation:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.gateway.answers import ERRORS, api_pages, error_location, index, not_found, unserved
+from deploy.gateway.metrics import metrics_server
 from deploy.gateway.routes import AWS_SERVICES, ROUTES, AwsService, Route, Transfer
 from deploy.gateway.settings import GatewaySettings
 
@@ -88,6 +89,7 @@ def render(installation: Installation, settings: GatewaySettings) -> str:
         "limits": "\n".join(_limits(settings)),
         "upstreams": "\n".join(_upstreams(installation)),
         "listen": "\n".join(_listen(installation, settings)),
+        "metrics": metrics_server(settings),
         "locations": "\n\n".join([*_locations(routes, aws, running), *_kit(installation.kit)]),
         "api_pages": api_pages(_documented(running)),
         "index": index(routes, aws),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 PORT = 8080
 HOST = "127.0.0.1"
+METRICS_PORT = 8081
 REQUESTS_PER_SECOND = 500
 """Arbitrary; the services have limits for each key."""
 CONNECTIONS = 1_000
@@ -19,12 +20,15 @@ CONNECTIONS = 1_000
 class GatewaySettings:
     """The settings of one gateway. With a certificate and its key it speaks TLS.
 
-    `requests_per_second` and `connections` are of one client address; 0 is no limit. The address of a client
-    behind one of the `trusted_proxies` (addresses or networks) is the last in `X-Forwarded-For`.
+    Prometheus reads `/metrics` on a port of its own, without TLS; with 0 there is none. `requests_per_second`
+    and `connections` are of one client address; 0 is no limit. The address of a client behind one of the
+    `trusted_proxies` (addresses or networks) is the last in `X-Forwarded-For`.
     """
 
     host: str = HOST
     port: int = PORT
+    metrics_host: str = HOST
+    metrics_port: int = METRICS_PORT
     certificate: Path | None = None
     certificate_key: Path | None = None
     requests_per_second: int = REQUESTS_PER_SECOND
@@ -32,7 +36,9 @@ class GatewaySettings:
     trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], *, port: int | None = None) -> GatewaySettings:
+    def of(
+        cls, environment: Mapping[str, str], *, port: int | None = None, metrics_port: int | None = None
+    ) -> GatewaySettings:
         """Return the settings in the variables `GATEWAY_…`. Raises ValueError, naming the variable."""
         certificate, key = (
             _path(environment, f"GATEWAY_{name}") for name in ("CERTIFICATE", "CERTIFICATE_KEY")
@@ -42,6 +48,8 @@ class GatewaySettings:
         return cls(
             host=environment.get("GATEWAY_HOST") or HOST,
             port=port or _number(environment, "GATEWAY_PORT", PORT),
+            metrics_host=environment.get("GATEWAY_METRICS_HOST") or HOST,
+            metrics_port=metrics_port or _number(environment, "GATEWAY_METRICS_PORT", METRICS_PORT),
             certificate=certificate,
             certificate_key=key,
             requests_per_second=_number(environment, "GATEWAY_REQUESTS_PER_SECOND", REQUESTS_PER_SECOND),

@@ -37,6 +37,7 @@ _USUAL = {
     "redis": 16379,
     "s3": 17070,
     "gateway": 8080,
+    "gateway-metrics": 8081,
     "shop": 8020,
     **SERVICE_PORTS,
 }
@@ -48,7 +49,7 @@ _FREE_BLOCKS = tuple(window + offset for window in range(20_000, 32_000, 300) fo
 
 def variable(name: str) -> str:
     """Return the environment variable that changes a port; a service also reads its own."""
-    prefix = "" if name in {*SERVICES, "gateway", "shop"} else "ENDCAP_"
+    prefix = "" if name in {*SERVICES, "gateway", "gateway-metrics", "shop"} else "ENDCAP_"
     return f"{prefix}{name.upper().replace('-', '_')}_PORT"
 
 

@@ -101,7 +101,8 @@ class Stack:
         self.require_stopped()
         end_orphans(self.root, seconds=5)
         own = [name for name in components if name in self.components]
-        self._check_ports([*own, *SERVICES, "gateway", *([demo_shop.NAME] if self.ui else [])])
+        extra = ["gateway", "gateway-metrics", *([demo_shop.NAME] if self.ui else [])]
+        self._check_ports([*own, *SERVICES, *extra])
         state = {"ports": dict(self.ports.by_name), "external": dict(self.external)}
         write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
         programs = [*map(self._component, own), *self._product(), self._gateway()]
@@ -242,7 +243,7 @@ class Stack:
             services["s3"] = self.ports["s3"]
         kit = PROJECT / "examples" / "storefront" / "dist" / "kit.js" if self.ui else None
         folder = self.root / "data" / "gateway"
-        return gateway.program(self.tools, folder, self.ports["gateway"], services, kit)
+        return gateway.program(self.tools, folder, self.ports, services, kit)
 
     def _component(self, name: str) -> Program:
         data = self.root / "data" / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import json
 import ssl
@@ -17,14 +18,17 @@ from typing import Any
 import boto3
 import httpx
 from botocore.config import Config
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
 from deploy.gateway.configuration import Installation, render
+from deploy.gateway.metrics import NAMES
 from deploy.gateway.settings import GatewaySettings
 from deploy.local.ports import is_open
 from tests.support.certificates import make_certificates
 from tests.support.processes import free_port, start
 from tests.support.product import Endcap
+from tests.support.site import KIT
 from tests.support.waiting import PATIENCE, until
 
 MEBIBYTE = 2**20
@@ -66,14 +70,60 @@ def test_a_request_of_a_stranger_needs_a_key(client: httpx.Client, endcap: Endca
 
 
 def test_metrics_and_probes_stay_inside(client: httpx.Client) -> None:
-    assert {client.get(path).status_code for path in ("/metrics", "/livez", "/readyz", "/-/s3")} == {404}
+    inside = ("/metrics", "/livez", "/readyz", "/-/s3", "/-/status")
+    assert {client.get(path).status_code for path in inside} == {404}
+
+
+def test_prometheus_reads_the_counters_on_a_port_of_their_own(client: httpx.Client, endcap: Endcap) -> None:
+    address = f"http://127.0.0.1:{endcap.stack.ports['gateway-metrics']}"
+
+    def requests() -> float:
+        answer = httpx.get(f"{address}/metrics", timeout=PATIENCE)
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+        assert {f"{name}_total" if each.type == "counter" else name for name, each in families.items()} == {
+            *NAMES
+        }
+        states = {sample.labels["state"] for sample in families["endcap_gateway_connections"].samples}
+        assert states == {"reading", "writing", "waiting"}
+        return float(families["endcap_gateway_requests"].samples[0].value)
+
+    before = requests()
+    for _ in range(3):
+        client.get("/healthz")
+
+    assert requests() >= before + 3
+    assert httpx.get(f"{address}/-/status", timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{address}/v1/status", timeout=PATIENCE).status_code == 404
+
+
+def test_pages_of_any_site_load_the_kit_by_its_name_and_by_its_hash(client: httpx.Client) -> None:
+    manifest = json.loads((KIT / "manifest.json").read_text())
+    kinds = {
+        "/kit.js": "public, max-age=300",
+        f"/{manifest['script']}": "public, max-age=31536000, immutable",
+    }
+    for path, cached in kinds.items():
+        answer = client.get(path, headers={"origin": "https://shop.example", "accept-encoding": "gzip"})
+        again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+
+        assert (answer.status_code, again.status_code) == (200, 304)
+        assert answer.headers["cache-control"] == again.headers["cache-control"] == cached
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        digest = base64.b64encode(hashlib.sha384(answer.content).digest()).decode()
+        assert manifest["integrity"] == f"sha384-{digest}"
+    assert client.get("/kit.0123456789abcdef.js").status_code == 404
 
 
 @contextmanager
 def gateway(endcap: Endcap, folder: Path, **settings: Any) -> Iterator[str]:
     """Run another nginx with settings of its own in front of the same services."""
     port = free_port()
-    own = GatewaySettings(port=port, **settings)
+    own = GatewaySettings(port=port, metrics_port=0, **settings)
     services = {name: f"127.0.0.1:{endcap.stack.ports[name]}" for name in ("engine", "recommender", "s3")}
     services["tracker"] = "127.0.0.1:1"  # nobody listens there
     nginx = str(endcap.stack.tools.program("nginx"))

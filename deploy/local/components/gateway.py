@@ -17,7 +17,7 @@ from deploy.gateway.configuration import Installation, render
 from deploy.gateway.settings import GatewaySettings
 from deploy.local.components.users import as_unprivileged_user
 from deploy.local.errors import StackError
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.secrets import write_private
 from deploy.local.supervisor import Program
 from deploy.local.tools import Tools
@@ -37,10 +37,10 @@ cd {folder} && exec {command} > >(exec cat)
 _COMPLAINT = re.compile(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.*)")
 
 
-def settings(port: int) -> GatewaySettings:
+def settings(port: int, metrics_port: int | None = None) -> GatewaySettings:
     """Return the settings in the environment's variables `GATEWAY_…`. Raises StackError."""
     try:
-        return GatewaySettings.of(os.environ, port=port)
+        return GatewaySettings.of(os.environ, port=port, metrics_port=metrics_port)
     except ValueError as error:
         raise StackError(str(error)) from error
 
@@ -51,7 +51,7 @@ def url(port: int) -> str:
 
 
 def program(
-    tools: Tools, data: Path, port: int, services: Mapping[str, int], kit: Path | None = None
+    tools: Tools, data: Path, ports: Ports, services: Mapping[str, int], kit: Path | None = None
 ) -> Program:
     """Write the configuration, and return the server's program. Raises StackError.
 
@@ -59,7 +59,8 @@ def program(
     """
     nginx = tools.program("nginx").resolve()
     as_user = as_unprivileged_user(data, USER)
-    own = _with_own_certificate(settings(port), data, is_root=bool(as_user))
+    own = settings(ports["gateway"], ports["gateway-metrics"])
+    own = _with_own_certificate(own, data, is_root=bool(as_user))
     addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
     copy = _copy_kit(kit, data, is_root=bool(as_user)) if kit and kit.exists() else None
     installation = Installation(addresses, data, version=_version(nginx), kit=copy)

@@ -89,6 +89,21 @@ def test_without_trusted_proxies_no_header_changes_the_address_of_a_client() -> 
     assert "set_real_ip_from 10.0.0.0/8;" in rendered(trusted_proxies=("10.0.0.0/8",))
 
 
+def test_each_path_that_exists_is_on_a_line_of_its_own() -> None:
+    lines = rendered().splitlines()
+
+    for path in {route.path for route in ROUTES}:
+        assert sum(line in {f'"{path}"', f'"{path}",'} for line in lines) == 2  # of `/`, and of the 404
+
+
+def test_prometheus_has_an_address_of_its_own() -> None:
+    text = rendered(metrics_host="10.0.0.1", metrics_port=9113)
+
+    assert "listen 10.0.0.1:9113;" in text
+    assert "stub_status" not in rendered(metrics_port=0)
+    assert "listen 0.0.0.0:8081;" in configuration()
+
+
 @pytest.mark.parametrize(("version", "listens"), [((1, 22, 1), " ssl http2;"), ((1, 28, 0), " ssl;")])
 def test_a_certificate_turns_tls_on(version: tuple[int, ...], listens: str) -> None:
     settings = GatewaySettings(port=8443, certificate=Path("/c.pem"), certificate_key=Path("/k.pem"))
