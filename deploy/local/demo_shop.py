@@ -33,7 +33,7 @@ def program(root: Path, ports: Ports) -> Program:
         **{name: value for name, value in os.environ.items() if name.startswith("SHOP_")},
         "SHOP_PORT": str(ports[NAME]),
         "SHOP_ENDCAP_URL": gateway.url(ports["gateway"]),
-        "SHOP_INGEST_KEY_FILE": str(folder / "shop-ingest"),
+        "SHOP_STOREFRONT_KEY_FILE": str(folder / "shop-storefront"),
         "SHOP_READ_KEY_FILE": str(folder / "shop-read"),
         "SHOP_SESSION_KEY_FILE": str(folder / "shop-session"),
         **({"SHOP_CA_FILE": str(certificate)} if certificate else {}),
@@ -48,17 +48,17 @@ def program(root: Path, ports: Ports) -> Program:
 def create_keys(environment: Mapping[str, str], log: Path, root: Path, ports: Ports) -> None:
     """Create the keys of the shop, once for each address of the gateway. Raises StackError."""
     folder, origins = root / "keys", _origins(ports)
-    marker = folder / "shop-origins.json"
+    marker = folder / "shop-storefront-origins.json"
     if marker.exists() and json.loads(marker.read_text()) == origins:
         return
     words = [word for origin in origins for word in ("--origin", origin)]
 
-    def create(scope: str) -> None:
-        command = ["services.engine", "keys", "create", scope, *words, "--label", _LABEL]
-        write_private(folder / f"shop-{scope}", product.run_secret_module(command, environment, log))
+    def create(kind: str) -> None:
+        command = ["services.engine", "keys", "create", kind, *words, "--label", _LABEL]
+        write_private(folder / f"shop-{kind}", product.run_secret_module(command, environment, log))
 
     with ThreadPoolExecutor(2) as executor:
-        list(executor.map(create, ("ingest", "read")))
+        list(executor.map(create, ("storefront", "read")))
     if not (folder / "shop-session").exists():
         write_private(folder / "shop-session", secrets.token_urlsafe(32))
     write_private(marker, json.dumps(origins))

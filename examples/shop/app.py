@@ -42,7 +42,7 @@ def build(settings: Settings, transport: httpx.AsyncBaseTransport | None = None)
     endcap = Endcap(
         client,
         read_key=settings.read_key.get_secret_value(),
-        ingest_key=settings.ingest_key.get_secret_value(),
+        storefront_key=settings.storefront_key.get_secret_value(),
     )
     customers = Customers(endcap)
     pages = Pages(settings, endcap, customers)

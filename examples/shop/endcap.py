@@ -60,12 +60,12 @@ class Page:
 
 
 class Endcap:
-    """The public API, called with a read key and an ingest key."""
+    """The public API, called with a read key; events with the storefront key of the pages."""
 
-    def __init__(self, client: httpx.AsyncClient, *, read_key: str, ingest_key: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, read_key: str, storefront_key: str) -> None:
         self._client = client
         self._read_headers = {"x-api-key": read_key} if read_key else {}
-        self._ingest_headers = {"x-api-key": ingest_key} if ingest_key else {}
+        self._storefront_headers = {"x-api-key": storefront_key} if storefront_key else {}
         self._products: dict[str, tuple[float, Product]] = {}
         self.categories = Remembered(self._categories)
         self.popular = Remembered(self._popular)
@@ -118,7 +118,7 @@ class Endcap:
 
     async def send(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         """Send events, and return the answer. Raises Unavailable unless all of them are accepted."""
-        answer = await self._request("POST", "/v1/events", headers=self._ingest_headers, json=events)
+        answer = await self._request("POST", "/v1/events", headers=self._storefront_headers, json=events)
         body: dict[str, Any] = answer.json()
         if body.get("rejected"):
             raise Unavailable(f"Endcap rejected events: {body}")

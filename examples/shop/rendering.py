@@ -78,8 +78,7 @@ class Pages:
         return {
             "script": settings.kit_url,
             "url": settings.public_url or "/",
-            "key": settings.ingest_key.get_secret_value(),
-            "read_key": settings.read_key.get_secret_value(),
+            "key": settings.storefront_key.get_secret_value(),
         }
 
     async def _customer(self, visit: Visit) -> Customer | None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-KEYS = ("ingest_key", "read_key", "session_key")
+KEYS = ("storefront_key", "read_key", "session_key")
 
 
 class Settings(BaseSettings):
@@ -27,8 +27,12 @@ class Settings(BaseSettings):
     dashboard_url: str = Field(
         "/dashboard/", description="address of the dashboard for links; empty for none"
     )
-    ingest_key: SecretStr = Field(SecretStr(""), description="ingest key, for orders; pages contain it")
-    read_key: SecretStr = Field(SecretStr(""), description="read key, for the catalogue; pages contain it")
+    storefront_key: SecretStr = Field(
+        SecretStr(""), description="storefront key, for events and lists; pages contain it"
+    )
+    read_key: SecretStr = Field(
+        SecretStr(""), description="read key, for the catalogue and customers; it stays in the shop's server"
+    )
     session_key: SecretStr = Field(
         default_factory=lambda: SecretStr(secrets.token_urlsafe(32)),
         description="signs the session cookie; without one, sessions end with the process",

@@ -214,7 +214,7 @@ class Authenticator:
 
     def admits(self, principal: Principal, scope: Scope) -> bool:
         """Count a call; return False where `admit` would raise."""
-        return scope in principal.scopes and not self._rates.wait_seconds(principal, scope)
+        return principal.has(scope) and not self._rates.wait_seconds(principal, scope)
 
     async def _signed_body(self, request: Request) -> bytes:
         """Return the body of a signed request, else an empty one: other bodies are read by their route."""

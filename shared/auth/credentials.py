@@ -8,16 +8,15 @@ import string
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from shared.auth.principal import Scope
 from shared.errors import Permanent
 
 _LETTERS = string.ascii_letters + string.digits
 _CAPITALS = string.ascii_uppercase + "234567"
 
 
-def new_api_key(scope: Scope) -> str:
-    """Return a new API key whose prefix names its scope, such as `ek_ingest_…`, with 190 random bits."""
-    return f"ek_{scope}_{_random(_LETTERS, 32)}"
+def new_api_key(kind: str) -> str:
+    """Return a new API key whose prefix names its kind, such as `ek_ingest_…`, with 190 random bits."""
+    return f"ek_{kind}_{_random(_LETTERS, 32)}"
 
 
 def new_access_key() -> tuple[str, str]:

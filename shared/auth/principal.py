@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from shared.errors import ApiError
 
-Scope = Literal["ingest", "read", "catalogue", "admin", "service"]
+Scope = Literal["ingest", "recommend", "read", "catalogue", "admin", "service"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PAIR_SCOPES: tuple[Scope, ...] = ("ingest", "read", "catalogue", "admin")
@@ -54,9 +54,13 @@ class Principal:
     credential: str = field(default="", compare=False)
     """Identifies the key for its rate limit, without its secret."""
 
+    def has(self, scope: Scope) -> bool:
+        """Return whether the caller has the scope; `read` includes `recommend`."""
+        return scope in self.scopes or (scope == "recommend" and "read" in self.scopes)
+
     def may(self, scope: Scope) -> Principal:
         """Return the principal; raises AuthError 403 if it does not have the scope."""
-        if scope in self.scopes:
+        if self.has(scope):
             return self
         detail = (
             f"These credentials have the scopes {', '.join(sorted(self.scopes)) or 'none'}; "

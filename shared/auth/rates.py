@@ -32,6 +32,7 @@ class RateLimits:
         self._clock = clock
         rates: dict[Scope, float] = dict.fromkeys(SCOPES, 0.0) | {
             "ingest": settings.endcap_ingest_calls_per_second,
+            "recommend": settings.endcap_read_calls_per_second,
             "read": settings.endcap_read_calls_per_second,
             "catalogue": settings.endcap_catalogue_calls_per_second,
             "admin": settings.endcap_admin_calls_per_second,

@@ -21,10 +21,24 @@ async def site() -> AsyncIterator[Site]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def storefront_key(endcap: Endcap, site: Site) -> str:
+    """Return a key for the pages of the site."""
+    answer = httpx.post(
+        f"{endcap.urls['engine']}/v1/keys",
+        json={"kind": "storefront", "allowed_origins": [site.url], "requires_origin": True},
+        headers={"x-api-key": endcap.keys["admin"]},
+        timeout=PATIENCE,
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    return str(answer.json()["key"])
+
+
 @pytest.fixture
-def kit(endcap: Endcap) -> str:
-    """Return the element that starts the kit, with the keys and addresses of the product."""
-    return kit_script(endcap)
+def kit(endcap: Endcap, storefront_key: str) -> str:
+    """Return the element that starts the kit, with the key and addresses of the product."""
+    return kit_script(endcap, storefront_key)
 
 
 @pytest.fixture
@@ -52,13 +66,12 @@ class EventLog:
         return list(reversed(answer.json()["events"]))
 
 
-def kit_script(endcap: Endcap, **attributes: str) -> str:
+def kit_script(endcap: Endcap, key: str, **attributes: str) -> str:
     """Return the script element of the kit; `attributes` are its data attributes."""
     data = {
         "url": endcap.urls["recommender"],
         "events-url": endcap.urls["tracker"],
-        "key": endcap.keys["ingest"],
-        "read-key": endcap.keys["read"],
+        "key": key,
         **attributes,
     }
     pairs = " ".join(f"data-{name}={json.dumps(text)}" for name, text in data.items())

@@ -52,12 +52,12 @@ async def test_a_guest_who_logs_in_keeps_the_history(site: Site, page: Page, kit
 
 
 async def test_nothing_is_stored_or_sent_before_a_consent(
-    site: Site, page: Page, endcap: Endcap, log: EventLog
+    site: Site, page: Page, endcap: Endcap, storefront_key: str, log: EventLog
 ) -> None:
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     body = '<main><endcap-recommendations placement="home">Our favourites</endcap-recommendations></main>'
-    await page.goto(site.put("/", body, kit_script(endcap, consent="required")))
+    await page.goto(site.put("/", body, kit_script(endcap, storefront_key, consent="required")))
     await page.evaluate("endcap.track('view', {item_id: 'lamp'})")
     await page.evaluate("endcap.identify('u-18')")
     await page.evaluate("endcap.flush()")

@@ -131,6 +131,46 @@ def test_only_these_change_items_users_and_overrides(declared: dict[Route, froze
     }
 
 
+@pytest.mark.parametrize("kind", ["storefront", "read"])
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("recommendations/u1", "recommend"),
+        ("similar-items/by-location", "recommend"),
+        ("recommendations/by-location?city=Graz", "read"),
+        ("recommendations/by%2Dlocation?city=Graz", "read"),
+        ("recommendations/by-segment?segment=champions", "read"),
+        ("%73tatus", "read"),
+    ],
+)
+@pytest.mark.parametrize("service", ["recommender", "router"])
+async def test_a_key_of_pages_gets_no_customers_and_no_state(
+    client: httpx.AsyncClient, kind: str, path: str, scope: str
+) -> None:
+    answer = await client.get(f"/api/v1/personalize/{path}", headers={"x-api-key": KEYS[kind]})
+
+    assert (answer.status_code == 403) == (kind == "storefront" and scope == "read"), answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "scope"),
+    [
+        ("/api/v1/pages", {"placements": ["home"], "user_id": "u1"}, "recommend"),
+        ("/api/v1/pages", {"placement": "home", "users": ["u1", "u2"]}, "read"),
+        ("/shopify/recommendations", {"cart_items": ["i1"]}, "recommend"),
+        ("/shopify/recommendations", {"customer_phone": "+43 1 234"}, "read"),
+        ("/shopify/recommendations", {"customer_email": "ann@example.com"}, "read"),
+    ],
+)
+@pytest.mark.parametrize(("service", "kind"), [("recommender", "storefront")])
+async def test_a_key_of_pages_asks_for_one_visitor_by_id(
+    client: httpx.AsyncClient, kind: str, path: str, body: dict[str, Any], scope: str
+) -> None:
+    answer = await client.post(path, json=body, headers={"x-api-key": KEYS[kind]})
+
+    assert (answer.status_code == 403) == (scope == "read"), answer.text
+
+
 @pytest.mark.parametrize("kind", [*KEYS, "aws", "loopback", "nobody"])
 @pytest.mark.parametrize("service", SERVICES)
 async def test_credentials_reach_what_the_page_says(

@@ -23,7 +23,7 @@ export class AutomaticEvents {
   
   }
     if (!automatic) return;
-    document.addEventListener('click', ({ target }) => this.#clicked(target as Element), true);
+    addEventListener('click', ({ target }) => this.#clicked(target as Element), true);
     client.onChange((granted) => {
       if (granted) this.page();
     });
@@ -58,6 +58,6 @@ export class AutomaticEvents {
 
 /** Run when the document is parsed: then all of its elements and data are there. */
 export function whenParsed(run: () => void): void {
-  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', run);
+  if (document.readyState === 'loading') addEventListener('DOMContentLoaded', run);
   else setTimeout(run);
 }

@@ -104,8 +104,11 @@ export class Recommendations extends Base implements PlacementView {
     const heading = this.#text('heading');
     const blank = BLANK + (this.explains ? '<summary></summary>' : ''); // A `summary` on its own has no focus.
     this.#root = this.attachShadow({ mode: 'open' });
+    const style = new CSSStyleSheet(); // Pages whose policy forbids inline styles allow it.
+    style.replaceSync(STYLE);
+    this.#root.adoptedStyleSheets = [style];
     this.#root.innerHTML =
-      `<style>${STYLE}</style><section part="section" aria-label="${escaped(this.#text('label') ?? heading ?? 'Recommendations')}">` +
+      `<section part="section" aria-label="${escaped(this.#text('label') ?? heading ?? 'Recommendations')}">` +
       `<slot name="heading">${heading ? `<h2 part="heading">${escaped(heading)}</h2>` : ''}</slot><div>` +
       `<span part="fallback" inert><slot></slot></span><ul part="list"></ul>` +
       `<ul part="skeleton" aria-hidden="true">${blank.repeat(Number(this.#text('limit')) || SKELETON)}</ul></div>` +

@@ -4,9 +4,9 @@ export interface Options {
   url?: string | undefined;
   /** Address for events where that differs, because no gateway is in front of the services. */
   eventsUrl?: string | undefined;
-  /** Ingest key: pages are public, so bind it to the shop's origins. */
+  /** Storefront key, for events and recommendations: pages are public, and it is bound to the shop's origins. */
   key?: string | undefined;
-  /** Read key, for recommendations. */
+  /** Another key for recommendations, where `key` is for events alone. */
   readKey?: string | undefined;
   /** With `required` nothing is stored or sent before `consent(true)`. */
   consent?: 'required' | 'implied' | undefined;

@@ -88,6 +88,7 @@ export class Pages {
   }
 
   #headers(): Record<string, string> {
-    return headersOf(this.#client.settings.readKey);
+    const { key, readKey = key } = this.#client.settings;
+    return headersOf(readKey);
   }
 }

@@ -12,7 +12,7 @@ type Node = Record<string, unknown>;
 export function shownProduct(page: ParentNode = document): ShownProduct | undefined {
   const marked = page.querySelector<HTMLElement>('[data-endcap-product]')?.dataset;
   if (marked) return product(marked['endcapProduct'], marked['endcapPrice']);
-  const scripts = page.querySelectorAll('script[type="application/ld+json"]');
+  const scripts = page.querySelectorAll('[type$="ld+json"]');
   const described = [...scripts].flatMap((script) => productsOf(parsed(script.textContent)));
   return described.length === 1 ? described[0] : undefined;
 }

@@ -92,7 +92,7 @@ export class Transport {
     } else if (status === 413) {
       // Too large together: send fewer; one that is too large by itself will never be accepted.
       if (events.length === 1) this.#queue.remove(events);
-      this.#batch = Math.max(1, events.length >> 1);
+      this.#batch = events.length >> 1 || 1;
     } else {
       const requested = Number(answer?.headers.get('retry-after')) * 1000;
       if (requested) this.#storage.set('pause', String(Date.now() + requested));

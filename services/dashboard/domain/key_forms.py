@@ -11,7 +11,8 @@ from services.dashboard.domain.formats import instant
 
 KINDS: Final = {
     "read": "read: programs that show recommendations",
-    "ingest": "ingest: pages and apps that send events; public",
+    "storefront": "storefront: pages that send events and show recommendations; public, bound to origins",
+    "ingest": "ingest: apps that send events; public",
     "catalogue": "catalogue: servers that send events, items and users",
     "admin": "admin: administrators",
 }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.engine.domain.key_expiry import parse_expiry
 from services.engine.settings import Settings
-from services.engine.store.keys import Origins, kind_of
+from services.engine.store.keys import BOUND_TO_ORIGINS, KeyKind, Origins, kind_of
 from services.engine.store.tenant_keys import Row, TenantKeys
 from shared.auth import Authenticator, Principal, normalized_origin
 from shared.errors import ApiError
@@ -18,7 +18,6 @@ from shared.events.values import Text
 from shared.http.runtime import ErrorBody
 from shared.postgres import Database
 
-Kind = Literal["ingest", "read", "catalogue", "admin"]
 Id = Annotated[str, Path(max_length=64, description="the id of a key, which is not the key itself")]
 
 _LIMIT: dict[int | str, dict[str, Any]] = {
@@ -33,7 +32,7 @@ class KeyBody(BaseModel):
     """A key without the key itself."""
 
     id: str
-    kind: Kind
+    kind: KeyKind
     scopes: list[str]
     label: str
     created_at: datetime
@@ -59,7 +58,7 @@ class NewKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind = Field(description="what the key may do; docs/security.md lists the scopes of each kind")
+    kind: KeyKind = Field(description="what the key may do; docs/security.md lists the scopes of each kind")
     label: Text = Field("", max_length=100, description="a note for the list, such as who holds the key")
     expires: str | None = Field(
         None,
@@ -67,7 +66,10 @@ class NewKey(BaseModel):
         description="a duration such as 7d or 12h, or an ISO 8601 time; by default never",
     )
     allowed_origins: list[Annotated[str, Field(max_length=300)]] | None = Field(
-        None, min_length=1, max_length=20, description="origins whose pages may use it, by default all"
+        None,
+        min_length=1,
+        max_length=20,
+        description="origins whose pages may use it, by default all; a storefront key needs some",
     )
     requires_origin: bool = Field(False, description="refuse requests without an Origin header")
 
@@ -153,6 +155,9 @@ def _expiry(text: str | None) -> datetime | None:
 def _origins(new: NewKey) -> Origins:
     """Return the origins of a key; raise ApiError (400) for a text that is none, or a rule without them."""
     if new.allowed_origins is None:
+        if new.kind in BOUND_TO_ORIGINS:
+            detail = f"A {new.kind} key is for web pages: name their origins in allowed_origins."
+            raise ApiError(400, "InvalidRequest", detail)
         if new.requires_origin:
             raise ApiError(400, "InvalidRequest", "requires_origin needs allowed_origins.")
         return Origins()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from services.engine.commands.scopes import SERVICE_SCOPES, TENANT
 from services.engine.commands.transaction import run_action
 from services.engine.domain.key_expiry import parse_expiry
-from services.engine.store.keys import TENANT_SCOPES, Keys, Origins, kind_of
+from services.engine.store.keys import BOUND_TO_ORIGINS, TENANT_SCOPES, Keys, Origins, kind_of
 from shared.auth import PAIR_SCOPES, new_access_key, new_api_key, normalized_origin
 from shared.errors import Permanent
 
@@ -160,6 +160,10 @@ def _expires_at(options: argparse.Namespace) -> datetime | None:
 def _origins(options: argparse.Namespace) -> Origins:
     """Return the origins of the arguments; raise Permanent if they do not suit the key."""
     if options.origin is None:
+        if options.scope in BOUND_TO_ORIGINS:
+            raise Permanent(
+                f"A {options.scope} key is for web pages: name their origins, --origin https://shop.example."
+            )
         if options.require_origin:
             raise Permanent("--require-origin needs --origin, which says which origins may use the key.")
         return Origins()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from shared.auth import SCOPES
-
 TENANT = "default"
 
-SERVICE_SCOPES = SCOPES
+SERVICE_SCOPES = ("ingest", "read", "catalogue", "admin", "service")
 TRAINER_SCOPES = ("catalogue", "admin")
 """The scopes of the trainer, which imports items and users, trains solutions and starts batch jobs."""

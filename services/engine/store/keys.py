@@ -6,24 +6,30 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from services.engine.store.statements import SQL
-from shared.auth import PAIR_SCOPES, Scope, encrypt, hash_key
+from shared.auth import PAIR_SCOPES, encrypt, hash_key
 
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
-TENANT_SCOPES: dict[Scope, tuple[str, ...]] = {
+KeyKind = Literal["ingest", "storefront", "read", "catalogue", "admin"]
+
+TENANT_SCOPES: dict[KeyKind, tuple[str, ...]] = {
     "ingest": ("ingest",),
+    "storefront": ("ingest", "recommend"),
     "read": ("read",),
     "catalogue": ("ingest", "catalogue"),
     "admin": ("ingest", "read", "catalogue", "admin"),
 }
-"""The scopes of a tenant's API keys. An `ingest` key is public, because the pages of the shop contain it."""
+"""The scopes of a tenant's API keys. A `storefront` or `ingest` key is public: pages of a shop have it."""
+
+BOUND_TO_ORIGINS: frozenset[KeyKind] = frozenset({"storefront"})
+"""Kinds of keys that need the origins of the pages that contain them."""
 
 
-def kind_of(scopes: Collection[str]) -> Scope:
+def kind_of(scopes: Collection[str]) -> KeyKind | Literal["service"]:
     """Return the kind of a key by its scopes; `service` if they are those of no key of a tenant."""
     kinds = {frozenset(granted): kind for kind, granted in TENANT_SCOPES.items()}
     return kinds.get(frozenset(scopes), "service")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.engine.store.keys import TENANT_SCOPES, Keys, Origins, kind_of
+from services.engine.store.keys import TENANT_SCOPES, KeyKind, Keys, Origins, kind_of
 from services.engine.store.statements import SQL
-from shared.auth import Scope, new_api_key
+from shared.auth import new_api_key
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class TenantKeys:
         return [dict(row) for row in await self.database.fetch(*SQL.tenant_keys(tenant=self.tenant))]
 
     async def create(
-        self, kind: Scope, *, label: str, expires_at: datetime | None, origins: Origins
+        self, kind: KeyKind, *, label: str, expires_at: datetime | None, origins: Origins
     ) -> tuple[Row, str]:
         """Create a key; return its row and the key, which is not stored.
 
@@ -75,7 +75,7 @@ class TenantKeys:
     async def _add(
         self,
         connection: Connection,
-        kind: Scope,
+        kind: str,
         scopes: tuple[str, ...],
         label: str,
         expires_at: datetime | None,

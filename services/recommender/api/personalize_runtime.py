@@ -56,12 +56,12 @@ class PersonalizeRuntime:
             authenticator,
             {
                 "/recommendations": Operation(
-                    "GetRecommendations", GetRecommendationsRequest, "read", self.get_recommendations
+                    "GetRecommendations", GetRecommendationsRequest, "recommend", self.get_recommendations
                 ),
                 "/personalize-ranking": Operation(
                     "GetPersonalizedRanking",
                     GetPersonalizedRankingRequest,
-                    "read",
+                    "recommend",
                     self.get_personalized_ranking,
                 ),
                 "/action-recommendations": declined("GetActionRecommendations", WireModel),

@@ -97,7 +97,11 @@ class PlacementFastPath:
 
     def _request(self, principal: Principal | None, fields: dict[str, Any]) -> PlacementRequest | None:
         """Return the request of a caller, and count it; None unless the caller may read."""
-        if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
+        if (
+            principal is None
+            or principal.tenant is None
+            or not self._authenticator.admits(principal, "recommend")
+        ):
             return None
         return PlacementRequest(principal.tenant, **fields)
 

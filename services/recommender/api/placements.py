@@ -42,6 +42,7 @@ class PlacementRoutes:
         self._streams = streams
         self._placements = placements
         self._reader = Depends(authenticator.require("read"))
+        self._caller = Depends(authenticator.require("recommend"))
 
     def router(self) -> APIRouter:
         """Return all routes."""
@@ -77,7 +78,7 @@ class PlacementRoutes:
         async def placement(
             name: Annotated[Name, Path(description="such as home, product or cart")],
             fields: Fields,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return the items of a placement for a visitor."""
             reply = await self._answers.reply(PlacementRequest(principal.own_tenant, name, **fields))
@@ -100,18 +101,21 @@ class PlacementRoutes:
         async def stream(
             name: Annotated[Name, Path(description="such as home, product or cart")],
             fields: Fields,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> EventStream:
             """Send the items of a placement for a visitor as server-sent events, whenever they change."""
             return await self._streams.open(PlacementRequest(principal.own_tenant, name, **fields))
 
     def _add_page(self, router: APIRouter) -> None:
         @router.post(PAGES, operation_id="page", responses={200: {"model": Page}})
-        async def page(body: PageRequest, principal: Principal = self._reader) -> Response:
+        async def page(body: PageRequest, principal: Principal = self._caller) -> Response:
             """Return the items of several placements for a visitor, or of one placement for many users.
 
-            No item is on a page twice: the placements are filled in the order of the request.
+            No item is on a page twice: the placements are filled in the order of the request. A request for
+            many users needs the scope `read`.
             """
+            if body.users:
+                principal.may("read")
             content = await self._answers.page(principal.own_tenant, body)
             return Response(content, media_type="application/json")
 

@@ -55,6 +55,7 @@ class RestRoutes:
         self._audiences = audiences
         self._status = status
         self._reader = Depends(authenticator.require("read"))
+        self._caller = Depends(authenticator.require("recommend"))
 
     def router(self) -> APIRouter:
         """Return all routes; those with fixed paths come first, because an id matches any path."""
@@ -114,7 +115,7 @@ class RestRoutes:
             limit: Limit,
             unit: UnitOfExperiment,
             strategy: Strategy = None,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return items related to an item."""
             tenant = principal.own_tenant
@@ -135,7 +136,7 @@ class RestRoutes:
             user_id: Identifier,
             limit: Limit,
             strategy: Strategy = None,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return items related to those that a user purchased."""
             tenant = principal.own_tenant
@@ -151,7 +152,7 @@ class RestRoutes:
             limit: Limit,
             session_id: SessionId,
             strategy: Strategy = None,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return recommendations for a user."""
             _check_user_id(user_id)
@@ -178,7 +179,7 @@ class RestRoutes:
                 ),
             ] = None,
             strategy: Strategy = None,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return recommendations for a user or a guest to a shop's backend."""
             tenant = principal.own_tenant
@@ -198,7 +199,7 @@ class RestRoutes:
             limit: SimilarLimit,
             unit: UnitOfExperiment,
             strategy: Strategy = None,
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> Response:
             """Return items related to an item to a shop's backend."""
             tenant = principal.own_tenant

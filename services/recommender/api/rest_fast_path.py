@@ -91,7 +91,11 @@ class RestFastPath:
         if limit is None or identifier in RESERVED:
             return None
         principal = self._authenticator.known_key(headers)
-        if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
+        if (
+            principal is None
+            or principal.tenant is None
+            or not self._authenticator.admits(principal, "recommend")
+        ):
             return None
         if route.kind == "user":
             return self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)

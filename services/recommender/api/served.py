@@ -158,6 +158,7 @@ class ServedRoutes:
     def __init__(self, served: ServedAnswers, authenticator: Authenticator) -> None:
         self._served = served
         self._reader = Depends(authenticator.require("read"))
+        self._caller = Depends(authenticator.require("recommend"))
 
     @classmethod
     def of(
@@ -188,7 +189,7 @@ class ServedRoutes:
         @router.get(f"{PREFIX}/{{recommendation_id}}", operation_id="shown_recommendation", responses=_ERRORS)
         async def shown_recommendation(
             recommendation_id: Annotated[str, Path(max_length=256, description="the id of an answer")],
-            principal: Principal = self._reader,
+            principal: Principal = self._caller,
         ) -> ShownRecommendation:
             """Return what an answer contained and why, for two days after it."""
             return await self._served.find(principal.own_tenant, recommendation_id)

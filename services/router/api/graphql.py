@@ -71,8 +71,8 @@ class GraphqlRoutes:
         try:
             # For the recommender, a caller without a key would be this process, on the same machine.
             principal = await self._authenticator.of_scope(request.scope, body)
-            if "catalogue" not in principal.scopes:
-                principal.may("read")
+            if not principal.has("catalogue"):
+                principal.may("recommend")
             principal.own_tenant  # noqa: B018 - raises AuthError
         except AuthError as error:
             return _refusal(error)

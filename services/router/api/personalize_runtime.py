@@ -42,13 +42,13 @@ class PersonalizeRuntime:
                 "/recommendations": Operation(
                     "GetRecommendations",
                     GetRecommendationsRequest,
-                    "read",
+                    "recommend",
                     self._operation("/recommendations"),
                 ),
                 "/personalize-ranking": Operation(
                     "GetPersonalizedRanking",
                     GetPersonalizedRankingRequest,
-                    "read",
+                    "recommend",
                     self._operation("/personalize-ranking"),
                 ),
                 "/action-recommendations": declined("GetActionRecommendations", WireModel),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.router.store.upstream_connection import Reply
 from shared.auth import Authenticator, Principal
+from shared.auth import Scope as CallerScope
 from shared.errors import ApiError
 from shared.events.placements import Placement
 from shared.experiments import BACKEND, PREFIX
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 PREVIEW = "/v1/placements/{name}/preview"
 
+_FOR_READERS = (
+    f"{PREFIX}/status",
+    f"{PREFIX}/recommendations/by-location",
+    f"{PREFIX}/recommendations/by-segment",
+)
 _DIRECT_PREFIXES = (f"{PREFIX}/".encode(), f"{BACKEND}/".encode(), f"{BACKEND}?".encode())
 
 
@@ -34,26 +41,27 @@ class ProxyRoutes:
         """Pass requests on by `upstream`; by `previews`, which waits longer, those for previews."""
         self._upstream = upstream
         self._previews = previews
-        self._reader = Depends(authenticator.require("read"))
+        self._caller = Depends(authenticator.require("recommend"))
         self._admin = Depends(authenticator.require("admin"))
 
     def router(self) -> APIRouter:
         """Return the routes of the two prefixes of the recommender, and that of previews."""
         router = APIRouter(tags=["Recommendations"])
-        reader = self._reader
+        caller = self._caller
 
         @router.get(f"{PREFIX}/{{path:path}}", operation_id="pass_recommendations")
         @router.get(f"{BACKEND}/{{path:path}}", operation_id="pass_backend_similar_items")
         async def recommendations(
             request: Request,
             path: str,  # noqa: ARG001 - read from the request as it was sent; a parameter for the document
-            principal: Principal = reader,
+            principal: Principal = caller,
         ) -> Response:
             """Return the recommender's answer, as if the request had been sent to it."""
+            principal.may(scope_of(request.scope["path"]))
             return await self._forward(request, principal)
 
         @router.get(BACKEND, operation_id="pass_backend_recommendations")
-        async def backend_recommendations(request: Request, principal: Principal = reader) -> Response:
+        async def backend_recommendations(request: Request, principal: Principal = caller) -> Response:
             """Return the recommender's answer, as if the request had been sent to it."""
             return await self._forward(request, principal)
 
@@ -100,7 +108,9 @@ class RestFastPath:
         if not url.startswith(_DIRECT_PREFIXES) or b"#" in url or b"strategy" in url:
             return None
         principal = self._authenticator.known_key(headers)
-        if principal is None or principal.tenant is None or not self._authenticator.admits(principal, "read"):
+        if principal is None or principal.tenant is None or not principal.has(scope_of(_decoded(url))):
+            return None
+        if not self._authenticator.admits(principal, "recommend"):
             return None
         return self._answer(principal.tenant, url, head)
 
@@ -111,6 +121,19 @@ class RestFastPath:
             response = error_response(error)
             headers = [header for header in response.raw_headers if header[0] != b"content-length"]
             return Reply(response.status_code, headers, bytes(response.body)).message(head)
+
+
+def scope_of(path: str) -> CallerScope:
+    """Return the scope that the recommender wants for a decoded path of its REST API.
+
+    Lists of a visitor or an item are for pages; customers of a place or a segment, and the state, are not.
+    """
+    return "read" if path.startswith(_FOR_READERS) else "recommend"
+
+
+def _decoded(url: bytes) -> str:
+    path = url.partition(b"?")[0].decode("latin-1")
+    return unquote(path) if "%" in path else path
 
 
 def _target(scope: Scope) -> bytes:

@@ -87,7 +87,8 @@ def event_routes(intake: Intake) -> APIRouter:
     async def record_events(
         request: Request,
         _key: Annotated[
-            str | None, Query(alias="key", description="an ingest key, for beacons, which have no headers")
+            str | None,
+            Query(alias="key", description="a storefront or ingest key, for beacons, which have no headers"),
         ] = None,
     ) -> Response:
         """Record one event (an object), several (an array), or one per line (application/x-ndjson).

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 EVENT_BYTES = 512
 """Estimated memory of one event while it waits for Kafka."""
 
-_ONLY_INGEST = frozenset({"ingest"})
+_PUBLIC = frozenset({"ingest", "recommend"})
+"""The scopes of keys that pages contain."""
 _CREDENTIALS = frozenset({b"x-api-key", b"authorization"})
 
 
@@ -52,17 +53,19 @@ class Intake:
     async def read(self, request: Request) -> tuple[Principal, bytes]:
         """Return the caller and the body. A large body is read only if the headers prove that it may be sent.
 
-        The key may be the query parameter `key`, because `navigator.sendBeacon` sends no headers. Only an
-        ingest key: addresses are written into logs. Raises ApiError 401 or 403 for a caller without the
-        scope `ingest`, 413 and 408 as `_body` does.
+        The key may be the query parameter `key`, because `navigator.sendBeacon` sends no headers. Only a
+        storefront or ingest key: addresses are written into logs. Raises ApiError 401 or 403 for a caller
+        without the scope `ingest`, 413 and 408 as `_body` does.
         """
         from_query = _move_key_to_headers(request.scope)
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await self._authenticator.check_headers(request.scope, "ingest")
         body = await self._body(request)
         caller = await self._caller(request, body)
-        if from_query and caller.scopes != _ONLY_INGEST:
-            detail = "Only an ingest key may be in an address, which logs contain: send this one in a header."
+        if from_query and not caller.scopes <= _PUBLIC:
+            detail = (
+                "Only the key of a page may be in an address, which logs contain: send this one in a header."
+            )
             raise ApiError(403, "KeyInAddress", detail)
         return caller, body
 

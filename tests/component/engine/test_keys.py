@@ -84,6 +84,7 @@ async def test_a_key_is_created_listed_rotated_and_revoked(
         {"kind": "read", "allowed_origins": ["shop"]},
         {"kind": "read", "requires_origin": True},
         {"kind": "read", "scopes": ["admin"]},
+        {"kind": "storefront"},
     ],
 )
 async def test_a_key_that_cannot_be_made_is_refused(

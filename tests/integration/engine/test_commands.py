@@ -242,13 +242,13 @@ async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
         return list(row["scopes"])
 
     origins = ("--origin", "https://Shop.example/", "--origin", "http://localhost:3000")
-    made = await of_key(keys("create", "ingest", *origins, "--require-origin"))
+    made = await of_key(keys("create", "storefront", *origins, "--require-origin"))
     rotated = await of_key(keys("rotate", made["id"]))
     pair = keys("create", "aws", "--scopes", "catalogue,ingest")
     pair_id = pair.splitlines()[0].removeprefix("AWS_ACCESS_KEY_ID=")
 
     for row in (made, rotated):
-        assert row["scopes"] == ["ingest"]
+        assert row["scopes"] == ["ingest", "recommend"]
         assert row["allowed_origins"] == ["https://shop.example", "http://localhost:3000"]
         assert row["requires_origin"]
     assert "https://shop.example,http://localhost:3000" in keys("list")
@@ -264,6 +264,7 @@ async def test_keys_have_origins_and_key_pairs_scopes_also_after_a_rotation(
         (("create", "aws", "--account", "12"), "is not an account"),
         (("create", "aws", "--origin", "https://shop.example"), "--origin is for the API keys of a tenant"),
         (("create", "ingest", "--require-origin"), "--require-origin needs --origin"),
+        (("create", "storefront"), "name their origins"),
         (("create", "ingest", "--origin", "shop.example"), "is not an origin"),
         (("create", "ingest", "--scopes", "read"), "--scopes is for AWS key pairs"),
         (("revoke", "nothing"), "There is no active key nothing"),

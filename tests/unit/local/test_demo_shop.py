@@ -44,7 +44,7 @@ def test_keys_are_made_once_for_each_address(environment: pytest.MonkeyPatch, tm
     for ports in (PORTS, PORTS, Ports.usual({"GATEWAY_PORT": "9081"})):
         demo_shop.create_keys({}, tmp_path / "log", tmp_path, ports)
 
-    assert sorted(words[3] for words in calls) == ["ingest", "ingest", "read", "read"]
+    assert sorted(words[3] for words in calls) == ["read", "read", "storefront", "storefront"]
     assert all("http://localhost:9080" in words for words in calls[:2])
     assert all("http://localhost:9081" in words for words in calls[2:])
     assert (tmp_path / "keys" / "shop-read").stat().st_mode & 0o077 == 0

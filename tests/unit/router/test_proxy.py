@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.router.api.proxy import ProxyRoutes, RestFastPath
+from services.router.api.proxy import ProxyRoutes, RestFastPath, scope_of
 from services.router.store.upstream_connection import Reply
 from shared.auth import Authenticator
 from shared.errors import unavailable
@@ -105,6 +105,20 @@ async def test_a_direct_answer_is_the_recommender_s(path: str, query: str, names
     assert headers == {"date": "today", "content-type": "application/json", "content-length": "2"} | (
         {UNKNOWN_PARAMETERS: names} if names else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        (f"{PREFIX}/recommendations/u1", "recommend"),
+        (f"{PREFIX}/recommendations/by-location", "read"),
+        (f"{PREFIX}/recommendations/by-segment/", "read"),
+        (f"{PREFIX}/status", "read"),
+        (f"{BACKEND}/i1", "recommend"),
+    ],
+)
+def test_the_customers_of_a_place_are_not_for_pages(path: str, scope: str) -> None:
+    assert scope_of(path) == scope
 
 
 async def test_a_direct_error_has_its_status_and_the_headers_of_the_server() -> None:

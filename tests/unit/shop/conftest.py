@@ -72,7 +72,7 @@ def endcap() -> FakeEndcap:
 async def shop(endcap: FakeEndcap) -> AsyncIterator[httpx.AsyncClient]:
     """A browser without scripts, at the home page of the shop."""
     settings = Settings(
-        session_key=SecretStr("x" * 32), ingest_key=SecretStr("ingest"), read_key=SecretStr("read")
+        session_key=SecretStr("x" * 32), storefront_key=SecretStr("storefront"), read_key=SecretStr("read")
     )
     transport = httpx.ASGITransport(build(settings, httpx.MockTransport(endcap)))
     async with httpx.AsyncClient(

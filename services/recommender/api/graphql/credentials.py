@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from shared.auth import Authenticator, Principal
     from shared.auth import Scope as AuthScope
 
-_SCOPES: Final[dict[str, AuthScope]] = {"query": "read", "subscription": "read", "mutation": "catalogue"}
+_SCOPES: Final[dict[str, AuthScope]] = {
+    "query": "recommend",
+    "subscription": "recommend",
+    "mutation": "catalogue",
+}
 _MESSAGES: Final = {
     "MissingCredentials": "Valid authorization header not provided.",
     "UnknownKey": "You are not authorized to make this call.",
@@ -36,9 +40,9 @@ async def principal_of(authenticator: Authenticator, scope: Scope, body: bytes) 
     except ApiError as error:
         message = error.detail
         raise RequestError(error.status, "ServiceUnavailableException", message, error.retry_after) from None
-    if not principal.scopes & {"read", "catalogue"}:
+    if not principal.has("catalogue"):
         try:
-            principal.may("read")
+            principal.may("recommend")
         except AuthError as error:
             raise _refused(error) from None
     return principal
@@ -47,7 +51,7 @@ async def principal_of(authenticator: Authenticator, scope: Scope, body: bytes) 
 def permission_of(authenticator: Authenticator, principal: Principal, kind: str) -> Permission:
     """Count a call, and return the permission for the root fields of an operation; ApiError 429."""
     scope = _SCOPES[kind]
-    if scope in principal.scopes:
+    if principal.has(scope):
         authenticator.admit(principal, scope)
         return _allow
     type_name = kind.capitalize()
