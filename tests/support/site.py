@@ -20,10 +20,11 @@ _PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx
 
 @dataclass
 class Site:
-    """A running site; tests put the pages that they need."""
+    """A running site; tests put the pages that they need, or a folder with the files of a built page."""
 
     url: str
     pages: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
     def put(self, path: str, body: str, head: str = "") -> str:
         """Serve an HTML document at a path, and return its address."""
@@ -54,6 +55,8 @@ async def serving_site() -> AsyncIterator[Site]:
             return web.Response(text=_PICTURE, content_type="image/svg+xml")
         if request.path in site.pages:
             return web.Response(text=site.pages[request.path], content_type="text/html")
+        if site.folder is not None and (file := site.folder / request.path.lstrip("/")).is_file():
+            return web.FileResponse(file)
         return web.Response(status=404, text="There is no such page.")
 
     application = web.Application()

@@ -2,7 +2,7 @@ import type { Recommendations } from '@endcap/storefront';
 import type { DetailedHTMLProps, HTMLAttributes } from 'react';
 
 /** The attributes of the element, for JSX. */
-type Attributes = DetailedHTMLProps<HTMLAttributes<Recommendations>, Recommendations> & {
+type ElementAttributes = DetailedHTMLProps<HTMLAttributes<Recommendations>, Recommendations> & {
   placement?: string;
   limit?: number;
   'item-id'?: string;
@@ -19,7 +19,7 @@ type Attributes = DetailedHTMLProps<HTMLAttributes<Recommendations>, Recommendat
 declare module 'react' {
   namespace JSX {
     interface IntrinsicElements {
-      'endcap-recommendations': Attributes;
+      'endcap-recommendations': ElementAttributes;
     }
   }
 }

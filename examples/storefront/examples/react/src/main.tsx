@@ -2,7 +2,9 @@ import * as endcap from '@endcap/storefront';
 import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 
-endcap.init({ url: 'http://localhost:8080', key: 'INGEST KEY', readKey: 'READ KEY', automatic: false });
+const { VITE_ENDCAP_URL = 'http://localhost:8080', VITE_ENDCAP_KEY = 'STOREFRONT KEY' } = import.meta.env;
+
+endcap.init({ url: VITE_ENDCAP_URL, key: VITE_ENDCAP_KEY, automatic: false });
 
 const PRODUCTS = [
   { id: 'p-12', name: 'Blue kettle', price: 39.9 },
