@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.conftest import EventLog
+from tests.load import bench_pages
 from tests.support.browser import Chromium, layout_shifts, serious_findings
 from tests.support.shop import Shop
 from tests.support.waiting import eventually
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 HOME = "endcap-recommendations[placement=home]"
 ROWS = f"{HOME} li[data-item]"
+MOST_STOPS = 20
+"""Stops of the Tab key from the beginning of the content to the first reason: the guide comes before it."""
+FOCUSED = """() => {
+    let active = document.activeElement;
+    while (active.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+    return active.innerText;
+}"""
 PAGES = ("/", "/search?q=mug", "/products/i-0241", "/cart", "/login", "/categories/Dining")
 
 
@@ -36,6 +44,11 @@ async def home(page: Page, address: str) -> list[str]:
     await page.goto(f"{address}/")
     await page.locator(ROWS).first.wait_for()
     return await listed(page)
+
+
+async def focused(page: Page) -> str:
+    """Return the text of the element that has the focus, also inside of the kit's element."""
+    return str(await page.evaluate(FOCUSED)).strip()
 
 
 async def session(page: Page) -> str:
@@ -104,6 +117,34 @@ async def test_the_drawer_shows_events_answers_and_reasons(page: Page, address: 
     assert await drawer.is_hidden()
 
 
+async def test_lists_reasons_and_the_drawer_open_with_the_keyboard(page: Page, address: str) -> None:
+    await home(page, address)
+    await page.keyboard.press("Tab")
+    assert await focused(page) == "Skip to the content"
+    await page.keyboard.press("Enter")
+    reached: list[str] = []
+    while "Why this?" not in reached:
+        assert len(reached) < MOST_STOPS, reached
+        await page.keyboard.press("Tab")
+        reached.append(await focused(page))
+    reason = page.locator(f"{HOME} [part=reason][open]")
+    assert await reason.count() == 0
+    await page.keyboard.press("Enter")
+    assert len(await reason.inner_text()) > len("Why this?\n")
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/products/*")
+
+    opener = page.get_by_role("button", name="What happens behind")
+    await opener.focus()
+    await page.keyboard.press("Enter")
+    drawer = page.get_by_role("complementary", name="What happens behind")
+    await drawer.wait_for()
+    await page.keyboard.press("Escape")
+    assert await drawer.is_hidden()
+    assert await focused(page) == "What happens behind"
+
+
 async def test_pages_show_their_own_lists_while_answers_are_away(page: Page, address: str) -> None:
     await page.route("**/api/v1/**", lambda route: route.abort())
     await page.goto(f"{address}/")
@@ -127,3 +168,10 @@ async def test_pages_are_accessible_and_calm(chromium: Chromium, address: str, s
             assert sum(shift["value"] for shift in await layout_shifts(page)) < 0.01, path
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert refused == []
+
+
+async def test_pages_are_measured(address: str) -> None:
+    """As `python -m tests.load pages` does."""
+    figures = await bench_pages.measure(address, visits=1, pages={"login": "/login"})
+
+    assert {"login: transferred", "login: layout shift"} <= {figure.name for figure in figures}
