@@ -128,7 +128,7 @@ async def _until_filled(page: Page) -> None:
 
 def _figures(name: str, visits: list[Visit]) -> Iterator[Figure]:
     def median(member: str) -> float:
-        return statistics.median(getattr(visit, member) for visit in visits)
+        return float(statistics.median(getattr(visit, member) for visit in visits))
 
     yield Figure(f"{name}: transferred", median("kilobytes"), "kB")
     yield Figure(f"{name}: requests", median("requests"), "")
