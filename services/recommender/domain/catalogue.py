@@ -81,10 +81,6 @@ class Catalogue:
         """Return the number of known items, unavailable ones included."""
         return len(self._records)
 
-    def __contains__(self, item_id: str) -> bool:
-        """Return whether the item is known, available or not."""
-        return item_id in self._records
-
     @property
     def memory_bytes(self) -> int:
         """Return an estimate of the memory that the items take."""
@@ -133,7 +129,7 @@ class Catalogue:
             self._compact()
 
     def state_token(self, item_id: str) -> bytes:
-        """Return an object whose identity changes with the state of the item."""
+        """Return an object whose identity changes with the state of the item; empty for an unknown one."""
         return self._records.get(item_id, b"")
 
     def properties(self, item_id: str) -> dict[str, PropertyValue]:

@@ -40,7 +40,7 @@ class Trending(WithoutLists):
         scores = await self._parts.trending.of(request.tenant, _MOST_ITEMS)
         if len(catalogue):
             # Events are counted as they come, and whoever has the key of a shop's pages can invent item ids.
-            scores = [each for each in scores if each[0] in catalogue]
+            scores = [each for each in scores if catalogue.state_token(each[0])]
         category = self._popular.category(request)
         if category is not None:
             folded = category.strip().casefold()
