@@ -190,7 +190,8 @@ def _of_the_domain(installation: Installation, made: dict[str, str]) -> None:
         metrics=[METRIC],
         metricsOutputConfig={"roleArn": ROLE},
     )["metricAttributionArn"]
-    moved = [made[name] for name in made if name.startswith("spare-") or name == "recommender"]
+    own = ("recommender", "domain-group")
+    moved = [made[name] for name in made if name.startswith("spare-") or name in own]
     _execute(
         installation,
         (
@@ -226,7 +227,10 @@ def _other_services(installation: Installation) -> dict[str, str]:
     now = datetime.now(UTC)
     _execute(
         installation,
-        ("INSERT INTO sync.items (tenant, item_id, name) VALUES ($1, 'i1', 'Tea')", tenant),
+        (
+            "INSERT INTO sync.items (tenant, item_id, name) VALUES ($1, 'i1', 'Tea'), ($1, 'spare', '')",
+            tenant,
+        ),
         ("INSERT INTO sync.users (tenant, user_id) VALUES ($1, 'u1')", tenant),
         (
             _ORDER,
@@ -238,7 +242,12 @@ def _other_services(installation: Installation) -> dict[str, str]:
             tenant,
         ),
     )
-    return {"run": str(run["id"]), "sync-import": accepted["id"], "experiment": "running", "draft": "draft"}
+    keys = {
+        name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])
+        for name in ("key", "spare-key")
+    }
+    names = {"run": str(run["id"]), "sync-import": accepted["id"], "experiment": "running", "draft": "draft"}
+    return keys | names
 
 
 def _execute(installation: Installation, *statements: tuple[Any, ...]) -> None:
