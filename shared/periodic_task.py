@@ -37,7 +37,7 @@ class PeriodicTask:
 
     async def start(self) -> None:
         """Start, with a first call at once: it may complete what an earlier process left unfinished."""
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
         """Cancel the task; a later call repeats what was cut off."""
