@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.support.product import Endcap
+from tests.support.shop import Shop
 from tests.support.site import Site, serving_site
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, StorageState
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +56,38 @@ async def log(endcap: Endcap) -> AsyncIterator[EventLog]:
         trust_env=False,
     ) as http:
         yield EventLog(http)
+
+
+@pytest.fixture
+def address(shop: Shop) -> str:
+    """Return the address of the demo shop, over the catalogue of the loaded shop."""
+    return f"{shop.endcap.environment['ENDCAP_URL']}/shop"
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """The dashboard behind the gateway, and the cookies of an administrator who signed in."""
+
+    address: str
+    session: StorageState | None = None
+
+    async def sign_in(self, page: Page, key: str) -> None:
+        """Sign in with an API key, and wait for the first page."""
+        await page.goto(f"{self.address}/sign-in")
+        await page.get_by_label("API key").fill(key)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Overview").wait_for()
+
+
+@pytest.fixture(scope="session")
+async def dashboard(browser: Browser, shop: Shop) -> Dashboard:
+    """Return the dashboard; one sign-in for the run, since attempts are limited."""
+    dashboard = Dashboard(f"{shop.endcap.environment['ENDCAP_URL']}/dashboard")
+    context = await browser.new_context()
+    await dashboard.sign_in(await context.new_page(), shop.endcap.keys["admin"])
+    session = await context.storage_state()
+    await context.close()
+    return replace(dashboard, session=session)
 
 
 class EventLog:

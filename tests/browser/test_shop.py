@@ -27,12 +27,6 @@ FOCUSED = """() => {
 PAGES = ("/", "/search?q=mug", "/products/i-0241", "/cart", "/login", "/categories/Dining")
 
 
-@pytest.fixture
-def address(shop: Shop) -> str:
-    """Return the address of the demo shop, over the catalogue of the loaded shop."""
-    return f"{shop.endcap.environment['ENDCAP_URL']}/shop"
-
-
 async def listed(page: Page) -> list[str]:
     """Return the ids of the home page's items."""
     ids: list[str] = await page.locator(ROWS).evaluate_all("rows => rows.map(row => row.dataset.item)")

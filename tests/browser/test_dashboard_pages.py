@@ -1,0 +1,73 @@
+"""Every page of the dashboard in both schemes and two widths: accessible, calm, and without errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import Dashboard
+from tests.support.browser import Chromium, layout_shifts, serious_findings
+from tests.support.shop import Shop
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+ITEM = "i-0241"
+PAGES = (
+    "overview?range=7d&placement=home",
+    "live",
+    "customers",
+    "customers?user_id={user}",
+    "items",
+    f"items?id={ITEM}",
+    "placements",
+    "placements/home",
+    "training",
+    "training/runs/{generation}",
+    "training/generations/{generation}",
+    "training/compare?a={generation}&b={generation}",
+    "experiments",
+    "system",
+    "keys",
+    "audit",
+    "answers/{answer}",
+)
+"""The addresses of pages below the root, with the values that `names` reads."""
+
+
+def names(shop: Shop) -> dict[str, Any]:
+    """Return a customer, the generation that is served, and an answer."""
+    user = shop.buyer()
+    answer = shop.get("recommender", "/api/v1/placements/home", key="read", params={"user_id": user})
+    return {"user": user, "generation": answer["generation"], "answer": answer["recommendation_id"]}
+
+
+async def faults(page: Page) -> dict[str, Any]:
+    """Return what is wrong with the page: findings of axe, its shifts, and whether it is too wide."""
+    wrong = {
+        "findings": await serious_findings(page),
+        "shifts": [shift for shift in await layout_shifts(page) if shift["value"] >= 0.01],
+        "wide": await page.evaluate("document.documentElement.scrollWidth - innerWidth > 0"),
+    }
+    return {name: value for name, value in wrong.items() if value}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_are_accessible_and_calm(
+    chromium: Chromium, dashboard: Dashboard, shop: Shop, scheme: Any, width: int
+) -> None:
+    values, wrong = names(shop), {}
+    async with chromium.context(scheme=scheme, width=width, storage_state=dashboard.session) as profile:
+        page = await profile.new_page()
+        refused: list[str] = []
+        page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+        for path in PAGES:
+            await page.goto(f"{dashboard.address}/{path.format(**values)}")
+            await page.get_by_role("heading", level=1).wait_for()
+            if found := await faults(page):
+                wrong[path] = found
+
+    assert (wrong, refused) == ({}, [])
