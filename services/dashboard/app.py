@@ -42,7 +42,8 @@ def build(settings: Settings, services: Services | None = None) -> FastAPI:
     services = services or Services(settings)
     sessions, audit_log = Sessions(requests, settings), AuditLog(requests, settings.audit_days)
     assets = Assets(settings.root_path, settings.assets)
-    site = Site(settings, Guard(sessions, settings), services, audit_log, assets)
+    guard = Guard(sessions, settings)
+    site = Site(settings, guard, services, audit_log, assets)
 
     async def clean() -> None:
         await sessions.delete_ended()
@@ -61,6 +62,7 @@ def build(settings: Settings, services: Services | None = None) -> FastAPI:
         description=DESCRIPTION,
         http=settings.http,
     )
+    app.state.guard = guard
     _redirect_home(app, site)
     _answer_with_pages(app, site)
     app.add_middleware(SecurityHeaders, root=settings.root_path)

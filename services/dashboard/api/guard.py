@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
+from fastapi import Depends
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
@@ -65,15 +66,6 @@ class Guard:
         self._sessions = sessions
         self._public_url = settings.public_url
 
-    def require(self, role: Role) -> Callable[[Request], Awaitable[Visitor]]:
-        """Return a dependency that returns the visitor of a request, who has at least this role."""
-
-        async def visitor(request: Request) -> Visitor:
-            return await self.visitor(request, role)
-
-        visitor.needed_role = role  # type: ignore[attr-defined] # a test reads it
-        return visitor
-
     async def visitor(self, request: Request, role: Role) -> Visitor:
         """Return the visitor of a request.
 
@@ -118,3 +110,18 @@ class Guard:
         if self._public_url is not None:
             return self._public_url.startswith("https:")
         return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+
+
+def require(role: Role) -> Callable[[Request], Awaitable[Visitor]]:
+    """Return a dependency that returns the visitor of a request, who has at least this role."""
+
+    async def visitor(request: Request) -> Visitor:
+        guard: Guard = request.app.state.guard
+        return await guard.visitor(request, role)
+
+    return visitor
+
+
+Viewer = Annotated[Visitor, Depends(require("viewer"))]
+Merchandiser = Annotated[Visitor, Depends(require("merchandiser"))]
+Admin = Annotated[Visitor, Depends(require("admin"))]

@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Depends, Path
+from fastapi import Path
 from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Site
 
 
 def routes(site: Site) -> APIRouter:
     """Return the route; other pages link to it."""
     pages = site.router()
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/answers/{recommendation_id}")
     async def answer(
-        request: Request,
-        recommendation_id: Annotated[str, Path(max_length=256)],
-        visitor: Visitor = viewer,
+        request: Request, visitor: Viewer, recommendation_id: Annotated[str, Path(max_length=256)]
     ) -> Response:
         path = f"/v1/recommendations/{quote(recommendation_id, safe='')}"
         reply = await site.services.get(visitor.tenant, "recommender", path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Admin
 from services.dashboard.domain.differences import differences
 from services.dashboard.pages.site import Page, Site
 
@@ -18,13 +18,12 @@ ROWS = 50
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages = site.router()
-    admin = Depends(site.guard.require("admin"))
 
     @pages.get("/audit")
     async def audit(
         request: Request,
+        visitor: Admin,
         before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-        visitor: Visitor = admin,
     ) -> Response:
         entries = await site.audit_log.entries(visitor.tenant, ROWS + 1, before)
         shown = [

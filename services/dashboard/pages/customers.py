@@ -6,12 +6,12 @@ import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Query
+from fastapi import Query
 from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Page, Site
 from services.dashboard.store.services import Reply
 
@@ -68,12 +68,9 @@ class Customers:
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages, customers = site.router(), Customers(site)
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/customers")
-    async def customer(
-        request: Request, user_id: Id = "", session_id: Id = "", visitor: Visitor = viewer
-    ) -> Response:
+    async def customer(request: Request, visitor: Viewer, user_id: Id = "", session_id: Id = "") -> Response:
         user_id, session_id = user_id.strip(), session_id.strip()
         values: dict[str, Any] = {"user_id": user_id, "session_id": session_id}
         if not user_id and not session_id:

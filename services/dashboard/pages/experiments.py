@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Admin, Viewer, Visitor
 from services.dashboard.domain.experiments import (
     SURFACES,
     VARIANTS,
@@ -20,7 +20,7 @@ from services.dashboard.domain.experiments import (
     form_of,
     results,
 )
-from services.dashboard.pages.site import Page, Site
+from services.dashboard.pages.site import Page, PageRoutes, get, post
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
@@ -28,97 +28,16 @@ Event = Annotated[str, Query(max_length=256)]
 UNAVAILABLE = 503
 
 
-class ExperimentPages:
+class ExperimentPages(PageRoutes):
     """The routes of experiments."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._services = site.services
+    @get("/experiments")
+    async def experiments(self, request: Request, visitor: Viewer) -> Response:
+        """Show all experiments."""
+        return await self._list(request, visitor, form_of(None))
 
-    def router(self) -> APIRouter:
-        """Return the routes."""
-        routes = self._site.router()
-        viewer = Depends(self._site.guard.require("viewer"))
-        admin = Depends(self._site.guard.require("admin"))
-
-        @routes.get("/experiments")
-        async def experiments(request: Request, visitor: Visitor = viewer) -> Response:
-            return await self._list(request, visitor, form_of(None))
-
-        @routes.post("/experiments")
-        async def define(request: Request, visitor: Visitor = admin) -> Response:
-            return await self._define(request, visitor)
-
-        @routes.get("/experiments/{name}")
-        async def experiment(
-            request: Request,
-            name: Name,
-            version: Version = None,
-            event: Event = "",
-            visitor: Visitor = viewer,
-        ) -> Response:
-            return await self._show(request, visitor, name, version, event)
-
-        @routes.post("/experiments/{name}/start")
-        async def start(request: Request, name: Name, visitor: Visitor = admin) -> Response:
-            return await self._switch(request, visitor, name, "start")
-
-        @routes.post("/experiments/{name}/stop")
-        async def stop(request: Request, name: Name, visitor: Visitor = admin) -> Response:
-            return await self._switch(request, visitor, name, "stop")
-
-        @routes.post("/experiments/{name}/delete")
-        async def delete(request: Request, name: Name, visitor: Visitor = admin) -> Response:
-            return await self._delete(request, visitor, name)
-
-        return routes
-
-    async def _list(
-        self,
-        request: Request,
-        visitor: Visitor,
-        form: Mapping[str, str],
-        problem: str = "",
-        status: int = 200,
-    ) -> Response:
-        """Show all experiments and the form of a new one, with the reason why it was refused."""
-        listed, strategies = await asyncio.gather(
-            self._services.get(visitor.tenant, "router", "/v1/experiments"), self._strategies(visitor.tenant)
-        )
-        return self._site.render(
-            request, visitor, "experiments.html", status, listed=listed, problem=problem,
-            **self._form(form, strategies),
-        )  # fmt: skip
-
-    async def _show(
-        self, request: Request, visitor: Visitor, name: str, version: int | None, event: str
-    ) -> Response:
-        reply, strategies = await asyncio.gather(
-            self._services.get(visitor.tenant, "router", f"/v1/experiments/{name}", version=version),
-            self._strategies(visitor.tenant),
-        )
-        variants = reply.get("variants", [])
-        events = event_types(variants)
-        shown = event if event in events else next(iter(events), "purchase")
-        rows = results(variants, shown)
-        form = form_of(reply.body) if reply.ok else form_of(None)
-        return self._site.render(
-            request, visitor, "experiment.html", name=name, reply=reply, version=version, events=events,
-            event=shown, rows=rows, scale=Scale.of(row.rate for row in rows),
-            **self._form(form, strategies),
-        )  # fmt: skip
-
-    @staticmethod
-    def _form(form: Mapping[str, str], strategies: list[str]) -> dict[str, Any]:
-        return {"form": form, "surfaces": SURFACES, "form_rows": range(VARIANTS), "strategies": strategies}
-
-    async def _strategies(self, tenant: str) -> list[str]:
-        """Return the recipes of the newest generation, which variants can name."""
-        reply = await self._services.get(tenant, "loader", "/v1/generations", limit=1)
-        generations = reply.get("generations", [])
-        return sorted(recipe["recipe"] for recipe in generations[0]["recipes"]) if generations else []
-
-    async def _define(self, request: Request, visitor: Visitor) -> Response:
+    @post("/experiments")
+    async def define(self, request: Request, visitor: Admin) -> Response:
         """Define an experiment or its next version; a refused form is shown with its fields."""
         body = definition(visitor.text)
         reply = await self._site.change(
@@ -137,6 +56,79 @@ class ExperimentPages:
         if reply.status == 200:
             notice = f"Nothing changed: version {version} is equal."
         return self._site.redirect(request, f"/experiments/{body['name']}", notice)
+
+    @get("/experiments/{name}")
+    async def experiment(
+        self, request: Request, name: Name, visitor: Viewer, version: Version = None, event: Event = ""
+    ) -> Response:
+        """Show an experiment with its results for one type of events."""
+        reply, strategies = await asyncio.gather(
+            self._services.get(visitor.tenant, "router", f"/v1/experiments/{name}", version=version),
+            self._strategies(visitor.tenant),
+        )
+        variants = reply.get("variants", [])
+        events = event_types(variants)
+        shown = event if event in events else next(iter(events), "purchase")
+        rows = results(variants, shown)
+        form = form_of(reply.body) if reply.ok else form_of(None)
+        return self._site.render(
+            request, visitor, "experiment.html", name=name, reply=reply, version=version, events=events,
+            event=shown, rows=rows, scale=Scale.of(row.rate for row in rows),
+            **self._form(form, strategies),
+        )  # fmt: skip
+
+    @post("/experiments/{name}/start")
+    async def start(self, request: Request, name: Name, visitor: Admin) -> Response:
+        """Start the newest version."""
+        return await self._switch(request, visitor, name, "start")
+
+    @post("/experiments/{name}/stop")
+    async def stop(self, request: Request, name: Name, visitor: Admin) -> Response:
+        """Stop the version that runs."""
+        return await self._switch(request, visitor, name, "stop")
+
+    @post("/experiments/{name}/delete")
+    async def delete(self, request: Request, name: Name, visitor: Admin) -> Response:
+        """Delete the drafts of an experiment."""
+        path = f"/v1/experiments/{name}"
+        before = await self._services.get(visitor.tenant, "router", path)
+        reply = await self._site.change(
+            visitor,
+            "delete drafts of experiment",
+            name,
+            lambda: self._services.call(visitor.tenant, "DELETE", "router", path),
+            before={"version": before.get("version"), "status": before.get("status")} if before.ok else None,
+        )
+        if not reply.ok:
+            return self._site.redirect(request, f"/experiments/{name}", reply.problem or "", "error")
+        return self._site.redirect(request, "/experiments", f"The drafts of {name} are deleted.")
+
+    async def _list(
+        self,
+        request: Request,
+        visitor: Visitor,
+        form: Mapping[str, str],
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
+        """Show all experiments and the form of a new one, with the reason why it was refused."""
+        listed, strategies = await asyncio.gather(
+            self._services.get(visitor.tenant, "router", "/v1/experiments"), self._strategies(visitor.tenant)
+        )
+        return self._site.render(
+            request, visitor, "experiments.html", status, listed=listed, problem=problem,
+            **self._form(form, strategies),
+        )  # fmt: skip
+
+    @staticmethod
+    def _form(form: Mapping[str, str], strategies: list[str]) -> dict[str, Any]:
+        return {"form": form, "surfaces": SURFACES, "form_rows": range(VARIANTS), "strategies": strategies}
+
+    async def _strategies(self, tenant: str) -> list[str]:
+        """Return the recipes of the newest generation, which variants can name."""
+        reply = await self._services.get(tenant, "loader", "/v1/generations", limit=1)
+        generations = reply.get("generations", [])
+        return sorted(recipe["recipe"] for recipe in generations[0]["recipes"]) if generations else []
 
     async def _switch(
         self, request: Request, visitor: Visitor, name: str, change: Literal["start", "stop"]
@@ -162,24 +154,5 @@ class ExperimentPages:
         )
         return self._site.redirect(request, f"/experiments/{name}", notice)
 
-    async def _delete(self, request: Request, visitor: Visitor, name: str) -> Response:
-        path = f"/v1/experiments/{name}"
-        before = await self._services.get(visitor.tenant, "router", path)
-        reply = await self._site.change(
-            visitor,
-            "delete drafts of experiment",
-            name,
-            lambda: self._services.call(visitor.tenant, "DELETE", "router", path),
-            before={"version": before.get("version"), "status": before.get("status")} if before.ok else None,
-        )
-        if not reply.ok:
-            return self._site.redirect(request, f"/experiments/{name}", reply.problem or "", "error")
-        return self._site.redirect(request, "/experiments", f"The drafts of {name} are deleted.")
 
-
-def routes(site: Site) -> APIRouter:
-    """Return the routes of the page."""
-    return ExperimentPages(site).router()
-
-
-PAGE = Page("experiments", "Experiments", "Learn", "viewer", routes)
+PAGE = Page("experiments", "Experiments", "Learn", "viewer", ExperimentPages.routes)

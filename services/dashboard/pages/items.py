@@ -6,12 +6,12 @@ import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Query
+from fastapi import Query
 from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer, Visitor
 from services.dashboard.domain.appearances import appearance, rules_of
 from services.dashboard.pages.customers import Customers
 from services.dashboard.pages.site import Page, Site
@@ -22,14 +22,13 @@ Id = Annotated[str, Query(max_length=256)]
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages, customers = site.router(), Customers(site)
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/items")
     async def item(
         request: Request,
+        visitor: Viewer,
         item_id: Annotated[str, Query(alias="id", max_length=256)] = "",
         user_id: Id = "",
-        visitor: Visitor = viewer,
     ) -> Response:
         item_id, user_id = item_id.strip(), user_id.strip()
         if not item_id:

@@ -5,47 +5,54 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Admin, Visitor
 from services.dashboard.domain.key_forms import KINDS, LIFETIMES, new_key, state_of
-from services.dashboard.pages.site import Page, Site
+from services.dashboard.pages.site import Page, PageRoutes, get, post
 
 Id = Annotated[str, Path(max_length=64)]
 
 
-class KeyPages:
+class KeyPages(PageRoutes):
     """The routes of keys."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._services = site.services
+    @get("/keys")
+    async def keys(self, request: Request, visitor: Admin) -> Response:
+        """Show all keys."""
+        return await self._show(request, visitor)
 
-    def router(self) -> APIRouter:
-        """Return the routes."""
-        routes = self._site.router()
-        admin = Depends(self._site.guard.require("admin"))
+    @post("/keys")
+    async def create(self, request: Request, visitor: Admin) -> Response:
+        """Create a key."""
+        new = new_key(visitor.text)
+        return await self._issue(request, visitor, "create key", new["label"] or new["kind"], "", new)
 
-        @routes.get("/keys")
-        async def keys(request: Request, visitor: Visitor = admin) -> Response:
-            return await self._show(request, visitor)
+    @post("/keys/{id}/rotate")
+    async def rotate(self, request: Request, id: Id, visitor: Admin) -> Response:  # noqa: A002
+        """Create the successor of a key."""
+        return await self._issue(request, visitor, "rotate key", id, f"/{quote(id, safe='')}/rotate", {})
 
-        @routes.post("/keys")
-        async def create(request: Request, visitor: Visitor = admin) -> Response:
-            new = new_key(visitor.text)
-            return await self._issue(request, visitor, "create key", new["label"] or new["kind"], "", new)
-
-        @routes.post("/keys/{id}/rotate")
-        async def rotate(request: Request, id: Id, visitor: Visitor = admin) -> Response:  # noqa: A002
-            return await self._issue(request, visitor, "rotate key", id, f"/{quote(id, safe='')}/rotate", {})
-
-        @routes.post("/keys/{id}/revoke")
-        async def revoke(request: Request, id: Id, visitor: Visitor = admin) -> Response:  # noqa: A002
-            return await self._revoke(request, visitor, id)
-
-        return routes
+    @post("/keys/{id}/revoke")
+    async def revoke(self, request: Request, id: Id, visitor: Admin) -> Response:  # noqa: A002
+        """End a key."""
+        listed = await self._services.get(visitor.tenant, "engine", "/v1/keys")
+        before = next((key for key in listed.get("keys", []) if key["id"] == id), None)
+        path = f"/v1/keys/{quote(id, safe='')}"
+        reply = await self._site.change(
+            visitor,
+            "revoke key",
+            id,
+            lambda: self._services.call(visitor.tenant, "DELETE", "engine", path),
+            before=before,
+        )
+        if not reply.ok:
+            return self._site.redirect(request, "/keys", reply.problem or "", "error")
+        return self._site.redirect(
+            request, "/keys", f"The key {id} is revoked. Processes accept it for up to a minute."
+        )
 
     async def _show(self, request: Request, visitor: Visitor, created: Any = None) -> Response:
         """Show all keys, and a new one with its secret."""
@@ -71,27 +78,5 @@ class KeyPages:
             return self._site.redirect(request, "/keys", reply.problem or "", "error")
         return await self._show(request, visitor, reply.body)
 
-    async def _revoke(self, request: Request, visitor: Visitor, identifier: str) -> Response:
-        listed = await self._services.get(visitor.tenant, "engine", "/v1/keys")
-        before = next((key for key in listed.get("keys", []) if key["id"] == identifier), None)
-        path = f"/v1/keys/{quote(identifier, safe='')}"
-        reply = await self._site.change(
-            visitor,
-            "revoke key",
-            identifier,
-            lambda: self._services.call(visitor.tenant, "DELETE", "engine", path),
-            before=before,
-        )
-        if not reply.ok:
-            return self._site.redirect(request, "/keys", reply.problem or "", "error")
-        return self._site.redirect(
-            request, "/keys", f"The key {identifier} is revoked. Processes accept it for up to a minute."
-        )
 
-
-def routes(site: Site) -> APIRouter:
-    """Return the routes of the page."""
-    return KeyPages(site).router()
-
-
-PAGE = Page("keys", "Keys", "Operate", "admin", routes)
+PAGE = Page("keys", "Keys", "Operate", "admin", KeyPages.routes)

@@ -7,12 +7,12 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Query
+from fastapi import Query
 from fastapi.routing import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Page, Site
 
 EVENTS, ANSWERS = 60, 40
@@ -26,14 +26,13 @@ RATE = timedelta(minutes=1)
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages = site.router()
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/live")
     async def live(
         request: Request,
+        visitor: Viewer,
         subject: Annotated[str, Query(max_length=256)] = "",
         paused: bool = False,  # noqa: FBT001, FBT002 - a query parameter
-        visitor: Visitor = viewer,
     ) -> Response:
         now, subject = datetime.now(UTC), subject.strip()
         events, answers = await asyncio.gather(

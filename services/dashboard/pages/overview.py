@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer
 from services.dashboard.domain.exposition import Samples, parse
 from services.dashboard.domain.overview import (
     FIGURES,
@@ -78,15 +78,14 @@ class Overview:
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages, overview = site.router(), Overview(site)
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/overview")
     async def show(
         request: Request,
+        visitor: Viewer,
         period: Annotated[str, Query(alias="range", max_length=100)] = "24h",
         figure: Choice = "click_through",
         placement: Choice = "",
-        visitor: Visitor = viewer,
     ) -> Response:
         shown, measured = RANGES.get(period, RANGES["24h"]), FIGURES.get(figure, FIGURES["click_through"])
         begin = shown.begin(datetime.now(UTC))

@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Path
-from fastapi.routing import APIRouter
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import PageError, Visitor
+from services.dashboard.api.guard import Merchandiser, PageError, Viewer, Visitor
 from services.dashboard.domain.differences import differences
 from services.dashboard.domain.placement_drafts import (
     NEW,
@@ -23,7 +22,7 @@ from services.dashboard.domain.placement_drafts import (
     parse,
     shown,
 )
-from services.dashboard.pages.site import Page, Site
+from services.dashboard.pages.site import Page, PageRoutes, get, post
 from services.dashboard.store.services import Reply
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -45,51 +44,97 @@ class Draft:
     conflict: Reply | None = None
 
 
-class PlacementPages:
+class PlacementPages(PageRoutes):
     """The routes of placements."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._services = site.services
+    @get("/placements")
+    async def placements(self, request: Request, visitor: Viewer) -> Response:
+        """Show all placements."""
+        listed = await self._services.get(visitor.tenant, "engine", "/v1/placements")
+        return self._site.render(request, visitor, "placements.html", listed=listed)
 
-    def router(self) -> APIRouter:
-        """Return the routes."""
-        routes = self._site.router()
-        viewer = Depends(self._site.guard.require("viewer"))
-        merchandiser = Depends(self._site.guard.require("merchandiser"))
+    @post("/placements")
+    async def new(self, request: Request, visitor: Merchandiser) -> Response:
+        """Lead to the page of a placement that does not exist yet."""
+        name = visitor.text("name").lower()
+        if not _NAME.fullmatch(name):
+            notice = "A name has at most 63 lower-case letters, digits and hyphens, such as home-hero."
+            return self._site.redirect(request, "/placements", notice, "error")
+        return self._site.redirect(request, f"/placements/{name}")
 
-        @routes.get("/placements")
-        async def placements(request: Request, visitor: Visitor = viewer) -> Response:
-            listed = await self._services.get(visitor.tenant, "engine", "/v1/placements")
-            return self._site.render(request, visitor, "placements.html", listed=listed)
+    @get("/placements/{name}")
+    async def placement(self, request: Request, name: Name, visitor: Viewer) -> Response:
+        """Show a placement with its answer now."""
+        stored = await self._stored(visitor, name)
+        definition = stored.get("placement", NEW)
+        return await self._editor(request, visitor, name, stored, Draft(shown(definition), _etag(stored)))
 
-        @routes.post("/placements")
-        async def new_placement(request: Request, visitor: Visitor = merchandiser) -> Response:
-            name = visitor.text("name").lower()
-            if not _NAME.fullmatch(name):
-                notice = "A name has at most 63 lower-case letters, digits and hyphens, such as home-hero."
-                return self._site.redirect(request, "/placements", notice, "error")
-            return self._site.redirect(request, f"/placements/{name}")
-
-        @routes.get("/placements/{name}")
-        async def placement(request: Request, name: Name, visitor: Visitor = viewer) -> Response:
+    @post("/placements/{name}/draft")
+    async def draft(self, request: Request, name: Name, visitor: Merchandiser) -> Response:
+        """Apply an edit to the draft, and preview it."""
+        text, edit = visitor.text("definition"), visitor.text("do", "preview")
+        fields = {field: value for field, value in visitor.form.items() if isinstance(value, str)}
+        try:
+            definition = parse(text)
+            if edit != "preview":
+                definition = edited(definition, edit, fields)
+        except InvalidDraft as error:
             stored = await self._stored(visitor, name)
-            definition = stored.get("placement", NEW)
-            return await self._editor(request, visitor, name, stored, Draft(shown(definition), _etag(stored)))
+            draft = Draft(text, visitor.text("etag"), problem=str(error))
+            return await self._editor(request, visitor, name, stored, draft, 400)
+        stored, preview = await asyncio.gather(
+            self._stored(visitor, name), self._preview(visitor, name, definition)
+        )
+        draft = Draft(shown(definition), visitor.text("etag"), preview=preview)
+        return await self._editor(request, visitor, name, stored, draft)
 
-        @routes.post("/placements/{name}/draft")
-        async def draft(request: Request, name: Name, visitor: Visitor = merchandiser) -> Response:
-            return await self._draft(request, visitor, name)
+    @post("/placements/{name}")
+    async def save(self, request: Request, name: Name, visitor: Merchandiser) -> Response:
+        """Save the draft, unless somebody else saved another one meanwhile."""
+        text, etag = visitor.text("definition"), visitor.text("etag")
+        stored = await self._stored(visitor, name)
+        try:
+            definition = parse(text)
+        except InvalidDraft as error:
+            return await self._editor(request, visitor, name, stored, Draft(text, etag, str(error)), 400)
+        before = stored.get("placement") if stored.get("status") == "defined" else None
+        reply = await self._site.change(
+            visitor,
+            "save placement",
+            name,
+            lambda: self._put(visitor, name, definition, etag),
+            before=before,
+            after=definition,
+        )
+        if reply.ok:
+            notice = (
+                f"{name} is saved as revision {reply.get('revision')}; storefronts show it within a second."
+            )
+            return self._site.redirect(request, f"/placements/{name}", notice)
+        if reply.status == _OTHER_REVISION:
+            latest = await self._stored(visitor, name)
+            draft = Draft(text, _etag(latest), conflict=latest)
+            return await self._editor(request, visitor, name, latest, draft, 409)
+        draft = Draft(text, etag, reply.problem)
+        return await self._editor(request, visitor, name, stored, draft, 400 if reply.status else 503)
 
-        @routes.post("/placements/{name}")
-        async def save(request: Request, name: Name, visitor: Visitor = merchandiser) -> Response:
-            return await self._save(request, visitor, name)
-
-        @routes.post("/placements/{name}/delete")
-        async def delete(request: Request, name: Name, visitor: Visitor = merchandiser) -> Response:
-            return await self._delete(request, visitor, name)
-
-        return routes
+    @post("/placements/{name}/delete")
+    async def delete(self, request: Request, name: Name, visitor: Merchandiser) -> Response:
+        """Delete the definition; a default of the same name takes its place."""
+        stored = await self._stored(visitor, name)
+        if stored.status == _NOT_FOUND:
+            raise PageError(404, "UnknownPlacement", f"There is no placement {name}.")
+        path, headers = f"/v1/placements/{name}", {"if-match": visitor.text("etag")}
+        reply = await self._site.change(
+            visitor,
+            "delete placement",
+            name,
+            lambda: self._services.call(visitor.tenant, "DELETE", "engine", path, headers=headers),
+            before=stored.get("placement"),
+        )
+        if reply.ok:
+            return self._site.redirect(request, "/placements", f"{name} is deleted.")
+        return self._site.redirect(request, f"/placements/{name}", reply.problem or "", "error")
 
     async def _stored(self, visitor: Visitor, name: str) -> Reply:
         return await self._services.get(visitor.tenant, "engine", f"/v1/placements/{name}")
@@ -123,24 +168,6 @@ class PlacementPages:
             fields={field: visitor.text(field) for field in VISITOR_FIELDS},
         )
 
-    async def _draft(self, request: Request, visitor: Visitor, name: str) -> Response:
-        """Apply an edit to the draft, and preview it."""
-        text, edit = visitor.text("definition"), visitor.text("do", "preview")
-        fields = {field: value for field, value in visitor.form.items() if isinstance(value, str)}
-        try:
-            definition = parse(text)
-            if edit != "preview":
-                definition = edited(definition, edit, fields)
-        except InvalidDraft as error:
-            stored = await self._stored(visitor, name)
-            draft = Draft(text, visitor.text("etag"), problem=str(error))
-            return await self._editor(request, visitor, name, stored, draft, 400)
-        stored, preview = await asyncio.gather(
-            self._stored(visitor, name), self._preview(visitor, name, definition)
-        )
-        draft = Draft(shown(definition), visitor.text("etag"), preview=preview)
-        return await self._editor(request, visitor, name, stored, draft)
-
     async def _preview(self, visitor: Visitor, name: str, definition: Definition) -> Reply:
         named = {field: visitor.text(field) for field in VISITOR_FIELDS if visitor.text(field)}
         return await self._services.call(
@@ -152,57 +179,11 @@ class PlacementPages:
             params=named,
         )
 
-    async def _save(self, request: Request, visitor: Visitor, name: str) -> Response:
-        """Save the draft, unless somebody else saved another one meanwhile."""
-        text, etag = visitor.text("definition"), visitor.text("etag")
-        stored = await self._stored(visitor, name)
-        try:
-            definition = parse(text)
-        except InvalidDraft as error:
-            return await self._editor(request, visitor, name, stored, Draft(text, etag, str(error)), 400)
-        before = stored.get("placement") if stored.get("status") == "defined" else None
-        reply = await self._site.change(
-            visitor,
-            "save placement",
-            name,
-            lambda: self._put(visitor, name, definition, etag),
-            before=before,
-            after=definition,
-        )
-        if reply.ok:
-            notice = (
-                f"{name} is saved as revision {reply.get('revision')}; storefronts show it within a second."
-            )
-            return self._site.redirect(request, f"/placements/{name}", notice)
-        if reply.status == _OTHER_REVISION:
-            latest = await self._stored(visitor, name)
-            draft = Draft(text, _etag(latest), conflict=latest)
-            return await self._editor(request, visitor, name, latest, draft, 409)
-        draft = Draft(text, etag, reply.problem)
-        return await self._editor(request, visitor, name, stored, draft, 400 if reply.status else 503)
-
     async def _put(self, visitor: Visitor, name: str, definition: Any, etag: str) -> Reply:
         path, headers = f"/v1/placements/{name}", {"if-match": etag}
         return await self._services.call(
             visitor.tenant, "PUT", "engine", path, json=definition, headers=headers
         )
-
-    async def _delete(self, request: Request, visitor: Visitor, name: str) -> Response:
-        """Delete the definition; a default of the same name takes its place."""
-        stored = await self._stored(visitor, name)
-        if stored.status == _NOT_FOUND:
-            raise PageError(404, "UnknownPlacement", f"There is no placement {name}.")
-        path, headers = f"/v1/placements/{name}", {"if-match": visitor.text("etag")}
-        reply = await self._site.change(
-            visitor,
-            "delete placement",
-            name,
-            lambda: self._services.call(visitor.tenant, "DELETE", "engine", path, headers=headers),
-            before=stored.get("placement"),
-        )
-        if reply.ok:
-            return self._site.redirect(request, "/placements", f"{name} is deleted.")
-        return self._site.redirect(request, f"/placements/{name}", reply.problem or "", "error")
 
 
 def _etag(stored: Reply) -> str:
@@ -210,9 +191,4 @@ def _etag(stored: Reply) -> str:
     return stored.headers.get("etag", '"0"')
 
 
-def routes(site: Site) -> APIRouter:
-    """Return the routes of the page."""
-    return PlacementPages(site).router()
-
-
-PAGE = Page("placements", "Placements", "Shop", "viewer", routes)
+PAGE = Page("placements", "Placements", "Shop", "viewer", PlacementPages.routes)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
 import orjson
@@ -34,6 +34,8 @@ THEMES = ("auto", "light", "dark")
 GROUPS = ("Watch", "Shop", "Learn", "Operate")
 
 _SERVER_ERROR = 500
+
+Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,42 @@ class Site:
         shown = [page for page in self.pages if has_role(visitor.person.role, page.role)]
         groups = [(group, [page for page in shown if page.group == group]) for group in GROUPS]
         return [(group, pages) for group, pages in groups if pages]
+
+
+class PageRoutes:
+    """The routes of a page: the methods of a subclass that are marked by `get` or `post`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._services = site.services
+
+    @classmethod
+    def routes(cls, site: Site) -> APIRouter:
+        """Return the marked methods as routes below the root, in their order."""
+        pages, router = cls(site), site.router()
+        for name, method in vars(cls).items():
+            if marked := getattr(method, "marked_route", None):
+                verb, path = marked
+                router.add_api_route(path, getattr(pages, name), methods=[verb])
+        return router
+
+
+def get(path: str) -> Callable[[Method], Method]:
+    """Mark a method that answers GET requests for a path below the root."""
+    return _marker("GET", path)
+
+
+def post(path: str) -> Callable[[Method], Method]:
+    """Mark a method that answers POST requests for a path below the root."""
+    return _marker("POST", path)
+
+
+def _marker(verb: str, path: str) -> Callable[[Method], Method]:
+    def mark(method: Method) -> Method:
+        method.marked_route = verb, path  # type: ignore[attr-defined]
+        return method
+
+    return mark
 
 
 def _environment(root: str, assets: Assets) -> Environment:

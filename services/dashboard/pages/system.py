@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import Visitor
+from services.dashboard.api.guard import Viewer
 from services.dashboard.domain.exposition import Samples, parse
 from services.dashboard.domain.system import Process, consumers, findings, outboxes, stores
 from services.dashboard.pages.site import Page, Site
@@ -74,10 +74,9 @@ def _addresses(settings: Settings) -> list[tuple[str, str]]:
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
     pages, probes = site.router(), Probes(site.services, site.settings)
-    viewer = Depends(site.guard.require("viewer"))
 
     @pages.get("/system")
-    async def system(request: Request, visitor: Visitor = viewer) -> Response:
+    async def system(request: Request, visitor: Viewer) -> Response:
         processes, alerts = await asyncio.gather(probes.processes(), probes.alerts())
         return site.render(
             request,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query
-from fastapi.routing import APIRouter
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import PageError, Visitor
+from services.dashboard.api.guard import Admin, PageError, Viewer, Visitor
 from services.dashboard.domain.generations import compared, durations, serving
-from services.dashboard.pages.site import Page, Site
+from services.dashboard.pages.site import Page, PageRoutes, get, post
 from services.dashboard.store.services import Reply
 
 RUNS, GENERATIONS = 30, 30
@@ -22,64 +21,22 @@ Number = Annotated[int, Path(ge=1, le=2**62)]
 Compared = Annotated[int | None, Query(ge=1, le=2**62)]
 
 
-class TrainingPages:
+class TrainingPages(PageRoutes):
     """The routes of runs and generations."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._services = site.services
+    @get("/training")
+    async def training(self, request: Request, visitor: Viewer) -> Response:
+        """Show runs and generations."""
+        runs, generations = await self._lists(visitor)
+        times, series = durations(runs.get("runs", []))
+        return self._site.render(
+            request, visitor, "training.html", runs=runs, generations=generations, times=times,
+            series=series, active=serving(generations.get("generations", [])),
+        )  # fmt: skip
 
-    def router(self) -> APIRouter:
-        """Return the routes."""
-        routes = self._site.router()
-        viewer = Depends(self._site.guard.require("viewer"))
-        admin = Depends(self._site.guard.require("admin"))
-
-        @routes.get("/training")
-        async def training(request: Request, visitor: Visitor = viewer) -> Response:
-            runs, generations = await self._lists(visitor)
-            times, series = durations(runs.get("runs", []))
-            return self._site.render(
-                request, visitor, "training.html", runs=runs, generations=generations, times=times,
-                series=series, active=serving(generations.get("generations", [])),
-            )  # fmt: skip
-
-        @routes.post("/training/runs")
-        async def start(request: Request, visitor: Visitor = admin) -> Response:
-            return await self._start(request, visitor)
-
-        @routes.get("/training/runs/{run}")
-        async def run(request: Request, run: Number, visitor: Visitor = viewer) -> Response:
-            reply = await self._services.get(visitor.tenant, "trainer", f"/v1/runs/{run}")
-            return self._site.render(request, visitor, "run.html", run=run, reply=reply)
-
-        @routes.get("/training/compare")
-        async def compare(
-            request: Request, a: Compared = None, b: Compared = None, visitor: Visitor = viewer
-        ) -> Response:
-            return await self._compare(request, visitor, a, b)
-
-        @routes.get("/training/generations/{generation}")
-        async def generation(request: Request, generation: Number, visitor: Visitor = viewer) -> Response:
-            reply = await self._generation(visitor, generation)
-            return self._site.render(request, visitor, "generation.html", generation=generation, reply=reply)
-
-        @routes.post("/training/generations/{generation}/activate")
-        async def activate(request: Request, generation: Number, visitor: Visitor = admin) -> Response:
-            return await self._activate(request, visitor, generation)
-
-        return routes
-
-    async def _lists(self, visitor: Visitor) -> tuple[Reply, Reply]:
-        return await asyncio.gather(
-            self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=RUNS),
-            self._services.get(visitor.tenant, "loader", "/v1/generations", limit=GENERATIONS),
-        )
-
-    async def _generation(self, visitor: Visitor, generation: int) -> Reply:
-        return await self._services.get(visitor.tenant, "loader", f"/v1/generations/{generation}")
-
-    async def _start(self, request: Request, visitor: Visitor) -> Response:
+    @post("/training/runs")
+    async def start(self, request: Request, visitor: Admin) -> Response:
+        """Start a run."""
         reason = visitor.text("reason")[:200] or "started with the dashboard"
         reply = await self._site.change(
             visitor,
@@ -95,25 +52,39 @@ class TrainingPages:
         joined = "; it joins one that was queued" if reply.get("joined") else ""
         return self._site.redirect(request, "/training", f"Run {reply.get('run')} is queued{joined}.")
 
-    async def _compare(
-        self, request: Request, visitor: Visitor, first: int | None, second: int | None
+    @get("/training/runs/{run}")
+    async def run(self, request: Request, run: Number, visitor: Viewer) -> Response:
+        """Show the steps of a run."""
+        reply = await self._services.get(visitor.tenant, "trainer", f"/v1/runs/{run}")
+        return self._site.render(request, visitor, "run.html", run=run, reply=reply)
+
+    @get("/training/compare")
+    async def compare(
+        self, request: Request, visitor: Viewer, a: Compared = None, b: Compared = None
     ) -> Response:
         """Compare two generations; raise PageError 400 without two numbers."""
-        if first is None or second is None:
+        if a is None or b is None:
             raise PageError(400, "TwoGenerations", "Choose two generations to compare.")
         left, right, runs = await asyncio.gather(
-            self._generation(visitor, first),
-            self._generation(visitor, second),
+            self._generation(visitor, a),
+            self._generation(visitor, b),
             self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=500),
         )
         by_number: dict[int, Any] = {run["run"]: run for run in runs.get("runs", [])}
         return self._site.render(
-            request, visitor, "compare.html", first=first, second=second, left=left, right=right,
+            request, visitor, "compare.html", first=a, second=b, left=left, right=right,
             recipes=compared(left.get("recipes", []), right.get("recipes", [])),
-            left_run=by_number.get(first), right_run=by_number.get(second),
+            left_run=by_number.get(a), right_run=by_number.get(b),
         )  # fmt: skip
 
-    async def _activate(self, request: Request, visitor: Visitor, generation: int) -> Response:
+    @get("/training/generations/{generation}")
+    async def generation(self, request: Request, generation: Number, visitor: Viewer) -> Response:
+        """Show a generation with its rejected lines."""
+        reply = await self._generation(visitor, generation)
+        return self._site.render(request, visitor, "generation.html", generation=generation, reply=reply)
+
+    @post("/training/generations/{generation}/activate")
+    async def activate(self, request: Request, generation: Number, visitor: Admin) -> Response:
         """Activate a generation, forwards or back."""
         listed = await self._services.get(visitor.tenant, "loader", "/v1/generations", limit=GENERATIONS)
         before = serving(listed.get("generations", []))
@@ -136,10 +107,14 @@ class TrainingPages:
             notice = f"Generation {generation} is served now (activation {reply.get('activation')})."
         return self._site.redirect(request, "/training", notice)
 
+    async def _lists(self, visitor: Visitor) -> tuple[Reply, Reply]:
+        return await asyncio.gather(
+            self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=RUNS),
+            self._services.get(visitor.tenant, "loader", "/v1/generations", limit=GENERATIONS),
+        )
 
-def routes(site: Site) -> APIRouter:
-    """Return the routes of the page."""
-    return TrainingPages(site).router()
+    async def _generation(self, visitor: Visitor, generation: int) -> Reply:
+        return await self._services.get(visitor.tenant, "loader", f"/v1/generations/{generation}")
 
 
-PAGE = Page("training", "Training", "Learn", "viewer", routes)
+PAGE = Page("training", "Training", "Learn", "viewer", TrainingPages.routes)
