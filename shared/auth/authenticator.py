@@ -192,14 +192,17 @@ class Authenticator:
         if required is not None:
             principal.may(required)
 
-    def require(self, scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-        """Return a FastAPI dependency that returns the principal of a request and checks its scope."""
+    def require(self, *scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+        """Return a FastAPI dependency: the principal of a request, which has one of the scopes.
+
+        The call counts for the first of them that it has.
+        """
 
         async def authenticated(request: Request) -> Principal:
             principal = self.known(request.scope)
             if principal is None:
                 principal = await self.of_scope(request.scope, await self._signed_body(request))
-            return self.admit(principal, scope)
+            return self.admit(principal, principal.first_of(*scopes))
 
         return authenticated
 

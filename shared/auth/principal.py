@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from shared.errors import ApiError
 
-Scope = Literal["ingest", "recommend", "read", "catalogue", "admin", "service"]
+Scope = Literal["ingest", "recommend", "read", "catalogue", "placements", "admin", "service"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PAIR_SCOPES: tuple[Scope, ...] = ("ingest", "read", "catalogue", "admin")
@@ -60,11 +60,17 @@ class Principal:
 
     def may(self, scope: Scope) -> Principal:
         """Return the principal; raises AuthError 403 if it does not have the scope."""
-        if self.has(scope):
-            return self
+        self.first_of(scope)
+        return self
+
+    def first_of(self, *scopes: Scope) -> Scope:
+        """Return the first of the scopes that the principal has; raises AuthError 403 if it has none."""
+        for scope in scopes:
+            if self.has(scope):
+                return scope
         detail = (
             f"These credentials have the scopes {', '.join(sorted(self.scopes)) or 'none'}; "
-            f"this call needs {scope}. Use a key that has it."
+            f"this call needs {' or '.join(scopes)}. Use a key that has it."
         )
         raise AuthError(403, "MissingScope", detail, aws_code="AccessDeniedException")
 

@@ -35,6 +35,7 @@ class RateLimits:
             "recommend": settings.endcap_read_calls_per_second,
             "read": settings.endcap_read_calls_per_second,
             "catalogue": settings.endcap_catalogue_calls_per_second,
+            "placements": settings.endcap_admin_calls_per_second,
             "admin": settings.endcap_admin_calls_per_second,
         }
         burst, factor = settings.endcap_burst_seconds, settings.endcap_tenant_rate_factor

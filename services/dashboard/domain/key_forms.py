@@ -14,6 +14,7 @@ KINDS: Final = {
     "storefront": "storefront: pages that send events and show recommendations; public, bound to origins",
     "ingest": "ingest: apps that send events; public",
     "catalogue": "catalogue: servers that send events, items and users",
+    "merchandiser": "merchandiser: people who change placements",
     "admin": "admin: administrators",
 }
 LIFETIMES: Final = {

@@ -24,4 +24,4 @@ def role_of_scopes(scopes: Collection[str]) -> Role | None:
         return None
     if "admin" in scopes:
         return "admin"
-    return "merchandiser" if "catalogue" in scopes else "viewer"
+    return "merchandiser" if "placements" in scopes else "viewer"

@@ -67,10 +67,10 @@ class PlacementBodies(BaseModel):
 def router(database: Database, authenticator: Authenticator, settings: Settings) -> APIRouter:
     """Return the routes."""
     api = APIRouter(prefix="/v1/placements", tags=["Placements"])
-    admin = Depends(authenticator.require("admin"))
+    editor = Depends(authenticator.require("admin", "placements"))
 
     @api.get("", operation_id="placements", summary="Placements of the tenant")
-    async def all_placements(principal: Principal = admin, group: Group = None) -> PlacementBodies:
+    async def all_placements(principal: Principal = editor, group: Group = None) -> PlacementBodies:
         """Return the placements of the tenant, and the defaults that it has not redefined."""
         stored = {each.name: each for each in await (await _of(database, principal, group)).all()}
         names = sorted({*DEFAULT_PLACEMENTS, *stored})
@@ -78,7 +78,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
 
     @api.get("/{name}", operation_id="placement", summary="One placement", responses=_MISSING)
     async def described(
-        name: Name, response: Response, principal: Principal = admin, group: Group = None
+        name: Name, response: Response, principal: Principal = editor, group: Group = None
     ) -> PlacementBody:
         """Return a placement; its ETag is the revision."""
         stored = await (await _of(database, principal, group)).find(name)
@@ -93,7 +93,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
         request: Request,
         response: Response,
         placement: Placement,  # noqa: ARG001 - documents the body, which is parsed once more below
-        principal: Principal = admin,
+        principal: Principal = editor,
         group: Group = None,
         if_match: IfMatch = None,
     ) -> PlacementBody:
@@ -127,7 +127,7 @@ def router(database: Database, authenticator: Authenticator, settings: Settings)
         responses=_MISSING | {412: _ERRORS[412]},
     )
     async def delete(
-        name: Name, principal: Principal = admin, group: Group = None, if_match: IfMatch = None
+        name: Name, principal: Principal = editor, group: Group = None, if_match: IfMatch = None
     ) -> None:
         """Delete a placement; the default of the same name, if there is one, takes its place."""
         placements = await _of(database, principal, group)

@@ -22,7 +22,7 @@ from services.engine.domain.state import DatasetGroup, EventTracker
 from services.engine.personalize import dataset_groups, event_trackers
 from services.engine.personalize.context import OperationContext
 from services.engine.personalize.outbox_publisher import OutboxPublisher
-from services.engine.store.keys import BOUND_TO_ORIGINS, TENANT_SCOPES, Keys
+from services.engine.store.keys import BOUND_TO_ORIGINS, FOR_PEOPLE, TENANT_SCOPES, Keys
 from services.engine.store.resources import Resources
 from shared.auth import new_access_key, new_api_key
 from shared.aws import PageTokens
@@ -115,7 +115,7 @@ async def _register(installation: Installation) -> dict[str, str]:
     tracking_id = await _tracker(context, group, known.get("tracking_id"))
     keys: dict[str, str] = {"tracking_id": tracking_id}
     for scope, scopes in TENANT_SCOPES.items():
-        if scope in BOUND_TO_ORIGINS:
+        if scope in BOUND_TO_ORIGINS | FOR_PEOPLE:
             continue
         keys[scope] = known.get(scope) or new_api_key(scope)
         await store.add(keys[scope], tenant=TENANT, scopes=scopes, label=f"bootstrap {scope}")

@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
     create = actions.add_parser("create", help="create a key and print it")
     create.set_defaults(run=_create)
-    create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="the scope of the key")
+    create.add_argument("scope", choices=[*TENANT_SCOPES, "service", "aws"], help="the kind of the key")
     create.add_argument("--tenant", default=TENANT, help="tenant of an API key (default: %(default)s)")
     create.add_argument("--account", help="account of an AWS key pair (default: the account of the settings)")
     expiry = create.add_mutually_exclusive_group()

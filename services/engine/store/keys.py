@@ -14,19 +14,23 @@ from shared.auth import PAIR_SCOPES, encrypt, hash_key
 if TYPE_CHECKING:
     from shared.postgres import Connection, Database
 
-KeyKind = Literal["ingest", "storefront", "read", "catalogue", "admin"]
+KeyKind = Literal["ingest", "storefront", "read", "catalogue", "merchandiser", "admin"]
 
 TENANT_SCOPES: dict[KeyKind, tuple[str, ...]] = {
     "ingest": ("ingest",),
     "storefront": ("ingest", "recommend"),
     "read": ("read",),
     "catalogue": ("ingest", "catalogue"),
+    "merchandiser": ("read", "catalogue", "placements"),
     "admin": ("ingest", "read", "catalogue", "admin"),
 }
 """The scopes of a tenant's API keys. A `storefront` or `ingest` key is public: pages of a shop have it."""
 
 BOUND_TO_ORIGINS: frozenset[KeyKind] = frozenset({"storefront"})
 """Kinds of keys that need the origins of the pages that contain them."""
+
+FOR_PEOPLE: frozenset[KeyKind] = frozenset({"merchandiser"})
+"""Kinds of keys that each person gets, so an installation begins without any."""
 
 
 def kind_of(scopes: Collection[str]) -> KeyKind | Literal["service"]:

@@ -108,7 +108,7 @@ class PreviewRoutes:
     def __init__(self, previews: Previews, catalogues: Catalogues, authenticator: Authenticator) -> None:
         self._previews = previews
         self._catalogues = catalogues
-        self._admin = Depends(authenticator.require("admin"))
+        self._editor = Depends(authenticator.require("admin", "placements"))
 
     def router(self) -> APIRouter:
         """Return the route."""
@@ -121,7 +121,7 @@ class PreviewRoutes:
             placement: Placement,  # noqa: ARG001 - documents the body, which is parsed once more below
             fields: Fields,
             requests: Count = DEFAULT_REQUESTS,
-            principal: Principal = self._admin,
+            principal: Principal = self._editor,
         ) -> Preview:
             """Say which items a changed placement would add, remove and move in the answers to requests.
 

@@ -42,7 +42,7 @@ class ProxyRoutes:
         self._upstream = upstream
         self._previews = previews
         self._caller = Depends(authenticator.require("recommend"))
-        self._admin = Depends(authenticator.require("admin"))
+        self._editor = Depends(authenticator.require("admin", "placements"))
 
     def router(self) -> APIRouter:
         """Return the routes of the two prefixes of the recommender, and that of previews."""
@@ -69,7 +69,7 @@ class ProxyRoutes:
         async def placement_preview(
             request: Request,
             name: str,  # noqa: ARG001 - read from the request as it was sent; a parameter for the document
-            principal: Principal = self._admin,
+            principal: Principal = self._editor,
         ) -> Response:
             """Return the recommender's answer: what a changed placement would change."""
             accept_any_parameters(request.scope)

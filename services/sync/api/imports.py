@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
-from services.sync.api.authorization import reader
 from services.sync.api.responses import Accepted, ImportList, ImportReport
 from services.sync.api.upload_form import FORM, parse_form
 from shared.auth import Principal
@@ -43,7 +42,7 @@ def imports_router(
 ) -> APIRouter:
     """Return the routes of imports."""
     router = APIRouter(prefix="/v1/imports", tags=["imports"], responses=_MORE_ERRORS)
-    caller = Depends(reader(authenticator, "catalogue"))
+    caller = Depends(authenticator.require("admin", "read", "catalogue"))
     loader = Depends(authenticator.require("catalogue"))
 
     @router.post("", status_code=202, operation_id="create_import", openapi_extra=FORM)

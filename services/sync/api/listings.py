@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import StringConstraints
 
-from services.sync.api.authorization import reader
 from services.sync.api.responses import Categories, ItemPage, OrdersResponse, UserPage
 from services.sync.store.listings import ItemQuery, ItemSort
 from shared.auth import Principal
@@ -29,7 +28,7 @@ _After = Annotated[Text, StringConstraints(max_length=LONGEST_ID)]
 def listings_router(authenticator: Authenticator, listings: Listings) -> APIRouter:
     """Return the routes of lists."""
     router = APIRouter(prefix="/v1", tags=["shop"], responses=ERRORS)
-    caller = Depends(reader(authenticator))
+    caller = Depends(authenticator.require("admin", "read"))
 
     @router.get("/items", operation_id="list_items")
     async def list_items(

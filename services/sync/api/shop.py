@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path
 
-from services.sync.api.authorization import reader
 from services.sync.api.responses import ItemDetails, OrdersResponse, UserDetails
 from shared.auth import Principal
 from shared.errors import ApiError
@@ -26,7 +25,7 @@ _NOT_FOUND = {**ERRORS, 404: {"model": ErrorBody, "description": "There is no ob
 def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalogue) -> APIRouter:
     """Return the routes of orders, items and users."""
     router = APIRouter(prefix="/v1", tags=["shop"], responses=_NOT_FOUND)
-    caller = Depends(reader(authenticator))
+    caller = Depends(authenticator.require("admin", "read"))
     editor = Depends(authenticator.require("catalogue"))
 
     @router.get("/orders/{order_id:path}", operation_id="get_order")

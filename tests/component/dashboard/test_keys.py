@@ -40,8 +40,16 @@ async def test_a_key_lives_from_its_form_to_its_revocation(module_database: Data
         keys = (secret(created), secret(rotated))
         signed_in = [await may_sign_in(client, key) for key in keys]
 
+        await may_sign_in(client, shop.admin)
+        csrf = {"csrf": field(await client.get("/dashboard/keys"), r'name="csrf" value="(\w+)"')}
+        created = await client.post("/dashboard/keys", data={"kind": "merchandiser", "label": "Ann"} | csrf)
+        await may_sign_in(client, secret(created))
+        page = await client.get("/dashboard/placements")
+
     assert revoked.status_code == 303
     assert signed_in == [False, True]
+    assert "merchandiser of default" in page.text
+    assert "Define it" in page.text
     assert [(entry["action"], entry["outcome"]) for entry in audit.json()[:3]] == [
         ("revoke key", "done"),
         ("rotate key", "done"),
