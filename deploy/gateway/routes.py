@@ -110,6 +110,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/keys/*", "engine"),
     Route("/v1/status", "engine"),
     Route("/v1/erasures/*", "engine"),
+    Route("/v1/dead-letters", "engine"),
+    Route("/v1/dead-letters/*", "engine"),
     # Pages for people.
     Route("/dashboard", "dashboard"),
     Route("/dashboard/*", "dashboard"),

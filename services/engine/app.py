@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import schedule
-from services.engine.api import buckets, keys, placements, status
+from services.engine.api import buckets, dead_letters, keys, placements, status
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
@@ -15,6 +15,7 @@ from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.schedule import AutoTraining
+from services.engine.store.dead_letters import DeadLetters
 from services.engine.store.objects import ObjectStorage
 from shared.auth import Authenticator
 from shared.aws import PageTokens
@@ -22,7 +23,7 @@ from shared.aws_server import Json11, Query
 from shared.events.topics import CAMPAIGNS, ERASURE_RECEIPTS, ERASURES, FILTERS, PLACEMENTS, TRACKERS
 from shared.http.runtime import application
 from shared.jobs import JobWorker
-from shared.kafka import Consumer, Publisher
+from shared.kafka import Consumer, DeadLetterReader, Publisher
 from shared.outbox import Relay
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from services.engine.settings import Settings
 
 
+DESCRIPTION = (
+    "The control plane of Amazon Personalize, the status of its jobs, placements, keys and dead letters."
+)
+
+
 def build(settings: Settings) -> FastAPI:
     """Return the application of the control plane."""
     database = Database(settings.postgres, "engine")
@@ -41,18 +47,20 @@ def build(settings: Settings) -> FastAPI:
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
     dispatcher = OperationDispatcher(requests, settings, tokens)
+    letters = DeadLetters(database, DeadLetterReader(settings.kafka, "engine"), settings.kafka)
     forms = Query(authenticator, identity_operations(requests, settings))
     return application(
         "engine",
-        parts=[database, authenticator],
+        parts=[database, authenticator, letters],
         routers=[
             Json11(authenticator, dispatcher.operations(), forms=forms).router(),
             status.router(requests, authenticator, settings),
             placements.router(requests, authenticator, settings),
             keys.router(requests, authenticator, settings),
             buckets.router(requests, authenticator, settings),
+            dead_letters.router(letters, authenticator),
         ],
-        description="The control plane of Amazon Personalize, the status of its jobs, placements and keys.",
+        description=DESCRIPTION,
         http=settings.http,
     )
 

@@ -30,4 +30,5 @@ ATTRIBUTED = counter(
     "Sums of metric attributions over closed intervals of 15 minutes.",
     ["tenant", "metric", "event_type", "source"],
 )
+REPLAYS = counter("endcap_engine_replays_total", "Dead letters that were published again.", ["topic"])
 FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended with CREATE FAILED.", ["kind"])

@@ -253,6 +253,25 @@ WHERE account = :account AND tenant = coalesce(:tenant::text, '')
 -- Delete the answers to calls after a day, when no client retries them.
 DELETE FROM invocations WHERE created_at < now() - interval '1 day';
 
+-- begin_replay --
+-- Register the replay of a record; returns no row if it was replayed before.
+INSERT INTO dead_letter_replays (tenant, topic, partition, record_offset, record_id, replayed_by)
+VALUES (:tenant, :topic, :partition, :record_offset, :record_id, :replayed_by)
+ON CONFLICT DO NOTHING
+RETURNING replayed_at;
+
+-- replays --
+-- Return which of the records were replayed; the lists have one element for each record.
+SELECT r.topic, r.partition, r.record_offset, r.record_id, r.replayed_at
+FROM unnest(:topics::text[], :partitions::integer[], :record_offsets::bigint[], :record_ids::text[])
+    AS l (topic, partition, record_offset, record_id)
+INNER JOIN dead_letter_replays AS r USING (topic, partition, record_offset, record_id)
+WHERE r.tenant = :tenant;
+
+-- forget_replays --
+-- Delete replays after 30 days: Kafka keeps dead letters for 14.
+DELETE FROM dead_letter_replays WHERE replayed_at < now() - interval '30 days';
+
 -- dataset_parts --
 -- Return the Parquet objects of a dataset, oldest first.
 SELECT key, rows, bytes FROM dataset_parts WHERE dataset = :dataset ORDER BY position;

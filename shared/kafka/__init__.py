@@ -11,6 +11,9 @@
     reader = RecordReader(settings.kafka, "recommender", SERVINGS)
     await reader.since(partition, milliseconds, visit, within=3.0)
 
+    letters = DeadLetterReader(settings.kafka, "engine")    # dead letters of every service
+    await letters.newest(topics, is_wanted, limit, within=5.0)
+
     python -m shared.kafka topics                           # create the topics of the registry
     python -m shared.kafka replay orders-v1-tracker-dlq     # publish dead letters again
 
@@ -29,7 +32,9 @@ it needs the headers of every record decoded, which fails on foreign ones
 """
 
 from shared.kafka.consumer import Consumer
+from shared.kafka.dead_letter_reader import DeadLetter, DeadLetterReader, Place, dead_letter_topics
 from shared.kafka.offsets import committed, committed_up_to_end, end_offsets, missing
+from shared.kafka.producer import Producer
 from shared.kafka.publisher import Publisher
 from shared.kafka.record_reader import RecordReader
 from shared.kafka.records import Positioned, Record, Tombstone, Undecodable, encoded
@@ -37,7 +42,11 @@ from shared.kafka.states import StateTable
 
 __all__ = [
     "Consumer",
+    "DeadLetter",
+    "DeadLetterReader",
+    "Place",
     "Positioned",
+    "Producer",
     "Publisher",
     "Record",
     "RecordReader",
@@ -46,6 +55,7 @@ __all__ = [
     "Undecodable",
     "committed",
     "committed_up_to_end",
+    "dead_letter_topics",
     "encoded",
     "end_offsets",
     "missing",

@@ -6,7 +6,7 @@ write its notifications, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ class Grant:
         return (self.resource, self.name, self.pattern, principal, _ANY_HOST, self.operation, _ALLOW)
 
 
-def grants(topics: Iterable[Topic]) -> list[Grant]:
+def grants(topics: Collection[Topic]) -> list[Grant]:
     """Return the rights of every service's user, and of the object store."""
     rights = []
     groups: set[str] = set()
@@ -85,6 +85,16 @@ def grants(topics: Iterable[Topic]) -> list[Grant]:
     # The trainer reads how far the tracker is, to wait until an import is stored.
     rights += [_topic("trainer", _Operation.DESCRIBE, topic.name) for topic in (ORDERS, INTERACTIONS)]
     rights.append(_group("trainer", _Operation.DESCRIBE, "tracker"))
+    return rights + _replay_rights(topics)
+
+
+def _replay_rights(topics: Collection[Topic]) -> list[Grant]:
+    """Return the rights of the engine, which lists dead letters and publishes them again."""
+    rights = []
+    for topic in topics:
+        rights += [_topic("engine", _Operation.READ, topic.dlq(user)) for user in sorted(topic.consumers)]
+        if topic.consumers and "engine" not in topic.producers:
+            rights.append(_topic("engine", _Operation.WRITE, topic.name))
     return rights
 
 

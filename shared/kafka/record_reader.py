@@ -7,7 +7,7 @@ next read opens another one. Between two reads it has no partition, and fetches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,22 +29,19 @@ CLOSE_SECONDS: Final = 2.0
 Visit = Callable[["Received"], bool]
 """Takes a record; True ends the read."""
 
-_Read = Callable[[AIOKafkaConsumer], Coroutine[Any, Any, None]]
+Read = Callable[[AIOKafkaConsumer], Coroutine[Any, Any, None]]
 
 
-class RecordReader:
-    """Reads records of one topic, one read after the other. A part: it connects with its first read."""
+class BoundedReads:
+    """Reads of topics, one after the other. A part: it connects with its first read."""
 
     name = "record-reader"
 
-    def __init__(self, settings: KafkaSettings, service: str, topic: Topic) -> None:
-        """Read `topic`; ValueError unless the registry lists `service` in its `lookups` or `consumers`."""
-        if service not in topic.lookups | topic.consumers:
-            message = f"the registry of topics doesn't list {service} in the lookups of {topic.name}"
-            raise ValueError(message)
+    def __init__(self, settings: KafkaSettings, client_id: str, source: str) -> None:
+        """`source` names the topics in errors."""
         self._settings = settings
-        self._service = service
-        self._topic = topic
+        self._client_id = client_id
+        self._source = source
         self._consumer: AIOKafkaConsumer | None = None
         self._turn = asyncio.Lock()
 
@@ -53,7 +50,9 @@ class RecordReader:
 
     async def stop(self) -> None:
         """Close within a few seconds, even if Kafka does not answer."""
-        await self._close()
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await asyncio.wait([_close_later(consumer)], timeout=CLOSE_SECONDS)
 
     def alive(self) -> str | None:
         """Return None: a failed connection is replaced."""
@@ -63,40 +62,11 @@ class RecordReader:
         """Return None: a process is ready without lookups."""
         return None
 
-    async def since(self, partition: int, milliseconds: int, visit: Visit, *, within: float) -> None:
-        """Pass the records of a partition to `visit`, in order, until it returns True or all were read.
+    async def bounded(self, read: Read, within: float) -> None:
+        """Call `read` with the consumer.
 
-        The first one is the earliest with a timestamp of at least `milliseconds` since 1970, the last one
-        that which is the last now. Raise Transient if that takes longer than `within` seconds, or Kafka is
-        not reachable.
+        Raise Transient if that takes longer than `within` seconds, or Kafka is not reachable.
         """
-
-        async def read(consumer: AIOKafkaConsumer) -> None:
-            at = TopicPartition(self._topic.name, partition)
-            first = (await consumer.offsets_for_times({at: milliseconds}))[at]
-            if first is not None:
-                await _scan(consumer, {at: first.offset}, visit)
-
-        await self._bounded(read, within)
-
-    async def newest(self, count: int, visit: Visit, *, within: float) -> None:
-        """Pass the last `count` records of each partition to `visit`, in no order between partitions.
-
-        Raise Transient as `since` does.
-        """
-
-        async def read(consumer: AIOKafkaConsumer) -> None:
-            partitions = [
-                TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)
-            ]
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            first = {at: max(begins[at], ends[at] - count) for at in partitions if ends[at] > begins[at]}
-            await _scan(consumer, first, visit)
-
-        await self._bounded(read, within)
-
-    async def _bounded(self, read: _Read, within: float) -> None:
         try:
             async with asyncio.timeout(within), self._turn:
                 try:
@@ -107,13 +77,13 @@ class RecordReader:
                         _close_later(consumer)
                     raise
         except (KafkaError, OSError) as error:  # TimeoutError is an OSError
-            message = f"records of {self._topic.name} could not be read within {within:g} s: {error!r}"
+            message = f"records of {self._source} could not be read within {within:g} s: {error!r}"
             raise Transient(message) from error
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
-                **client_options(self._settings, self._service),
+                **client_options(self._settings, self._client_id),
                 enable_auto_commit=False,
                 auto_offset_reset="none",
             )
@@ -125,13 +95,56 @@ class RecordReader:
             self._consumer = consumer
         return self._consumer
 
-    async def _close(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await asyncio.wait([_close_later(consumer)], timeout=CLOSE_SECONDS)
+
+class RecordReader(BoundedReads):
+    """Reads records of one topic."""
+
+    def __init__(self, settings: KafkaSettings, service: str, topic: Topic) -> None:
+        """Read `topic`; ValueError unless the registry lists `service` in its `lookups` or `consumers`."""
+        if service not in topic.lookups | topic.consumers:
+            message = f"the registry of topics doesn't list {service} in the lookups of {topic.name}"
+            raise ValueError(message)
+        super().__init__(settings, service, topic.name)
+        self._topic = topic
+
+    async def since(self, partition: int, milliseconds: int, visit: Visit, *, within: float) -> None:
+        """Pass the records of a partition to `visit`, in order, until it returns True or all were read.
+
+        The first one is the earliest with a timestamp of at least `milliseconds` since 1970, the last one
+        that which is the last now. Raise Transient as `bounded` does.
+        """
+
+        async def read(consumer: AIOKafkaConsumer) -> None:
+            at = TopicPartition(self._topic.name, partition)
+            first = (await consumer.offsets_for_times({at: milliseconds}))[at]
+            if first is not None:
+                await scan(consumer, {at: first.offset}, visit)
+
+        await self.bounded(read, within)
+
+    async def newest(self, count: int, visit: Visit, *, within: float) -> None:
+        """Pass the last `count` records of each partition to `visit`, in no order between partitions.
+
+        Raise Transient as `bounded` does.
+        """
+        partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
+
+        async def read(consumer: AIOKafkaConsumer) -> None:
+            begins, ends = await bounds(consumer, partitions)
+            first = {at: max(begins[at], ends[at] - count) for at in partitions if ends[at] > begins[at]}
+            await scan(consumer, first, visit)
+
+        await self.bounded(read, within)
 
 
-async def _scan(consumer: AIOKafkaConsumer, first: Mapping[TopicPartition, int], visit: Visit) -> None:
+async def bounds(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Return the first offset of each partition, and the offset after its last record."""
+    return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+
+
+async def scan(consumer: AIOKafkaConsumer, first: Mapping[TopicPartition, int], visit: Visit) -> None:
     """Visit the records from the offsets `first` to the present ends."""
     if not first:
         return

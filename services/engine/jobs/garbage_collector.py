@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class GarbageCollector:
-    """Deletes discarded prefixes, old models and old invocations; several collectors do no harm."""
+    """Deletes discarded prefixes, old models, invocations and replays; several collectors do no harm."""
 
     database: Database
     objects: ObjectStorage
@@ -31,6 +31,7 @@ class GarbageCollector:
     async def run(self) -> None:
         """Delete what is due now."""
         await cleanup.forget_invocations(self.database)
+        await cleanup.forget_replays(self.database)
         await cleanup.end_deletions(self.database)
         if users := await erasures.withdraw_finished(self.database):
             log.info("engine.erasures_ended", users=users)

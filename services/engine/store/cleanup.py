@@ -39,6 +39,11 @@ async def end_deletions(database: Database) -> None:
     await database.execute(*SQL.end_deletions(account=None, delete_seconds=DELETE_SECONDS))
 
 
+async def forget_replays(database: Database) -> None:
+    """Delete the replays of dead letters that Kafka does not have any more."""
+    await database.execute(*SQL.forget_replays())
+
+
 async def forget_invocations(database: Database) -> None:
     """Delete the answers that no client asks for any more."""
     await database.execute(*SQL.forget_invocations())
