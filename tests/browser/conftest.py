@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from shared.events import ItemPut
+from shared.events.topics import PUTS
+from shared.kafka import Producer, encoded
+from tests.support.browser import Chromium
+from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 from tests.support.shop import Shop
 from tests.support.site import Site, serving_site
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, StorageState
@@ -88,6 +95,35 @@ async def dashboard(browser: Browser, shop: Shop) -> Dashboard:
     session = await context.storage_state()
     await context.close()
     return replace(dashboard, session=session)
+
+
+@pytest.fixture
+async def admin(chromium: Chromium, dashboard: Dashboard) -> AsyncIterator[Page]:
+    """Yield a page of a signed-in administrator, who confirms every question."""
+    async with chromium.context(storage_state=dashboard.session) as profile:
+        page = await profile.new_page()
+        page.on("dialog", lambda dialog: dialog.accept())
+        yield page
+
+
+@pytest.fixture(scope="session")
+async def dead_letter(shop: Shop) -> str:
+    """Return the id of a dead letter of sync: a put with a time that Postgres can't store."""
+    event = ItemPut(
+        event_id=str(uuid.uuid4()),
+        tenant="default",
+        occurred_at=datetime.now(UTC),
+        item_id="late",
+        fields={"created_at": "9999-12-31T23:59:59-14:00"},
+    )
+    producer = Producer(settings_for(shop.endcap.stack.environment), "test")
+    await producer.deliver(PUTS.name, [encoded(event, "tracker", "")], PATIENCE)
+    await producer.stop()
+    letters = await eventually(
+        lambda: shop.get("engine", "/v1/dead-letters", params={"topic": PUTS.name})["dead_letters"],
+        "the put is a dead letter",
+    )
+    return str(letters[0]["id"])
 
 
 class EventLog:

@@ -36,15 +36,6 @@ async def visitor(chromium: Chromium) -> AsyncIterator[Page]:
         yield await profile.new_page()
 
 
-@pytest.fixture
-async def admin(chromium: Chromium, dashboard: Dashboard) -> AsyncIterator[Page]:
-    """Yield a page of a signed-in administrator, who confirms every question."""
-    async with chromium.context(storage_state=dashboard.session) as profile:
-        page = await profile.new_page()
-        page.on("dialog", lambda dialog: dialog.accept())
-        yield page
-
-
 async def figures(page: Page, dashboard: Dashboard) -> dict[str, float]:
     """Return the figures of the placement `home` on the overview, none before its first answer."""
     await page.goto(f"{dashboard.address}/overview")

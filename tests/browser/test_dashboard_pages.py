@@ -27,6 +27,10 @@ PAGES = (
     "training/runs/{generation}",
     "training/generations/{generation}",
     "training/compare?a={generation}&b={generation}",
+    "data",
+    "data/imports/{import_}",
+    "data/dead-letters",
+    "data/dead-letters/{letter}",
     "experiments",
     "system",
     "keys",
@@ -37,10 +41,16 @@ PAGES = (
 
 
 def names(shop: Shop) -> dict[str, Any]:
-    """Return a customer, the generation that is served, and an answer."""
+    """Return a customer, the generation that is served, an answer, and an import."""
     user = shop.buyer()
     answer = shop.get("recommender", "/api/v1/placements/home", key="read", params={"user_id": user})
-    return {"user": user, "generation": answer["generation"], "answer": answer["recommendation_id"]}
+    imports = shop.get("sync", "/v1/imports", params={"limit": 1})["imports"]
+    return {
+        "user": user,
+        "import_": imports[0]["id"],
+        "generation": answer["generation"],
+        "answer": answer["recommendation_id"],
+    }
 
 
 async def faults(page: Page) -> dict[str, Any]:
@@ -56,9 +66,9 @@ async def faults(page: Page) -> dict[str, Any]:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_pages_are_accessible_and_calm(
-    chromium: Chromium, dashboard: Dashboard, shop: Shop, scheme: Any, width: int
+    chromium: Chromium, dashboard: Dashboard, shop: Shop, dead_letter: str, scheme: Any, width: int
 ) -> None:
-    values, wrong = names(shop), {}
+    values, wrong = names(shop) | {"letter": dead_letter}, {}
     async with chromium.context(scheme=scheme, width=width, storage_state=dashboard.session) as profile:
         page = await profile.new_page()
         refused: list[str] = []
