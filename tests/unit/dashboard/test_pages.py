@@ -16,7 +16,13 @@ from tests.unit.dashboard.site import CSRF, absent, browser
 from tests.unit.dashboard.test_permissions import existing
 
 ANN = Person("ann", "shop", "admin")
-PLACES = {"name": "home", "run": "7", "generation": "7", "recommendation_id": "rid-1", "letter_id": "t-dlq.0.1"}
+PLACES = {
+    "name": "home",
+    "run": "7",
+    "generation": "7",
+    "recommendation_id": "rid-1",
+    "letter_id": "t-dlq.0.1",
+}
 QUERIES = {
     "/dashboard/customers": "?user_id=c-1",
     "/dashboard/items": "?id=p-1",
