@@ -45,15 +45,23 @@ def compared(left: Iterable[Row], right: Iterable[Row]) -> list[ComparedRecipe]:
 
 def durations(runs: Sequence[Row]) -> tuple[list[int], list[dict[str, Any]]]:
     """Return the ends of completed runs in seconds since 1970, and the seconds of each step, oldest first."""
-    completed = [run for run in reversed(runs) if run["status"] == "completed" and run["finished_at"]]
-    times = [int(datetime.fromisoformat(run["finished_at"]).timestamp()) for run in completed]
+    completed = _completed(runs)
     names = list(dict.fromkeys(step["name"] for run in completed for step in run["steps"]))
     series = [
         {"name": name, "values": [_seconds(run, name) for run in completed]}
         for name in names
         if any(_seconds(run, name) for run in completed)
     ]
-    return times, series
+    return _ends(completed), series
+
+
+def _completed(runs: Sequence[Row]) -> list[Row]:
+    """Return the completed runs, oldest first."""
+    return [run for run in reversed(runs) if run["status"] == "completed" and run["finished_at"]]
+
+
+def _ends(runs: Iterable[Row]) -> list[int]:
+    return [int(datetime.fromisoformat(run["finished_at"]).timestamp()) for run in runs]
 
 
 def _seconds(run: Row, step: str) -> float | None:

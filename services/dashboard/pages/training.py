@@ -1,9 +1,9 @@
-"""Training: runs with their steps, generations of lists with activation and comparison."""
+"""Training: runs with their steps, solution versions with metrics, generations with comparison and activation."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query
 from starlette.requests import Request
@@ -11,13 +11,23 @@ from starlette.responses import Response
 
 from services.dashboard.api.guard import Admin, PageError, Viewer, Visitor
 from services.dashboard.domain.generations import compared, durations, serving
+from services.dashboard.domain.solution_versions import (
+    PREFERRED,
+    Row,
+    compared_metrics,
+    metric_names,
+    metric_series,
+    metric_title,
+    solution_versions,
+)
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 from services.dashboard.store.services import Reply
 
-RUNS, GENERATIONS = 30, 30
+RUNS, GENERATIONS, JOBS, VERSIONS = 30, 30, 200, 20
 """Rows of the page; arbitrary."""
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
+Metric = Annotated[str, Query(max_length=100)]
 Compared = Annotated[int | None, Query(ge=1, le=2**62)]
 
 
@@ -25,13 +35,21 @@ class TrainingPages(PageRoutes):
     """The routes of runs and generations."""
 
     @get("/training")
-    async def training(self, request: Request, visitor: Viewer) -> Response:
-        """Show runs and generations."""
-        runs, generations = await self._lists(visitor)
-        times, series = durations(runs.get("runs", []))
+    async def training(self, request: Request, visitor: Viewer, metric: Metric = "") -> Response:
+        """Show runs, solution versions with one metric over time, and generations."""
+        runs, generations, jobs = await asyncio.gather(
+            self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=RUNS),
+            self._services.get(visitor.tenant, "loader", "/v1/generations", limit=GENERATIONS),
+            self._services.get(visitor.tenant, "engine", "/v1/status", limit=JOBS),
+        )
+        rows = runs.get("runs", [])
+        names = metric_names(rows)
+        shown = next((name for name in (metric, PREFERRED, *names) if name in names), "")
         return self._site.render(
-            request, visitor, "training.html", runs=runs, generations=generations, times=times,
-            series=series, active=serving(generations.get("generations", [])),
+            request, visitor, "training.html", runs=runs, generations=generations, jobs=jobs,
+            durations=durations(rows), active=serving(generations.get("generations", [])),
+            metric=shown, metrics=names, metric_title=metric_title, quality=metric_series(rows, shown),
+            versions=solution_versions(jobs.get("jobs", []))[:VERSIONS],
         )  # fmt: skip
 
     @post("/training/runs")
@@ -55,7 +73,7 @@ class TrainingPages(PageRoutes):
     @get("/training/runs/{run}")
     async def run(self, request: Request, run: Number, visitor: Viewer) -> Response:
         """Show the steps of a run."""
-        reply = await self._services.get(visitor.tenant, "trainer", f"/v1/runs/{run}")
+        reply = await self._run(visitor, run)
         return self._site.render(request, visitor, "run.html", run=run, reply=reply)
 
     @get("/training/compare")
@@ -65,16 +83,17 @@ class TrainingPages(PageRoutes):
         """Compare two generations; raise PageError 400 without two numbers."""
         if a is None or b is None:
             raise PageError(400, "TwoGenerations", "Choose two generations to compare.")
-        left, right, runs = await asyncio.gather(
+        left, right, left_run, right_run = await asyncio.gather(
             self._generation(visitor, a),
             self._generation(visitor, b),
-            self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=500),
+            self._run(visitor, a),
+            self._run(visitor, b),
         )
-        by_number: dict[int, Any] = {run["run"]: run for run in runs.get("runs", [])}
         return self._site.render(
             request, visitor, "compare.html", first=a, second=b, left=left, right=right,
             recipes=compared(left.get("recipes", []), right.get("recipes", [])),
-            left_run=by_number.get(a), right_run=by_number.get(b),
+            left_run=left_run, right_run=right_run, metric_title=metric_title,
+            metrics=compared_metrics(_document(left_run), _document(right_run)),
         )  # fmt: skip
 
     @get("/training/generations/{generation}")
@@ -107,14 +126,15 @@ class TrainingPages(PageRoutes):
             notice = f"Generation {generation} is served now (activation {reply.get('activation')})."
         return self._site.redirect(request, "/training", notice)
 
-    async def _lists(self, visitor: Visitor) -> tuple[Reply, Reply]:
-        return await asyncio.gather(
-            self._services.get(visitor.tenant, "trainer", "/v1/runs", limit=RUNS),
-            self._services.get(visitor.tenant, "loader", "/v1/generations", limit=GENERATIONS),
-        )
+    async def _run(self, visitor: Visitor, number: int) -> Reply:
+        return await self._services.get(visitor.tenant, "trainer", f"/v1/runs/{number}")
 
     async def _generation(self, visitor: Visitor, generation: int) -> Reply:
         return await self._services.get(visitor.tenant, "loader", f"/v1/generations/{generation}")
+
+
+def _document(reply: Reply) -> Row | None:
+    return reply.body if reply.ok else None
 
 
 PAGE = Page("training", "Training", "Learn", "viewer", TrainingPages.routes)
