@@ -19,6 +19,7 @@ PAGES = (
     "live",
     "customers",
     "customers?user_id={user}",
+    "customers/similar?user_id={user}",
     "items",
     f"items?id={ITEM}",
     "placements",

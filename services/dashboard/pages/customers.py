@@ -1,8 +1,9 @@
-"""Customers: history, what each placement recommends to them and why, others of their city."""
+"""Customers: history, what placements recommend to them and why, others of their city or with their items."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,11 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.api.guard import Viewer
+from services.dashboard.domain.similar_customers import DAYS, LIMIT, query, similar_customers
 from services.dashboard.pages.site import Page, Site
 from services.dashboard.store.services import Reply
 
 EVENTS, CITY_USERS = 50, 8
 """Rows of the page; arbitrary."""
+QUERY_SECONDS = 20.0
+"""Time limit of a query of the event lake, which starts a process and may wait for two others; arbitrary."""
 
 Id = Annotated[str, Query(max_length=256)]
 
@@ -64,6 +68,13 @@ class Customers:
         customers = [str(customer.get("customer_id")) for customer in reply.get("users", [])]
         return [customer for customer in customers if customer != user_id]
 
+    async def similar(self, tenant: str, user_id: str) -> Reply:
+        """Return the reply of the event lake with the customers who share items with a customer."""
+        body = {"query": query(user_id, datetime.now(UTC).date()), "max_rows": LIMIT}
+        return await self._services.call(
+            tenant, "POST", "analytics", "/v1/sql", json=body, seconds=QUERY_SECONDS
+        )
+
 
 def routes(site: Site) -> APIRouter:
     """Return the routes of the page."""
@@ -93,6 +104,16 @@ def routes(site: Site) -> APIRouter:
             events=facts["events"],
             profile=profile,
             **values,
+        )
+
+    @pages.get("/customers/similar")
+    async def similar(
+        request: Request, visitor: Viewer, user_id: Annotated[str, Query(min_length=1, max_length=256)]
+    ) -> Response:
+        reply = await customers.similar(visitor.tenant, user_id)
+        rows = similar_customers(reply.get("rows", []))
+        return site.render(
+            request, visitor, "similar_customers.html", user_id=user_id, reply=reply, rows=rows, days=DAYS
         )
 
     return pages

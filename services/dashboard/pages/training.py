@@ -1,4 +1,4 @@
-"""Training: runs with their steps, solution versions with metrics, generations with comparison and activation."""
+"""Training: runs with their steps, solution versions with metrics, generations to compare and activate."""
 
 from __future__ import annotations
 

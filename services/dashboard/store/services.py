@@ -75,10 +75,7 @@ class Services:
 
     async def start(self) -> None:
         """Create the client, without a connection."""
-        timeout = httpx.Timeout(self._seconds, connect=CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(
-            timeout=timeout, limits=_CONNECTIONS, trust_env=False, transport=self._transport
-        )
+        self._client = httpx.AsyncClient(limits=_CONNECTIONS, trust_env=False, transport=self._transport)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -106,11 +103,16 @@ class Services:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
         **options: Any,
     ) -> Reply:
-        """Return the reply to a request for a tenant; `options` are those of httpx."""
+        """Return the reply to a request for a tenant; `options` are those of httpx.
+
+        `seconds` is a time limit for a request that takes longer than others.
+        """
         own = {"x-api-key": self._key, "x-endcap-tenant": tenant, **(headers or {})}
-        return await self.fetch(service, method, self._addresses.of(service) + path, headers=own, **options)
+        url = self._addresses.of(service) + path
+        return await self.fetch(service, method, url, seconds, headers=own, **options)
 
     async def control(self, tenant: str, operation: str, **members: Any) -> Reply:
         """Return the reply to an operation of Amazon Personalize's control plane."""
@@ -120,15 +122,18 @@ class Services:
         }
         return await self.call(tenant, "POST", "engine", "/", headers=headers, content=orjson.dumps(members))
 
-    async def fetch(self, service: str, method: str, url: str, **options: Any) -> Reply:
+    async def fetch(
+        self, service: str, method: str, url: str, seconds: float | None = None, **options: Any
+    ) -> Reply:
         """Return the reply to a request without credentials; raises RuntimeError before `start`."""
         if self._client is None:
             message = "the client is used before start()"
             raise RuntimeError(message)
-        began = time.perf_counter()
+        began, seconds = time.perf_counter(), seconds or self._seconds
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            async with asyncio.timeout(self._seconds + CONNECT_SECONDS):
-                response = await self._client.request(method, url, **options)
+            async with asyncio.timeout(seconds + CONNECT_SECONDS):
+                response = await self._client.request(method, url, timeout=timeout, **options)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             CALLS.labels(service, "absent").inc()
             return Reply(service, ABSENT, problem=f"{service} does not answer ({_reason(error)}).")

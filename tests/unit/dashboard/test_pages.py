@@ -25,6 +25,7 @@ PLACES = {
 }
 QUERIES = {
     "/dashboard/customers": "?user_id=c-1",
+    "/dashboard/customers/similar": "?user_id=c-1",
     "/dashboard/items": "?id=p-1",
     "/dashboard/training/compare": "?a=1&b=2",
 }
