@@ -1,12 +1,14 @@
-"""`python -m tests.browser.screenshots [URL]`: take the pictures of the demo shop in docs/images.
+"""`python -m tests.browser.screenshots shop|dashboard [URL]`: take the pictures in docs/images.
 
-The shop runs, for example by `make run`; URL is its address.
+Endcap runs, for example by `make run`, and has answered visitors; URL is the address of its gateway. The
+dashboard needs ENDCAP_ADMIN_KEY, as `make env` prints it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,11 +20,16 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 MAX_BYTES = 150_000
-SIZE = {"width": 1040, "height": 680}
+SIZES = {"shop": {"width": 1040, "height": 680}, "dashboard": {"width": 1280, "height": 860}}
 PHONE = {"width": 390, "height": 720}
 ITEMS = ("i-0241", "i-0030")
 
+CUSTOMER = "c-0001"
+PHONES = {"shop": "", "dashboard": "overview"}
+"""The pages that are also taken as on a phone."""
+
 Scheme = Literal["light", "dark"]
+Step = Callable[["Page", str], Awaitable[None]]
 
 
 async def _go(page: Page, address: str) -> None:
@@ -57,14 +64,34 @@ async def _log_in(page: Page, url: str) -> None:
     await _go(page, f"{url}/")
 
 
-def _visit(path: str) -> Callable[[Page, str], Awaitable[None]]:
+async def _sign_in(page: Page, url: str) -> None:
+    await page.goto(f"{url}/sign-in")
+    await page.get_by_label("API key").fill(os.environ["ENDCAP_ADMIN_KEY"])
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("heading", name="Overview").wait_for()
+
+
+async def _preview(page: Page, url: str) -> None:
+    await page.goto(f"{url}/placements/home")
+    await page.get_by_label("Pin the item").fill(ITEMS[0])
+    await page.get_by_role("button", name="Pin", exact=True).click()
+    await page.get_by_role("heading", name="Preview", exact=True).scroll_into_view_if_needed()
+
+
+async def _experiment(page: Page, url: str) -> None:
+    await page.goto(f"{url}/experiments")
+    await page.locator("tbody th a").first.click()
+    await page.get_by_role("heading", name="Results").wait_for()
+
+
+def _visit(path: str) -> Step:
     async def visit(page: Page, url: str) -> None:
         await _go(page, f"{url}{path}")
 
     return visit
 
 
-PAGES: dict[str, Callable[[Page, str], Awaitable[None]]] = {
+SHOP: dict[str, Step] = {
     "home": _visit("/"),
     "category": _visit("/categories/Dining"),
     "search": _visit("/search?q=mug"),
@@ -78,19 +105,42 @@ PAGES: dict[str, Callable[[Page, str], Awaitable[None]]] = {
 }
 """The steps to the page of each picture, which one visitor takes in this order."""
 
+DASHBOARD: dict[str, Step] = {
+    "sign-in": _visit("/sign-in"),
+    "overview": _sign_in,
+    "live": _visit("/live"),
+    "customer": _visit(f"/customers?user_id={CUSTOMER}"),
+    "item": _visit(f"/items?id={ITEMS[0]}"),
+    "placements": _visit("/placements"),
+    "preview": _preview,
+    "training": _visit("/training"),
+    "experiment": _experiment,
+    "data": _visit("/data"),
+    "system": _visit("/system"),
+    "keys": _visit("/keys"),
+    "audit": _visit("/audit"),
+}
 
-async def _pictures(browser: Browser, url: str, scheme: Scheme) -> None:
-    context = await browser.new_context(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+PAGES: dict[str, dict[str, Step]] = {"shop": SHOP, "dashboard": DASHBOARD}
+
+
+async def _pictures(browser: Browser, site: str, url: str, scheme: Scheme) -> None:
+    context = await browser.new_context(
+        viewport=SIZES[site],  # type: ignore[arg-type]
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
     page = await context.new_page()
-    await _fill_cart(page, url)
-    for name, reach in PAGES.items():
+    if site == "shop":
+        await _fill_cart(page, url)
+    for name, reach in PAGES[site].items():
         await reach(page, url)
-        await _save(page, f"shop-{name}-{scheme}")
+        await _save(page, f"{site}-{name}-{scheme}")
         if name == "drawer":
             await page.keyboard.press("Escape")
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    await _go(page, f"{url}/")
-    await _save(page, f"shop-phone-{scheme}")
+    await _go(page, f"{url}/{PHONES[site]}")
+    await _save(page, f"{site}-phone-{scheme}")
     await context.close()
 
 
@@ -105,7 +155,7 @@ async def _save(page: Page, name: str) -> None:
         raise ValueError(f"{path} has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
 
 
-async def _take(url: str) -> None:
+async def _take(site: str, url: str) -> None:
     from playwright.async_api import async_playwright  # noqa: PLC0415 - only this needs a browser
 
     IMAGES.mkdir(exist_ok=True)
@@ -114,7 +164,7 @@ async def _take(url: str) -> None:
             executable_path=chromium_program(), args=["--no-sandbox", "--disable-gpu"]
         )
         for scheme in ("light", "dark"):
-            await _pictures(browser, url, scheme)  # type: ignore[arg-type]
+            await _pictures(browser, site, url, scheme)  # type: ignore[arg-type]
         await browser.close()
 
 
@@ -122,5 +172,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8080/shop", help="default: %(default)s")
-    asyncio.run(_take(parser.parse_args().url.rstrip("/")))
+    parser.add_argument("site", choices=[*PAGES])
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8080", help="default: %(default)s")
+    arguments = parser.parse_args()
+    asyncio.run(_take(arguments.site, f"{arguments.url.rstrip('/')}/{arguments.site}"))
