@@ -16,10 +16,12 @@ from services.dashboard.api.assets import Assets
 from services.dashboard.api.guard import Guard, SignInNeeded
 from services.dashboard.api.headers import SecurityHeaders
 from services.dashboard.pages import PAGES, UNLISTED
+from services.dashboard.pages.oidc import OidcSignIn
 from services.dashboard.pages.sign_in import SignIn
 from services.dashboard.pages.site import Site
 from services.dashboard.settings import Settings
 from services.dashboard.store.audit_log import AuditLog
+from services.dashboard.store.identity_provider import IdentityProvider
 from services.dashboard.store.services import Services
 from services.dashboard.store.sessions import Sessions
 from shared.auth import Authenticator
@@ -49,13 +51,22 @@ def build(settings: Settings, services: Services | None = None) -> FastAPI:
         await sessions.delete_ended()
         await audit_log.delete_old()
 
+    provider = IdentityProvider(settings.oidc, settings.call_seconds)
+    sign_in = SignIn(site, sessions, settings)
     app = application(
         "dashboard",
-        parts=[database, authenticator, services, PeriodicTask("clean", clean, seconds=CLEANING_SECONDS)],
+        parts=[
+            database,
+            authenticator,
+            services,
+            provider,
+            PeriodicTask("clean", clean, seconds=CLEANING_SECONDS),
+        ],
         routers=[
             *site.routers(PAGES),
             *(routes(site) for routes in UNLISTED),
-            SignIn(site, sessions, settings).router(),
+            sign_in.router(),
+            OidcSignIn(site, sessions, provider, sign_in).router(),
             assets.router(),
             audit.router(authenticator, audit_log),
         ],

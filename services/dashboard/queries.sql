@@ -59,3 +59,19 @@ LIMIT :limit;
 -- delete_old_entries --
 -- Delete entries that are older than the retention.
 DELETE FROM audit_log WHERE at < now() - :days * interval '1 day';
+
+-- begin_sign_in --
+-- Remember a sign-in at an identity provider.
+INSERT INTO sign_ins (state_hash, browser_hash, nonce, verifier, destination)
+VALUES (:state_hash, :browser_hash, :nonce, :verifier, :destination);
+
+-- take_sign_in --
+-- Remove a sign-in and return it, unless it began in another browser or too long ago.
+DELETE FROM sign_ins
+WHERE state_hash = :state_hash AND browser_hash = :browser_hash
+  AND began_at > now() - :seconds * interval '1 second'
+RETURNING nonce, verifier, destination;
+
+-- delete_old_sign_ins --
+-- Delete sign-ins that were not completed in time.
+DELETE FROM sign_ins WHERE began_at < now() - :seconds * interval '1 second';

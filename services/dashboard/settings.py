@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.settings import AuthSettings, PostgresSettings, ServiceSettings
+from services.dashboard.domain.roles import Role
+from shared.settings import AuthSettings, Block, PostgresSettings, ServiceSettings
 
 PROCESSES: dict[str, tuple[str, ...]] = {
     "tracker": ("serve", "worker"),
@@ -42,6 +43,30 @@ class ServiceAddresses(BaseSettings):
         return str(getattr(self, f"endcap_{service}_url")).rstrip("/")
 
 
+class OidcSettings(Block):
+    """An OpenID Connect provider at which people sign in."""
+
+    model_config = SettingsConfigDict(env_prefix="DASHBOARD_OIDC_")
+
+    issuer: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#]+$",
+        description="issuer of the OpenID Connect provider, as in its metadata; without it people sign in "
+        "with keys alone",
+    )
+    client_id: str = Field("endcap-dashboard", min_length=1, description="the client at the provider")
+    client_secret: SecretStr | None = Field(None, description="its secret; a public client has none")
+    title: str = Field("single sign-on", min_length=1, description="the provider on the button of the page")
+    role_claim: str = Field(
+        "groups", min_length=1, description="claim of the ID token with the values for roles; may be a.b"
+    )
+    roles: dict[str, Role] = Field(
+        default_factory=dict,
+        description='role by value of the claim, such as {"staff": "viewer"}; * stands for everybody',
+    )
+    tenant: str = Field("default", min_length=1, description="the tenant of the people")
+
+
 class Settings(ServiceSettings):
     """Addresses, sessions and time limits of the dashboard."""
 
@@ -62,6 +87,7 @@ class Settings(ServiceSettings):
         Path(__file__).parent / "node_modules", description="folder with the packages of package-lock.json"
     )
     services: ServiceAddresses = Field(default_factory=ServiceAddresses)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     probe_url: str | None = Field(
         None,
         description="address of the probes of a process, with {process} and {port}; by default the host of "

@@ -45,7 +45,7 @@ class SignIn:
 
         @routes.get("/sign-in")
         async def sign_in_page(request: Request, to: str = "") -> Response:
-            return site.render(request, None, "sign_in.html", to=to, problem="", name="")
+            return self.show(request, to)
 
         @routes.post("/sign-in")
         async def sign_in(request: Request) -> Response:
@@ -74,7 +74,7 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         """Begin a session, or show the form with the reason why not."""
         self._site.guard.check_origin(request)
-        self._limit(request)
+        self.limit(request)
         form = await request.form()
         key, name, to = (str(form.get(field, "")).strip() for field in ("key", "name", "to"))
         person = None
@@ -86,9 +86,18 @@ class SignIn:
                 "This key does not open the dashboard. It needs a valid key with the scope read or admin; "
                 "keys for web pages and for services are refused."
             )
-            values = {"to": to, "problem": problem, "name": name}
-            return self._site.render(request, None, "sign_in.html", 401, **values)
+            return self.show(request, to, 401, problem=problem, name=name)
         return await self.begin(request, person, to)
+
+    def show(
+        self, request: Request, to: str, status: int = 200, *, problem: str = "", name: str = ""
+    ) -> Response:
+        """Return the form, with the reason why a sign-in was refused."""
+        oidc = self._site.settings.oidc
+        return self._site.render(
+            request, None, "sign_in.html", status, to=to, problem=problem, name=name,
+            provider=oidc.title if oidc.issuer else "",
+        )  # fmt: skip
 
     async def begin(self, request: Request, person: Person, to: str) -> Response:
         """Begin a session of a person; return the redirect that sets its cookie."""
@@ -106,7 +115,7 @@ class SignIn:
         )
         return response
 
-    def _limit(self, request: Request) -> None:
+    def limit(self, request: Request) -> None:
         """Raise PageError 429 if there were too many attempts."""
         now = time.monotonic()
         waits = (

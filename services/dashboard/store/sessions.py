@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from shared.postgres import Database
 
 
+SIGN_IN_SECONDS = 600.0
+"""Time that a person has for a sign-in at an identity provider; arbitrary."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who may use the dashboard: the name for the audit log, the tenant and the role."""
@@ -27,6 +31,15 @@ class Person:
     tenant: str
     role: Role
     key_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSignIn:
+    """A sign-in at an identity provider: what its answer must fit, and the page that follows."""
+
+    nonce: str
+    verifier: str
+    destination: str
 
 
 class Sessions:
@@ -84,9 +97,29 @@ class Sessions:
         """End a session."""
         await self._database.execute(*SQL.end_session(token_hash=_hash(token)))
 
+    async def begin_sign_in(self, pending: PendingSignIn, state: str, browser: str) -> None:
+        """Remember a sign-in at an identity provider, for a browser with the token `browser`."""
+        await self._database.execute(
+            *SQL.begin_sign_in(
+                state_hash=_hash(state),
+                browser_hash=_hash(browser),
+                nonce=pending.nonce,
+                verifier=pending.verifier,
+                destination=pending.destination,
+            )
+        )
+
+    async def take_sign_in(self, state: str, browser: str) -> PendingSignIn | None:
+        """Return a sign-in of a browser once; None if there is none, or it began too long ago."""
+        row = await self._database.fetchrow(
+            *SQL.take_sign_in(state_hash=_hash(state), browser_hash=_hash(browser), seconds=SIGN_IN_SECONDS)
+        )
+        return None if row is None else PendingSignIn(row["nonce"], row["verifier"], row["destination"])
+
     async def delete_ended(self) -> None:
-        """Delete the rows of sessions that have ended."""
+        """Delete the rows of sessions that have ended, and of sign-ins that were not completed."""
         await self._database.execute(*SQL.delete_ended_sessions(idle_hours=self._idle_hours))
+        await self._database.execute(*SQL.delete_old_sign_ins(seconds=SIGN_IN_SECONDS))
 
 
 def _hash(token: str) -> bytes:
