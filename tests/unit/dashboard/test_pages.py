@@ -58,7 +58,7 @@ async def test_a_refusal_of_a_service_is_shown_on_the_page(monkeypatch: pytest.M
         for body in bodies:
             for name in existing():
                 if name.startswith("GET"):
-                    answer = await client.get(path_of(name))
+                    answer = await client.get(path_of(name), follow_redirects=True)
                     assert answer.status_code in {200, 404}, (name, body)
                     assert "<i>why</i>" not in answer.text
 
