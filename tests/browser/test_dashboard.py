@@ -57,7 +57,7 @@ async def test_events_of_a_guest_appear_with_the_answer_they_follow(
 
     await admin.get_by_role("heading", name="Answer", exact=True).wait_for()
     assert await admin.get_by_role("link", name="home", exact=True).count() == 1
-    assert await admin.locator(f'tbody a[href$="items?id={item}"]').count() == 1
+    assert await admin.locator(f'ol a[href$="items?id={item}"]').count() == 1
 
 
 async def test_a_sale_in_the_shop_counts_for_the_placement_that_was_clicked(
