@@ -193,10 +193,7 @@ class Authenticator:
             principal.may(required)
 
     def require(self, *scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
-        """Return a FastAPI dependency: the principal of a request, which has one of the scopes.
-
-        The call counts for the first of them that it has.
-        """
+        """Return a dependency: the principal of a request, whose first scope of these counts the call."""
 
         async def authenticated(request: Request) -> Principal:
             principal = self.known(request.scope)

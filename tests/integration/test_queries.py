@@ -17,8 +17,7 @@ def _statements() -> list[tuple[str, Statement]]:
     """(service, statement) of every `queries.sql` of every service."""
     return [
         (path.relative_to(ROOT).parts[1], statement)
-        for path in sorted((ROOT / "services").rglob("*.sql"))
-        if "migrations" not in path.parts
+        for path in sorted((ROOT / "services").rglob("queries.sql"))
         for statement in statements(path)
     ]
 

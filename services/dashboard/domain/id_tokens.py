@@ -1,4 +1,4 @@
-"""ID tokens of OpenID Connect: signatures (RFC 7515, 7517, 7518) and claims (OpenID Connect Core 3.1.3.7)."""
+"""ID tokens of OpenID Connect: signatures (RFC 7515, 7517, 7518) and claims (OpenID Connect Core)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALGORITHMS: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OK
 """The accepted algorithms with the type of their keys. `none` and HMAC are refused: anybody could sign."""
 
 LEEWAY_SECONDS: Final = 60
-"""How far the clocks may differ; arbitrary."""
+"""The most that two clocks may differ; arbitrary."""
 MAX_CHARACTERS: Final = 32_768
 LEAST_RSA_BITS: Final = 2048
 _COORDINATE_BYTES: Final = 32

@@ -18,8 +18,8 @@ def role_of_claims(claims: Mapping[str, Any], claim: str, roles: Mapping[str, Ro
     The claim may be inside of others: `realm_access.roles`.
     """
     values = _values(claims, claim)
-    given = [role for value, role in roles.items() if value == EVERYBODY or value in values]
-    return max(given, key=ROLES.index, default=None)
+    matching = [role for value, role in roles.items() if value == EVERYBODY or value in values]
+    return max(matching, key=ROLES.index, default=None)
 
 
 def name_of_claims(claims: Mapping[str, Any]) -> str:

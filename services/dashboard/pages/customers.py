@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.api.guard import Viewer
-from services.dashboard.domain.similar_customers import DAYS, LIMIT, query, similar_customers
 from services.dashboard.pages.site import Page, Site
+from services.dashboard.store.event_lake import DAYS, LIMIT, similar_customers, similar_customers_query
 from services.dashboard.store.services import Reply
 
 EVENTS, CITY_USERS = 50, 8
@@ -70,7 +70,7 @@ class Customers:
 
     async def similar(self, tenant: str, user_id: str) -> Reply:
         """Return the reply of the event lake with the customers who share items with a customer."""
-        body = {"query": query(user_id, datetime.now(UTC).date()), "max_rows": LIMIT}
+        body = {"query": similar_customers_query(user_id, datetime.now(UTC).date()), "max_rows": LIMIT}
         return await self._services.call(
             tenant, "POST", "analytics", "/v1/sql", json=body, seconds=QUERY_SECONDS
         )

@@ -120,7 +120,10 @@ class PlacementPages(PageRoutes):
 
     @post("/placements/{name}/delete")
     async def delete(self, request: Request, name: Name, visitor: Merchandiser) -> Response:
-        """Delete the definition; a default of the same name takes its place."""
+        """Delete the definition; a default of the same name takes its place.
+
+        Raise PageError 404 if there is none.
+        """
         stored = await self._stored(visitor, name)
         if stored.status == _NOT_FOUND:
             raise PageError(404, "UnknownPlacement", f"There is no placement {name}.")

@@ -103,7 +103,7 @@ def router(letters: DeadLetters, authenticator: Authenticator) -> APIRouter:
         """Publish the record of a letter to its topic once; a repeated call changes nothing.
 
         All consumers of the topic get it, and those that have handled it recognize its id. If it fails again,
-        it becomes another letter.
+        it becomes another letter. Raise ApiError (409) if the letter does not contain the record.
         """
         listed = await _find(letters, principal, id)
         letter = listed.letter

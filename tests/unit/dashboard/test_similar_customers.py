@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from services.analytics.domain.sql import checked
-from services.dashboard.domain.similar_customers import query, similar_customers
+from services.dashboard.store.event_lake import similar_customers, similar_customers_query
 
 ROWS = [
     ("ann", "a"), ("ann", "b"), ("ann", "b"), ("ann", None),
@@ -35,7 +35,7 @@ def test_customers_are_near_by_the_cosine_of_their_items(
         connection.execute("CREATE TABLE interactions (user_id text, item_id text, dt text)")
         connection.executemany("INSERT INTO interactions VALUES (?, ?, '2026-11-29')", ROWS)
         connection.execute("INSERT INTO interactions VALUES ('eve', 'a', '2020-01-01')")
-        sql = checked(query(user_id, date(2026, 11, 30)), "trino")
+        sql = checked(similar_customers_query(user_id, date(2026, 11, 30)), "trino")
         rows = connection.execute(sql.text).fetchall()
 
     found = [(row.user_id, row.shared, row.items, round(row.cosine, 3)) for row in similar_customers(rows)]
