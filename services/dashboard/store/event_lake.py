@@ -11,7 +11,7 @@ DAYS: Final = 365
 """Days of the lake that are read; arbitrary."""
 LIMIT: Final = 10
 
-_SIMILAR_CUSTOMERS: Final = (Path(__file__).parents[1] / "similar_customers.sql").read_text()
+_SIMILAR_CUSTOMERS: Final = Path(__file__).with_name("similar_customers.sql").read_text()
 
 
 class SimilarCustomer(NamedTuple):
