@@ -26,19 +26,15 @@ def identity_provider(client: Mapping[str, Any], accounts: Mapping[str, Any]) ->
     program = str(ROOT / "deploy" / "local" / "install-node")
     subprocess.run([program, "tests"], cwd=ROOT, check=True, timeout=PATIENCE, capture_output=True)
     configuration = json.dumps({"clients": [client], "accounts": accounts})
-    process = subprocess.Popen(
-        [str(ROOT / ".local" / "bin" / "node"), "provider.js", configuration],
-        cwd=FOLDER,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        issuer = next(line for line in process.stdout if line.startswith("http")).strip()
-        yield issuer
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+    program = str(ROOT / ".local" / "bin" / "node")
+    with subprocess.Popen(
+        [program, "provider.js", configuration], cwd=FOLDER, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield next(line for line in process.stdout if line.startswith("http")).strip()
+        finally:
+            process.terminate()
 
 
 async def log_in(address: str, account: str) -> str:
