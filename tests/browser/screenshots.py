@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-MAX_BYTES = 150_000
+MAX_BYTES = 200_000
 SIZES = {"shop": {"width": 1040, "height": 680}, "dashboard": {"width": 1280, "height": 860}}
 PHONE = {"width": 390, "height": 720}
 ITEMS = ("i-0241", "i-0030")
