@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 import httptools
-import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from shared.http.connections import Phase
+from shared.http.direct_cycle import DirectCycle
+from shared.http.repeated_headers import RepeatedHeaders
 
 if TYPE_CHECKING:
     from shared.http.connections import Connections
@@ -35,98 +38,40 @@ _NOT_DIRECT: Final = frozenset(
 )
 """Headers of requests with a body, of pages in browsers, and of traces, which the application handles."""
 
-log = structlog.get_logger()
-
 
 def is_simple(method: bytes, headers: Mapping[bytes, bytes]) -> bool:
     """Return whether a request has no body and nothing else that only the application handles."""
     return method == b"GET" and _NOT_DIRECT.isdisjoint(headers)
 
 
-class DirectCycle:
-    """One request whose answer is direct, with the attributes that uvicorn reads of a cycle.
-
-    It drives the coroutine without a task, which would take a tenth of the time of a small answer. What only
-    a task can await fails, and the application answers then.
-    """
+class DirectLine:
+    """The direct requests of one connection that have no answer yet, in their order."""
 
     __slots__ = (
-        "_coroutine",
-        "_line",
-        "answer",
-        "disconnected",
-        "headers",
-        "is_done",
-        "keep_alive",
-        "more_body",
-        "response_complete",
-        "response_started",
-        "url",
+        "_direct",
+        "_is_passing",
+        "_protocol",
+        "_repeated",
+        "_sends",
+        "_shared",
+        "_write",
+        "call_soon",
+        "cycles",
+        "tasks",
     )
 
     def __init__(
         self,
-        line: DirectLine,
-        url: bytes,
-        headers: list[tuple[bytes, bytes]],
-        coroutine: Coroutine[Any, Any, bytes | None],
+        protocol: BoundedProtocol,
+        transport: asyncio.Transport,
+        shared: Connections,
+        direct: DirectPath | None,
     ) -> None:
-        self._line = line
-        self._coroutine = coroutine
-        self.url = url
-        self.headers = headers
-        self.answer: bytes | None = None
-        self.is_done = False
-        self.disconnected = False
-        self.keep_alive = True
-        self.more_body = False
-        self.response_started = False
-        self.response_complete = False
-
-    @property
-    def message_event(self) -> DirectCycle:
-        """Return something to set: nobody waits for the body of the request."""
-        return self
-
-    def set(self) -> None:
-        """Do nothing."""
-
-    def step(self, _: object = None) -> None:
-        """Continue the coroutine until it waits for a future or returns the answer."""
-        try:
-            future = self._coroutine.send(None)
-        except StopIteration as returned:
-            self.answer = returned.value
-        except Exception as error:  # noqa: BLE001 - the application meets it again, and answers it
-            log.debug("http.direct_failed", error=repr(error))
-        else:
-            if future is None:  # asyncio.sleep(0)
-                self._line.call_soon(self.step)
-            else:
-                future._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
-                future.add_done_callback(self.step)
-            return
-        self._end()
-
-    def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
-        """Give up, because the process stops."""
-        self._coroutine.close()
-        self.keep_alive = False
-        self._end()
-
-    def _end(self) -> None:
-        self.is_done = True
-        self._line.tasks.discard(self)
-        self._line.answered()
-
-
-class DirectLine:
-    """The direct requests of one connection that have no answer yet, in their order."""
-
-    __slots__ = ("_is_passing", "_protocol", "_sends", "_write", "call_soon", "cycles", "tasks")
-
-    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        """Answer with `direct`, or nothing without it; `shared` limits the requests of the process."""
         self._protocol = protocol
+        self._shared = shared
+        self._direct = direct
+        self._repeated = RepeatedHeaders()
         self._write = transport.write
         self._sends = False  # `send` is scheduled
         self._is_passing = False  # the application answers a request that came before `cycles`
@@ -135,21 +80,56 @@ class DirectLine:
         self.tasks: set[Any] = protocol.tasks
         """Those of the server, which it awaits when it stops."""
 
-    def accept(self, direct: DirectPath, shared: Connections) -> bool:
+    def accept(self) -> bool:
         """Start to answer the request whose headers are complete; return False if that is not possible."""
         protocol = self._protocol
         parser, headers = protocol.parser, dict(protocol.headers)
-        if (
-            not is_simple(parser.get_method(), headers)
-            or not parser.should_keep_alive()
-            or parser.get_http_version() != "1.1"
-            or not self._is_free()
+        return (
+            self._direct is not None
+            and is_simple(parser.get_method(), headers)
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and self._is_free()
+            and self._start(self._direct, protocol.url, protocol.headers, headers)
+        )
+
+    def learn(self, data: bytes) -> None:
+        """Remember the headers of the request that was parsed from `data`, if its answer is direct."""
+        if self.cycles:
+            self._repeated.learn(data, self.cycles[-1].headers)
+
+    def take_repeated(self, data: bytes) -> bytes:
+        """Start to answer the requests at the beginning of `data` whose headers are known; return the rest.
+
+        The parser must be between two requests. It reads the rest as if the others had never been.
+        """
+        protocol, shared, direct, repeated = self._protocol, self._shared, self._direct, self._repeated
+        begin = 0
+        while (
+            (request := repeated.url(data, begin)) is not None
+            and direct is not None
+            and request[1] - begin <= shared.limits.http_max_header_bytes
+            and len(self.cycles) < MAX_PIPELINED
+            and self._is_free()
+            and not shared.overload(len(self.tasks) - shared.idle_tasks)
+            and self._start(direct, request[0], repeated.headers, repeated.by_name)
         ):
-            return False
-        answer = direct(protocol.url, headers, shared.ok_head(protocol.server_state.default_headers))
+            protocol.phase, protocol.since = Phase.ANSWER, 0.0
+            begin = request[1]
+        return data[begin:] if begin else data
+
+    def _start(
+        self,
+        direct: DirectPath,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        by_name: Mapping[bytes, bytes],
+    ) -> bool:
+        protocol = self._protocol
+        answer = direct(url, by_name, self._shared.ok_head(protocol.server_state.default_headers))
         if answer is None:
             return False
-        cycle = DirectCycle(self, protocol.url, protocol.headers, answer)
+        cycle = DirectCycle(self, url, headers, answer)
         self.cycles.append(cycle)
         self.tasks.add(cycle)
         protocol.cycle = cycle  # type: ignore[assignment] # it has what uvicorn reads of one
@@ -221,7 +201,7 @@ class DirectLine:
             "query_string": url.query or b"",
         }
         cycle = RequestResponseCycle(
-            scope=new_scope(protocol, direct.headers) | request_line,  # type: ignore[arg-type] # complete
+            scope=new_scope(protocol, [*direct.headers]) | request_line,  # type: ignore[arg-type] # complete
             transport=protocol.transport,
             flow=protocol.flow,
             logger=protocol.logger,

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _FRAMING_BYTES: Final = 8
 """Bytes of framing per byte of body, at most: a chunk of one byte is `1\\r\\nx\\r\\n`."""
-
 NEW, IDLE, HEAD, BODY, DRAIN, ANSWER, CLOSING = Phase  # module names, since an enum's lookup is slower
 _READS_BODY: Final = (BODY, DRAIN)
+_BETWEEN: Final = (IDLE, ANSWER)
 
 
 class BoundedProtocol(RefusingProtocol):
@@ -53,11 +53,9 @@ class BoundedProtocol(RefusingProtocol):
         self._wire_bytes = 0  # the same with framing
         self._seen_bytes = 0  # of the body, by the last check
         self._lag_seconds = 0.0  # how far the body is behind the least rate
-        self._unsent_bytes = 0
-        self._stalled_seconds = 0.0
+        self._unsent_bytes, self._stalled_seconds = 0, 0.0
         self._refusal: Refused | None = None
         self.answered: RequestResponseCycle | None = None  # the request whose answer is due
-        self._direct = getattr(self.app, "direct", None)
         self.line: DirectLine = None  # type: ignore[assignment] # made with the connection
 
     # The transport's side
@@ -66,7 +64,7 @@ class BoundedProtocol(RefusingProtocol):
         """Count the connection, or abort it."""
         super().connection_made(transport)
         self._raw = transport
-        self.line = DirectLine(self, transport)
+        self.line = DirectLine(self, transport, self._shared, getattr(self.app, "direct", None))
         self._writer = self.transport = Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses
         self._client_host = self.client[0] if self.client else ""
         admitted = self._shared.add(self, self._client_host)
@@ -83,12 +81,15 @@ class BoundedProtocol(RefusingProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse within the limits."""
-        if self.phase == CLOSING:
+        before = self.phase
+        if before == CLOSING or (before in _BETWEEN and not (data := self.line.take_repeated(data))):
             return
         if self.phase <= HEAD and self._head_bytes + len(data) > self._limits.http_max_header_bytes:
             self._feed_in_pieces(memoryview(data))
-        else:
-            self._feed(data)
+            return
+        self._feed(data)
+        if before <= IDLE and self.phase == ANSWER:
+            self.line.learn(data)
 
     def _feed_in_pieces(self, data: memoryview) -> None:
         """Parse data in pieces, none larger than the rest that the headers may have."""
@@ -149,7 +150,7 @@ class BoundedProtocol(RefusingProtocol):
         self._body_bytes = self._wire_bytes = self._seen_bytes = 0
         self._lag_seconds = 0.0
         overload = self._shared.overload(len(self.tasks) - self._shared.idle_tasks)
-        if self._direct is not None and not overload and self.line.accept(self._direct, self._shared):
+        if not overload and self.line.accept():
             self.headers = NOTHING
             return
         self.scope = new_scope(self, self.headers)  # type: ignore[assignment] # completed by uvicorn

@@ -23,9 +23,11 @@ class Direct:
 
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.headers: list[Mapping[bytes, bytes]] = []
         self.released: dict[str, asyncio.Event] = {}
 
-    def __call__(self, url: bytes, _headers: Mapping[bytes, bytes], head: bytes) -> Any:
+    def __call__(self, url: bytes, headers: Mapping[bytes, bytes], head: bytes) -> Any:
+        self.headers.append(headers)
         path = url.decode()
         return self._answer(path, head) if path.startswith("/direct") or path == "/small" else None
 
@@ -65,6 +67,76 @@ async def test_pipelined_requests_are_answered_at_once_and_in_their_order() -> N
         answers = [(await client.answer())[2] for _ in range(3)]
 
     assert answers == ["/direct/held", "/direct/b", "/direct/c"]
+
+
+KEPT = ("User-Agent: test", "X-Api-Key: k", "x-api-key: l", "Accept: */*")
+
+
+async def test_requests_with_the_headers_of_the_last_one_are_answered_alike() -> None:
+    """The first request of a connection is parsed; the direct path sees the same of those that repeat it."""
+    direct = Direct()
+    async with served(direct) as server:
+        client = await server.connect(get("/direct/a", *KEPT))
+        answers = [await client.answer()]
+        pieces = [get("/direct/b", *KEPT), get("/direct/c", *KEPT) + get("/direct/d", *KEPT)]
+        for piece in (*pieces, get("/direct/e", *KEPT)[:30], get("/direct/e", *KEPT)[30:], *pieces):
+            await client.send(piece)
+            await asyncio.sleep(0.01)
+        answers += [await client.answer() for _ in range(7)]
+
+    assert [body for _, _, body in answers] == [f"/direct/{name}" for name in "abcdebcd"]
+    assert len({repr(headers) for headers in direct.headers}) == 1
+    assert direct.headers[0] == {
+        b"host": b"x",
+        b"user-agent": b"test",
+        b"x-api-key": b"l",
+        b"accept": b"*/*",
+    }
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        get("/nowhere", *KEPT),
+        get("/small", *KEPT),
+        get("/direct/b", "Host: y", *KEPT),
+        get("/direct/b", *KEPT).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        get("/direct/b", *KEPT, "Content-Length: 0"),
+        get("/direct/b", *KEPT).replace(b"GET", b"PUT"),
+        get("/direct/b", *KEPT).replace(b"GET ", b"GET  "),
+        get("/direct/\x01b", *KEPT),
+        get("/direct/b c", *KEPT),
+        get("direct/b", *KEPT),
+        get("/direct/" + "b" * 70_000, *KEPT),
+    ],
+)
+async def test_other_requests_behind_known_headers_are_parsed(request_bytes: bytes) -> None:
+    """They get the answer that they would get on a new connection."""
+    async with served(Direct()) as server:
+        alone = await (await server.connect(request_bytes)).answer()
+        client = await server.connect(get("/direct/a", *KEPT))
+        first = await client.answer()
+        await client.send(request_bytes)
+        second = await client.answer()
+
+    assert first[0] == 200
+    assert (second[0], second[2]) == (alone[0], alone[2])
+
+
+async def test_repeated_requests_keep_their_places_among_others() -> None:
+    direct = Direct()
+    async with served(direct) as server:
+        client = await server.connect(get("/direct/a", *KEPT))
+        answers = [await client.answer()]
+        paths = ("/direct/held", "/direct/b", "/small", "/direct/c", "/nowhere", "/direct/d")
+        await client.send(b"".join(get(path, *KEPT) for path in paths))
+        await eventually(lambda: "/direct/held" in direct.released)
+        direct.released["/direct/held"].set()
+        answers += [await client.answer() for _ in paths]
+
+    bodies = [body for _, _, body in answers]
+    assert bodies[:5] == ["/direct/a", "/direct/held", "/direct/b", "small", "/direct/c"]
+    assert [status for status, _, _ in answers][5:] == [404, 404]
 
 
 @pytest.mark.parametrize("passed", ["/small", "/direct/broken", "/direct/task"])
@@ -122,10 +194,13 @@ async def test_requests_beyond_the_limit_of_a_connection_are_refused() -> None:
     direct, before = Direct(), refused("pipelined")
     async with served(direct) as server:
         await server.connect(get("/direct/held") * 20)
-        await eventually(lambda: refused("pipelined") == before + 1)
+        repeating = await server.connect(get("/direct/a"))
+        await repeating.answer()
+        await repeating.send(get("/direct/held") * 20)
+        await eventually(lambda: refused("pipelined") == before + 2)
         direct.released["/direct/held"].set()
 
-    assert len(direct.started) <= 17
+    assert len(direct.started) <= 2 * 17 + 1
 
 
 async def test_a_client_that_leaves_ends_nothing_else() -> None:
