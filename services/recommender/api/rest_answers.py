@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from services.recommender.serving.experiments import Experiments
+    from services.recommender.serving.live_lists import ServedList
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
     from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.recommender import Recommender
@@ -109,16 +110,20 @@ class RestAnswers:
         strategy: str | None,
         default_recipe: str,
         session_id: str | None = None,
+        read: ServedList | None = None,
     ) -> Coroutine[Any, Any, Reply]:
-        """Return items for a user; the events of a session count at once as the user's."""
+        """Return items for a user; the events of a session count at once as the user's.
+
+        `read` is the user's list of the default recipe if it was looked up before.
+        """
         if strategy is not None or not self._experiments.may_run(tenant):
-            return self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id)
+            return self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id, None, read)
         return self._by_variant(
             tenant,
             default_recipe,
             user_id,
             lambda *chosen: self._for_user(
-                tenant, user_id, limit, chosen[0], default_recipe, session_id, chosen[1]
+                tenant, user_id, limit, chosen[0], default_recipe, session_id, chosen[1], read
             ),
         )
 
@@ -131,6 +136,7 @@ class RestAnswers:
         default_recipe: str,
         session_id: str | None,
         variant: ServedVariant | None = None,
+        read: ServedList | None = None,
     ) -> Reply:
         member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
@@ -141,7 +147,8 @@ class RestAnswers:
             if session_id is not None and recipe == USER:
                 encoded = await self._precomputed.for_visitor(tenant, user_id, session_id, limit)
             else:
-                encoded = await self._precomputed.for_user(tenant, user_id, limit, recipe)
+                read = read if recipe == default_recipe else None
+                encoded = await self._precomputed.for_user(tenant, user_id, limit, recipe, read)
             request = {"limit": limit}
             reply = self._reply(tenant, member, user_id, recipe, encoded, request, variant, session_id)
         return with_affinity(reply) if default_recipe == AFFINITY else reply

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.recommender.api.rest_answers import Reply, RestAnswers
+    from services.recommender.api.usual_lists import UsualLists
     from shared.auth import Authenticator
 
 
@@ -29,6 +30,9 @@ class _Route(NamedTuple):
     limit: int
     for_backend: bool = False
 
+
+_Request = tuple[_Route, str, str, int]
+"""The route, the tenant, the id and the limit of a request."""
 
 _USER = _Route("user", USER, DEFAULT_LIMIT)
 _AFFINITY = _Route("user", AFFINITY, DEFAULT_LIMIT)
@@ -51,17 +55,20 @@ _MAX_ID_CHARACTERS = 256
 class RestFastPath:
     """An ASGI application that answers simple requests, and passes the others on to `app`."""
 
-    def __init__(self, app: ASGIApp, answers: RestAnswers, authenticator: Authenticator) -> None:
+    def __init__(
+        self, app: ASGIApp, answers: RestAnswers, usual_lists: UsualLists, authenticator: Authenticator
+    ) -> None:
         self._app = app
         self._answers = answers
+        self._usual_lists = usual_lists
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
         answer = None
         if scope["type"] == "http" and scope["method"] == "GET":
-            headers = dict(scope["headers"])
-            answer = self._answer(scope["path"], scope["query_string"], headers)
+            request = self._request(scope["path"], scope["query_string"], dict(scope["headers"]))
+            answer = None if request is None else self._answer(*request)
         if answer is None:
             await self._app(scope, receive, send)
             return
@@ -76,13 +83,16 @@ class RestFastPath:
         if not url.isascii() or b"#" in url:
             return None
         path, _, query = url.decode().partition("?")
-        answer = self._answer(unquote(path) if "%" in path else path, query.encode(), headers)
-        return None if answer is None else _message(answer, head)
+        request = self._request(unquote(path) if "%" in path else path, query.encode(), headers)
+        if request is None:
+            return None
+        route, tenant, identifier, limit = request
+        if route is _USER:
+            return self._usual_lists.message(tenant, identifier, limit, head)
+        return _message(self._answer(*request), head)
 
-    def _answer(
-        self, path: str, query: bytes, headers: Mapping[bytes, bytes]
-    ) -> Coroutine[Any, Any, Reply] | None:
-        """Return the answer of a GET request; None for one that the application has to handle."""
+    def _request(self, path: str, query: bytes, headers: Mapping[bytes, bytes]) -> _Request | None:
+        """Return what a GET request asks for; None for one that the application has to handle."""
         prefix, _, identifier = path.rpartition("/")
         route = ROUTES.get(prefix)
         if route is None or not 0 < len(identifier) <= _MAX_ID_CHARACTERS or "\0" in identifier:
@@ -97,11 +107,14 @@ class RestFastPath:
             or not self._authenticator.admits(principal, "recommend")
         ):
             return None
+        return route, principal.tenant, identifier, limit
+
+    def _answer(self, route: _Route, tenant: str, identifier: str, limit: int) -> Coroutine[Any, Any, Reply]:
         if route.kind == "user":
-            return self._answers.for_user(principal.tenant, identifier, limit, None, route.recipe)
+            return self._answers.for_user(tenant, identifier, limit, None, route.recipe)
         if route.for_backend:
-            return self._for_backend(principal.tenant, identifier, limit, route.recipe)
-        return self._answers.for_item(principal.tenant, identifier, limit, None, route.recipe)
+            return self._for_backend(tenant, identifier, limit, route.recipe)
+        return self._answers.for_item(tenant, identifier, limit, None, route.recipe)
 
     async def _for_backend(self, tenant: str, item_id: str, limit: int, recipe: str) -> Reply:
         reply = await self._answers.for_item(tenant, item_id, limit, None, recipe)

@@ -42,6 +42,7 @@ class AnswerParts:
     item_filters: ItemFilters
     explorer: Explorer
     recommender: Recommender
+    live: LiveLists
     precomputed: PrecomputedRecommendations
     quotas: ItemQuotaCounts
     engine: PlacementEngine
@@ -105,6 +106,7 @@ class AnswerParts:
             item_filters,
             explorer,
             recommender,
+            live,
             precomputed,
             quotas,
             engine,

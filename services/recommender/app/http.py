@@ -20,6 +20,7 @@ from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.served import ServedRoutes
 from services.recommender.api.shop_routes import ShopRoutes
 from services.recommender.api.status import Status
+from services.recommender.api.usual_lists import UsualLists
 from services.recommender.app.answers import AnswerParts
 from services.recommender.app.stores import Stores
 from services.recommender.serving.placements.previews import Previews
@@ -94,7 +95,12 @@ def build(settings: Settings) -> FastPathApplication:
         description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",
         http=settings.http,
     )  # fmt: skip
-    rest_front = RestFastPath(AwsFastPath(graphql.realtime(app), runtime.routes), answers, authenticator)
+    usual_lists = UsualLists(
+        *(answers, stores.lists, stores.active, stores.overrides, parts.live, catalogues),
+        *(parts.experiments, parts.recorder),
+    )
+    aws_front = AwsFastPath(graphql.realtime(app), runtime.routes)
+    rest_front = RestFastPath(aws_front, answers, usual_lists, authenticator)
     front = PlacementFastPath(
         graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct
     )

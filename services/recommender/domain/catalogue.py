@@ -173,12 +173,12 @@ class Catalogue:
 
     def encode(self, scores: ItemScores, excluded: set[str], limit: int, algorithm: str) -> list[bytes]:
         """Return the same selection as `visible`, each item as a JSON object with its score and algorithm."""
-        prefixes, suffix = self._prefixes, _json_suffix(algorithm)
+        prefixes, suffix, dumps = self._prefixes, _json_suffix(algorithm), orjson.dumps
         if not excluded and len(scores) >= limit:
             with contextlib.suppress(KeyError, TypeError):
-                # The usual case in two thirds of the time; an item that is not known or not for sale, or has
-                # no score (None), raises an error.
-                return [b"%b%r%b" % (prefixes[item], +score, suffix) for item, score in scores[:limit]]  # type: ignore[operator, str-format] # see above
+                # The usual case in two thirds of the time; an item that is not known or not for sale raises
+                # an error.
+                return [prefixes[item] + dumps(score) + suffix for item, score in scores[:limit]]  # type: ignore[operator] # see above
         encoded = []
         for item, score in scores:
             if item in excluded:
@@ -188,7 +188,7 @@ class Catalogue:
             except KeyError:
                 prefix = _json_prefix(item, None, None)
             if prefix is not None:
-                encoded.append(b"%b%b%b" % (prefix, b"null" if score is None else b"%r" % score, suffix))
+                encoded.append(prefix + dumps(score) + suffix)
                 if len(encoded) == limit:
                     break
         return encoded

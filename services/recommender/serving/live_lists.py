@@ -51,6 +51,11 @@ class LiveLists:
         """Return whether the tenant has a loaded model that scores what lists of the recipe hold."""
         return recipe == USER and self._campaigns.newest(tenant, USER) is not None
 
+    def replaces(self, tenant: str, lookup: ListLookup) -> bool:
+        """Return whether the tenant's model knows newer events of the user than their list does."""
+        deployed = self._campaigns.newest(tenant, USER)
+        return deployed is not None and _is_newer(lookup.newest_event_seconds, deployed, lookup)
+
     async def of_user(self, tenant: str, user_id: str, lookup: ListLookup, limit: int) -> ServedList | None:
         """Return the live list of a user; None if `lookup` is as new as the user's events."""
         deployed = self._campaigns.newest(tenant, USER)

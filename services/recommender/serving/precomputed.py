@@ -84,10 +84,13 @@ class PrecomputedRecommendations:
         self._live = live
 
     def for_user(
-        self, tenant: str, user_id: str, limit: int, recipe: str
+        self, tenant: str, user_id: str, limit: int, recipe: str, read: ServedList | None = None
     ) -> Coroutine[Any, Any, EncodedList]:
-        """Return items for a user, without recent purchases; live scores if the user has newer events."""
-        return self._recommend(tenant, recipe, user_id, user_id, limit)
+        """Return items for a user, without recent purchases; live scores if the user has newer events.
+
+        `read` is the user's list of the recipe if it was looked up before.
+        """
+        return self._recommend(tenant, recipe, user_id, user_id, limit, read)
 
     async def for_visitor(self, tenant: str, user_id: str | None, session_id: str, limit: int) -> EncodedList:
         """Return items for a user with a session, or for a guest, by the events of both."""
@@ -158,7 +161,13 @@ class PrecomputedRecommendations:
         return await self._look_up(tenant, recipe, user_id, user_id, count)
 
     async def _look_up(
-        self, tenant: str, recipe: str, list_id: str, user_id: str | None, count: int
+        self,
+        tenant: str,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        count: int,
+        read: ServedList | None = None,
     ) -> UserList:
         activation = self._active.of(tenant)
         if not activation.number:
@@ -167,9 +176,12 @@ class PrecomputedRecommendations:
         # Popularity lists belong to locations, not to users or items.
         generation = None if recipe == POPULARITY else activation.generations.get(recipe)
         may_be_live = user_id is not None and self._live.may_replace(tenant, recipe)
-        lookup = await self._lists.look_up(
-            tenant, generation, recipe, list_id, user_id, with_newest_event=may_be_live
-        )
+        if read is None:
+            lookup = await self._lists.look_up(
+                tenant, generation, recipe, list_id, user_id, with_newest_event=may_be_live
+            )
+        else:
+            lookup, generation, _ = read
         if may_be_live:
             live = await self._live.of_user(tenant, list_id, lookup, count)
             if live is not None:
@@ -187,9 +199,15 @@ class PrecomputedRecommendations:
         return UserList(lookup, overrides, generation, algorithm)
 
     async def _recommend(
-        self, tenant: str, recipe: str, list_id: str, user_id: str | None, limit: int
+        self,
+        tenant: str,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        limit: int,
+        read: ServedList | None = None,
     ) -> EncodedList:
-        listed = await self._look_up(tenant, recipe, list_id, user_id, limit)
+        listed = await self._look_up(tenant, recipe, list_id, user_id, limit, read)
         items = self._encoded(tenant, listed, limit)
         if len(items) == limit:
             lookup = listed.lookup
@@ -243,8 +261,13 @@ class PrecomputedRecommendations:
         return next((each for each in chain if each.items), chain[-1]) if was_empty else None
 
 
+def count_answer(source: bytes) -> None:
+    """Count an answer from lists."""
+    _ANSWERS[source].inc()
+
+
 def _counted(
     items: list[bytes], source: bytes, generation: int | None, scores: ItemScores | None = None
 ) -> EncodedList:
-    _ANSWERS[source].inc()
+    count_answer(source)
     return EncodedList(items, source, generation, scores)

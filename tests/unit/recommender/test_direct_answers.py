@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from services.recommender.api.rest import RestRoutes
 from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
+from services.recommender.domain.recipes import USER
 from shared.auth import Authenticator
 from shared.experiments import BACKEND, PREFIX
 from shared.http.runtime import application
@@ -35,6 +36,10 @@ class Answers:
 
     async def for_item(self, *arguments: Any) -> Reply:
         return await self.for_user(*arguments[:5])
+
+    async def message(self, tenant: str, user_id: str, limit: int, head: bytes) -> bytes:
+        """As `UsualLists`."""
+        return (await self.for_user(tenant, user_id, limit, None, USER)).message(head)
 
     def for_backend(self, _tenant: str, reply: Reply) -> Reply:
         return replace(reply, body=reply.body + b" ")
@@ -60,7 +65,7 @@ async def test_both_ways_answer_alike(url: str, generation: int | None, assigned
     nothing = cast("Any", None)
     routes = RestRoutes(answers, nothing, nothing, authenticator)
     app = application("recommender", parts=[], routers=[routes.router()])
-    fast_path = RestFastPath(app, answers, authenticator)
+    fast_path = RestFastPath(app, answers, answers, authenticator)
     raw_headers = {name.encode(): value.encode() for name, value in HEADERS.items()}
 
     answer = fast_path.direct(url.encode(), raw_headers, HEAD)
@@ -91,7 +96,8 @@ async def test_both_ways_answer_alike(url: str, generation: int | None, assigned
 )
 async def test_other_requests_are_left_to_the_application(url: str) -> None:
     settings = AuthSettings(endcap_service_key=SecretStr("between-services"))
-    fast_path = RestFastPath(cast("Any", None), cast("Any", None), Authenticator(cast("Any", None), settings))
+    nothing = cast("Any", None)
+    fast_path = RestFastPath(nothing, nothing, nothing, Authenticator(nothing, settings))
     raw_headers = {name.encode(): value.encode() for name, value in HEADERS.items()}
 
     assert fast_path.direct(url.encode(), raw_headers, HEAD) is None

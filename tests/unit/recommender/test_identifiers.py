@@ -53,7 +53,7 @@ def client(answers: Answers) -> httpx.AsyncClient:
     rest = RestRoutes(rest_answers, cast("Any", None), cast("Any", Audiences()), authenticator)
     app = application("recommender", parts=[], routers=[rest.router()])
     transport = httpx.ASGITransport(
-        RestFastPath(app, rest_answers, authenticator), raise_app_exceptions=False
+        RestFastPath(app, rest_answers, cast("Any", None), authenticator), raise_app_exceptions=False
     )
     return httpx.AsyncClient(transport=transport, base_url="http://test", headers=HEADERS)
 

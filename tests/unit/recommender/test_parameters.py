@@ -64,7 +64,8 @@ def client(answers: Answers, *, fast_path: bool = True) -> httpx.AsyncClient:
         routers=[rest.router()],
         http=HttpSettings(http_report_unknown_parameters=True),
     )
-    front = RestFastPath(app, cast("Any", answers), authenticator) if fast_path else app
+    nothing = cast("Any", None)
+    front = RestFastPath(app, cast("Any", answers), nothing, authenticator) if fast_path else app
     return httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://test", headers=HEADERS)
 
 
