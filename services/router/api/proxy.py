@@ -116,7 +116,7 @@ class RestFastPath:
 
     async def _answer(self, tenant: str, url: bytes, head: bytes) -> bytes:
         try:
-            return (await self._upstream.get(tenant, url)).message(head)
+            return await self._upstream.get(tenant, url, head)
         except ApiError as error:
             response = error_response(error)
             headers = [header for header in response.raw_headers if header[0] != b"content-length"]

@@ -6,13 +6,14 @@ import asyncio
 import re
 import ssl
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
 from opentelemetry.trace import SpanKind
 
 from services.router.metrics import ANSWERS
+from services.router.store.shared_connection import SharedConnection
 from services.router.store.upstream_connection import Reply, UpstreamConnection
 from shared.errors import ApiError, unavailable
 from shared.observability import tracing
@@ -29,6 +30,9 @@ MAX_PIPELINED = 8
 slow one delays few others."""
 IDLE_SECONDS = 30.0
 """An unused connection is closed after this time, before the recommender would close it (75 s)."""
+
+MAX_TENANTS = 1_000
+"""Tenants whose part of a request is remembered. Arbitrary."""
 
 _TARGET = re.compile(rb"/[^\x00-\x20\x7f]*")
 
@@ -49,7 +53,7 @@ class Upstream:
         self._port = address.port or (443 if self._is_tls else 80)
         self._path = address.path.rstrip("/").encode()
         self._host_line = f"host: {address.netloc}\r\n".encode()
-        self._credentials = f"x-api-key: {self._key}\r\nx-endcap-tenant: ".encode()
+        self._line_ends: dict[str, bytes] = {}
         self._timeout_seconds = timeout_seconds
         self._shared: list[UpstreamConnection] = []
         self._exclusive: list[UpstreamConnection] = []
@@ -105,35 +109,52 @@ class Upstream:
             if body or method == "POST":
                 headers["content-length"] = str(len(body))
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            message = self._message(method.encode(), target, lines.encode("latin-1")) + body
-            return await self._reply(self._pick(self._exclusive, 1), message)
+            message = b"%b %b%b HTTP/1.1\r\n%b%b\r\n%b" % (
+                *(method.encode(), self._path, _checked(target)),
+                *(self._host_line, lines.encode("latin-1"), body),
+            )
+            reply: Reply = await self._reply(self._pick(self._exclusive, 1, UpstreamConnection), message)
+            return reply
 
-    async def get(self, tenant: str, target: bytes) -> Reply:
-        """Send a simple GET request as `call` does, on a connection that others share."""
-        message = self._message(b"GET", target, b"%b%b\r\n" % (self._credentials, tenant.encode()))
-        return await self._reply(self._pick(self._shared, MAX_PIPELINED), message)
+    async def get(self, tenant: str, target: bytes, head: bytes) -> bytes:
+        """Send a simple GET request as `call` does, on a connection that others share.
 
-    def _message(self, method: bytes, target: bytes, lines: bytes) -> bytes:
-        if _TARGET.fullmatch(target) is None:
-            raise ApiError(400, "InvalidRequest", "The path or the query has bytes that a URL must not have.")
-        return b"%b %b%b HTTP/1.1\r\n%b%b\r\n" % (method, self._path, target, self._host_line, lines)
+        Return the HTTP message of the answer; `head` is the beginning of a 200: status line, server's lines.
+        """
+        message = b"GET %b%b%b" % (self._path, _checked(target), self._rest_of_get(tenant))
+        reply: Reply | bytes = await self._reply(
+            self._pick(self._shared, MAX_PIPELINED, SharedConnection), message
+        )
+        return reply if isinstance(reply, bytes) else reply.message(head)
 
-    async def _reply(self, connection: UpstreamConnection, message: bytes) -> Reply:
+    def _rest_of_get(self, tenant: str) -> bytes:
+        """Return the bytes of a simple request behind its target; those of some tenants are remembered."""
+        rest = self._line_ends.get(tenant)
+        if rest is None:
+            credentials = f"x-api-key: {self._key}\r\nx-endcap-tenant: {tenant}\r\n".encode()
+            if len(self._line_ends) >= MAX_TENANTS:
+                self._line_ends.clear()
+            rest = self._line_ends[tenant] = b" HTTP/1.1\r\n%b%b\r\n" % (self._host_line, credentials)
+        return rest
+
+    async def _reply(self, connection: UpstreamConnection, message: bytes) -> Any:
         try:
             reply = await connection.send(message)
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             _answers("none").inc()
             log.warning("upstream.no_answer", error=repr(error))
             raise unavailable("The recommender") from error
-        _answers(str(reply.status)).inc()
+        (_OK if type(reply) is bytes else _answers(str(reply.status))).inc()
         return reply
 
-    def _pick(self, connections: list[UpstreamConnection], most: int) -> UpstreamConnection:
+    def _pick(
+        self, connections: list[UpstreamConnection], most: int, kind: type[UpstreamConnection]
+    ) -> UpstreamConnection:
         """Return the first connection with room, so that few are in use; open one if there is none."""
         for connection in connections:
             if connection.is_open and len(connection.waiting) < most:
                 return connection
-        connection = UpstreamConnection(asyncio.get_running_loop())
+        connection = kind(asyncio.get_running_loop())
         connections.append(connection)
         connection.open(self._host, self._port, self._tls, self._timeout_seconds)
         return connection
@@ -149,6 +170,16 @@ class Upstream:
                 connections[:] = [each for each in connections if each.is_open or each.waiting]
 
 
+def _checked(target: bytes) -> bytes:
+    """Return an encoded path with its query; raise ApiError (400) for bytes that it must not have."""
+    if _TARGET.fullmatch(target) is None:
+        raise ApiError(400, "InvalidRequest", "The path or the query has bytes that a URL must not have.")
+    return target
+
+
 @lru_cache(maxsize=128)
 def _answers(status: str) -> Counter:
     return ANSWERS.labels(status)
+
+
+_OK = ANSWERS.labels("200")

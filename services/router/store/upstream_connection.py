@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httptools
 
@@ -55,9 +55,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._outbox: list[bytes] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
+        self.is_between_answers = True
+        """False while the parser is within an answer."""
         self._used_at = loop.time()
         self.is_open = True
-        self.waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self.waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         """Requests without an answer, with the times when they were sent."""
 
     def open(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_seconds: float) -> None:
@@ -73,12 +75,13 @@ class UpstreamConnection(asyncio.Protocol):
         except OSError as error:
             self._end(error)
 
-    def send(self, message: bytes) -> asyncio.Future[Reply]:
+    def send(self, message: bytes) -> asyncio.Future[Any]:
         """Send a request with the others of this turn of the loop; return the future of its answer.
 
-        The future raises OSError if the connection fails, and TimeoutError if the answer takes too long.
+        That is a `Reply`. The future raises OSError if the connection fails, and TimeoutError if it takes too
+        long.
         """
-        future: asyncio.Future[Reply] = self._loop.create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         self.waiting.append((future, self._loop.time()))
         if not self._outbox and self._transport is not None:
             self._loop.call_soon(self._flush)
@@ -92,6 +95,17 @@ class UpstreamConnection(asyncio.Protocol):
                 self._end(TimeoutError("no answer in time"))
         elif now - self._used_at > idle_seconds:
             self.close()
+
+    def answer(self, reply: object) -> bool:
+        """Return an answer to its request; without a request, end the connection and return False."""
+        if not self.waiting:
+            self._end(ConnectionError("an answer without a request"))
+            return False
+        future, _ = self.waiting.popleft()
+        if not future.done():
+            future.set_result(reply)
+        self._used_at = self._loop.time()
+        return True
 
     def close(self) -> None:
         """Close the connection."""
@@ -123,7 +137,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin an answer."""
-        self._headers, self._body = [], b""
+        self._headers, self._body, self.is_between_answers = [], b"", False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header that is passed on."""
@@ -137,16 +151,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Return the answer to its request; an answer without a request ends the connection."""
+        self.is_between_answers = True
         status = self._parser.get_status_code()
         if status < HTTPStatus.OK:
             return
-        if not self.waiting:
-            self._end(ConnectionError("an answer without a request"))
+        if not self.answer(Reply(status, self._headers, self._body)):
             return
-        future, _ = self.waiting.popleft()
-        if not future.done():
-            future.set_result(Reply(status, self._headers, self._body))
-        self._used_at = self._loop.time()
         if not self._parser.should_keep_alive():
             self._end(ConnectionResetError("closed by the recommender"))
 

@@ -16,6 +16,7 @@ from shared.errors import ApiError
 from shared.settings import AuthSettings
 from tests.support.waiting import PATIENCE, eventually
 
+HEAD = b"HTTP/1.1 200 OK\r\ndate: now\r\n"
 AUTH = AuthSettings(endcap_service_key=SecretStr("ek_service_test"))
 Handle = Callable[["Recommender", bytes, asyncio.StreamWriter], Awaitable[None]]
 
@@ -69,20 +70,53 @@ async def echo(_: Recommender, request: bytes, writer: asyncio.StreamWriter) -> 
 async def test_simple_requests_share_a_connection_and_get_their_own_answers() -> None:
     async with calling(echo) as (upstream, recommender):
         targets = [b"/api/v1/personalize/recommendations/u%d?limit=3" % n for n in range(MAX_PIPELINED)]
-        replies = await asyncio.gather(*(upstream.get("shop", target) for target in targets))
+        messages = await asyncio.gather(*(upstream.get("shop", target, HEAD) for target in targets))
 
-    assert [reply.body for reply in replies] == targets
-    assert {reply.status for reply in replies} == {200}
-    assert replies[0].headers == [(b"x-recs-source", b"redis")]
+    for message, target in zip(messages, targets, strict=True):
+        assert message == HEAD + b"x-recs-source: redis\r\ncontent-length: %d\r\n\r\n%b" % (
+            len(target),
+            target,
+        )
     assert recommender.connections == 1
     assert b"x-api-key: ek_service_test\r\n" in recommender.requests[0]
     assert b"x-endcap-tenant: shop\r\n" in recommender.requests[0]
 
 
+def usual(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: %d\r\nx-variant: a\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (10, 40), (60, 61, 140), (75, 150, 225)])
+async def test_usual_answers_are_passed_on_however_they_are_cut(cuts: tuple[int, ...]) -> None:
+    """Whole ones as they came, and those that come in pieces with the head of this server."""
+
+    async def in_pieces(recommender: Recommender, _: bytes, writer: asyncio.StreamWriter) -> None:
+        if len(recommender.requests) < 3:
+            return
+        answers = b"".join(usual(request.split()[1]) for request in recommender.requests)
+        for begin, end in zip((0, *cuts), (*cuts, len(answers)), strict=True):
+            writer.write(answers[begin:end])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with calling(in_pieces) as (upstream, _):
+        targets = [b"/a", b"/bcd", b"/e"]
+        messages = await asyncio.gather(*(upstream.get("shop", target, HEAD) for target in targets))
+
+    for message, target in zip(messages, targets, strict=True):
+        parsed = HEAD + b"x-variant: a\r\ncontent-length: %d\r\n\r\n%b" % (len(target), target)
+        assert message in {usual(target), parsed}
+    if not cuts:
+        assert messages == [usual(target) for target in targets]
+
+
 async def test_further_requests_get_further_connections_which_are_used_again() -> None:
     async with calling(echo) as (upstream, recommender):
         for _ in range(3):
-            requests = [upstream.get("shop", b"/%d" % n) for n in range(3 * MAX_PIPELINED)]
+            requests = [upstream.get("shop", b"/%d" % n, HEAD) for n in range(3 * MAX_PIPELINED)]
             assert len(await asyncio.gather(*requests)) == 3 * MAX_PIPELINED
         calls = [upstream.call("shop", "POST", b"/recommendations", b"", {"a": "b"}) for _ in range(2)]
         await asyncio.gather(*calls)
@@ -124,7 +158,7 @@ async def closed(_: Recommender, _request: bytes, _writer: asyncio.StreamWriter)
 async def test_no_answer_is_a_503_after_one_attempt(handle: Handle) -> None:
     seconds = 0.3 if handle is silent else PATIENCE
     async with calling(handle, seconds) as (upstream, recommender):
-        requests: list[Any] = [upstream.get("shop", b"/a"), upstream.call("shop", "GET", b"/b")]
+        requests: list[Any] = [upstream.get("shop", b"/a", HEAD), upstream.call("shop", "GET", b"/b")]
         errors = await asyncio.gather(*requests, return_exceptions=True)
 
     for error in errors:
@@ -141,10 +175,11 @@ async def test_a_broken_connection_is_replaced() -> None:
 
     async with calling(first_breaks) as (upstream, recommender):
         with pytest.raises(ApiError):
-            await upstream.get("shop", b"/a")
-        reply = await upstream.get("shop", b"/b")
+            await upstream.get("shop", b"/a", HEAD)
+        message = await upstream.get("shop", b"/b", HEAD)
 
-    assert (reply.body, recommender.connections) == (b"/b", 2)
+    assert message.endswith(b"\r\n\r\n/b")
+    assert recommender.connections == 2
 
 
 async def test_a_connection_that_the_recommender_closes_after_an_answer_is_not_used_again() -> None:
@@ -153,18 +188,18 @@ async def test_a_connection_that_the_recommender_closes_after_an_answer_is_not_u
         await writer.drain()
 
     async with calling(last) as (upstream, recommender):
-        bodies = [(await upstream.get("shop", b"/%d" % n)).body for n in range(3)]
+        messages = [await upstream.get("shop", b"/%d" % n, HEAD) for n in range(3)]
 
-    assert bodies == [b"/0", b"/1", b"/2"]
+    assert [message[-2:] for message in messages] == [b"/0", b"/1", b"/2"]
     assert recommender.connections == 3
 
 
 async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     async with calling(echo, 0.4) as (upstream, recommender):
-        await upstream.get("shop", b"/a")
+        await upstream.get("shop", b"/a", HEAD)
         await eventually(lambda: not upstream._shared)
-        await upstream.get("shop", b"/b")
+        await upstream.get("shop", b"/b", HEAD)
 
     assert recommender.connections == 2
 
@@ -183,7 +218,7 @@ async def test_nobody_listening_is_a_503() -> None:
     upstream = Upstream("http://127.0.0.1:1", AUTH, PATIENCE)
     await upstream.start()
     with pytest.raises(ApiError) as error:
-        await upstream.get("shop", b"/a")
+        await upstream.get("shop", b"/a", HEAD)
     await upstream.stop()
 
     assert error.value.status == 503

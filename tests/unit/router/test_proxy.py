@@ -23,7 +23,10 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 class Recommender:
     """A stub that knows the parameter `limit` alone."""
 
-    async def get(self, _tenant: str, target: bytes) -> Reply:
+    async def get(self, _tenant: str, target: bytes, head: bytes) -> bytes:
+        return self._reply(target).message(head)
+
+    def _reply(self, target: bytes) -> Reply:
         query = target.decode().partition("?")[2]
         if "broken" in query:
             raise unavailable("The recommender")
@@ -34,7 +37,7 @@ class Recommender:
 
     async def call(self, tenant: str, method: str, target: bytes, *sent: Any) -> Reply:
         if method == "GET":
-            return await self.get(tenant, target)
+            return self._reply(target)
         headers = [(b"content-type", b"application/json")]
         return Reply(200, headers, repr((tenant, method, target, *sent)).encode())
 
