@@ -32,10 +32,11 @@ from tests.load.serving_process import (
     serving_stack,
     wait_until,
 )
-from tests.load.serving_ways import Budget, Reference, Way, compare
+from tests.load.serving_ways import Budget, Difference, Reference, Way, compare
 
 GRAPHQL = """query Q($userId: String!) { getRecommendations(userId: $userId, limit: 10) {
   items { userId itemId score category timestamp __typename } nextToken __typename } }"""
+CACHED = "a cached list, filtered, 10 items decorated"
 EXPERIMENT = {
     "name": "bench",
     "surface": "recommendations",
@@ -105,13 +106,15 @@ class _Bench:
         self._generator = processes.enter_context(LoadGenerator())
         raw, raw_port = processes.enter_context(server("tests.load.raw_asgi", environment))
         served, self._port = processes.enter_context(server("services.recommender", environment))
-        wait_until(lambda: is_filled(self._port, size.items))
+        unrecorded, port = processes.enter_context(server("tests.load.unrecorded", environment))
+        wait_until(lambda: is_filled(self._port, size.items) and is_filled(port, size.items))
         address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{self._port}"}
         router = server("services.router", {**environment, **address})
         routing, self._router_port = processes.enter_context(router)
         self._processes = processes
         self._users = random.sample([f"u{user}" for user in range(size.users)], size.users // 2)
         self._direct = Way("", self._port, (served, redis), ())
+        self._unrecorded = Way("", port, (unrecorded, redis), ())
         self._routed = Way("", self._router_port, (routing, served, redis), ())
         paths = [f"/{shop.TENANT}{user}" for user in self._users]
         self.reference = Reference(self._generator, Way("", raw_port, (raw, redis), paths), size.requests)
@@ -123,8 +126,10 @@ class _Bench:
             orjson.dumps({"query": GRAPHQL, "variables": {"userId": user}}).decode() for user in self._users
         ]
         active = [f"u{user}" for user in shop.users_with_history(size.users)]
+        cached, recorded = f"recommender: {CACHED}", f"recommender: {CACHED}, recorded"
         ways = (
-            self._way("recommender: a cached list, filtered, 10 items decorated", paths, Budget(1.6, 1.3)),
+            replace(self._unrecorded, name=cached, paths=paths, budget=Budget(1.6, 1.3)),
+            self._way(recorded, paths),
             self._way("recommender: the same, 25 items", [f"{path}?limit=25" for path in paths]),
             self._way("placement: the default home, 10 items", self._placements("home", self._users)),
             self._way(
@@ -142,7 +147,8 @@ class _Bench:
             ),
             replace(self._routed, name="router: the list of 10, passed through", paths=paths),
         )
-        yield from compare(self.reference, ways, size.rounds, size.seconds)
+        record = Difference("recommender: the record of an answer, on top", recorded, cached, Budget(0.2))
+        yield from compare(self.reference, ways, size.rounds, size.seconds, [record])
 
     def with_experiment(self) -> Iterator[Figure]:
         """Measure responses of a surface with an experiment."""

@@ -36,6 +36,16 @@ class Way:
     bodies: Sequence[str] | None = None
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The CPU time of one way beyond that of another in the same round."""
+
+    name: str
+    way: str
+    base: str
+    budget: Budget
+
+
 class Reference:
     """The requests to which others are compared, and the generator of all load."""
 
@@ -70,7 +80,13 @@ def ratio_figure(name: str, micros: float, ratio: float, budget: Budget | None, 
     return Figure(name, micros, "µs CPU", reference, str(budget), limit=budget.most * micros / ratio)
 
 
-def compare(reference: Reference, ways: Sequence[Way], rounds: int, seconds: float) -> Iterator[Figure]:
+def compare(
+    reference: Reference,
+    ways: Sequence[Way],
+    rounds: int,
+    seconds: float,
+    differences: Sequence[Difference] = (),
+) -> Iterator[Figure]:
     """Measure all ways and the reference in turn, for some rounds or seconds; yield the medians.
 
     The first requests of each way, which fill caches, are not counted.
@@ -88,6 +104,13 @@ def compare(reference: Reference, ways: Sequence[Way], rounds: int, seconds: flo
         "µs CPU",
         f"with Redis; {detail}",
     )
-    for number, way in enumerate(ways, 1):
+    numbers = {way.name: number for number, way in enumerate(ways, 1)}
+    for way in ways:
+        number = numbers[way.name]
         ratio = median(row[number] / row[0] for row in measured)
         yield ratio_figure(way.name, median(row[number] for row in measured), ratio, way.budget)
+    for each in differences:
+        number, base = numbers[each.way], numbers[each.base]
+        ratio = median((row[number] - row[base]) / row[0] for row in measured)
+        micros = median(row[number] - row[base] for row in measured)
+        yield ratio_figure(each.name, micros, ratio, each.budget)
