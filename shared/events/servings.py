@@ -49,7 +49,7 @@ class Serving(BaseModel):
 
 
 class RecommendationServed(Event):
-    """Several answers of one process, to subjects of one partition.
+    """Several answers of one process, in the partition that their ids name.
 
     `sequence` counts the records of a process from 1, so that a gap shows a lost record.
     """
@@ -60,5 +60,5 @@ class RecommendationServed(Event):
 
     @property
     def key(self) -> str:
-        """Return `tenant:subject` of the first answer, whose partition is that of all."""
+        """Return `tenant:subject` of the first answer, whose partition has all of them."""
         return f"{self.tenant}:{self.servings[0].subject}"

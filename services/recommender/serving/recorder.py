@@ -19,7 +19,7 @@ from services.recommender.serving.serving_documents import (
 )
 from services.recommender.store.crash_safe_counters import CrashSafeCounters
 from services.recommender.store.exposure_publisher import Shown
-from services.recommender.store.servings import Servings, partition_for
+from services.recommender.store.servings import Servings
 from shared.aws.personalize.recommendation_ids import RecommendationIds
 
 if TYPE_CHECKING:
@@ -71,12 +71,11 @@ class AnswerRecorder:
 
         `scores` is the list from which the rows, or the first of them, were selected.
         """
-        subject = user_id or session_id or ""
-        partition = partition_for(tenant, subject)
+        partition = self.servings.partition(tenant, user_id or session_id or "")
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(tenant, target, partition, now).encode()
         facts = (id_, now, user_id, target, rows, source, generation, request, variant, session_id, scores)
-        self.servings.add(tenant, subject, partition, rest_document, facts)
+        self.servings.add(tenant, rest_document, facts)
         return id_
 
     def scored(
@@ -90,12 +89,11 @@ class AnswerRecorder:
         variant: ServedVariant | None = None,
     ) -> str:
         """Return the id of an answer of a campaign, recommender or recipe, which `arn` named."""
-        subject = user_id or ""
-        partition = partition_for(target.tenant, subject)
+        partition = self.servings.partition(target.tenant, user_id or "")
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(target.tenant, target.name, partition, now)
         facts = (id_, now, target, surface, user_id, arn, recommended, request, variant)
-        self.servings.add(target.tenant, subject, partition, scored_document, facts)
+        self.servings.add(target.tenant, scored_document, facts)
         return id_
 
     def listed(
@@ -110,12 +108,11 @@ class AnswerRecorder:
         request: Mapping[str, Any],
     ) -> str:
         """Return the id of an answer that is a list of items and scores."""
-        subject = user_id or ""
-        partition = partition_for(tenant, subject)
+        partition = self.servings.partition(tenant, user_id or "")
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(tenant, target, partition, now)
         facts = (id_, now, surface, user_id, target, served, source, generation, request)
-        self.servings.add(tenant, subject, partition, listed_document, facts)
+        self.servings.add(tenant, listed_document, facts)
         return id_
 
     def placement(
@@ -125,13 +122,13 @@ class AnswerRecorder:
     ) -> str:
         """Return the id of a placement's answer. An explained answer is no exposure of its variant."""
         request = answer.request
-        tenant, subject = request.tenant, request.subject or ""
-        partition = partition_for(tenant, subject)
+        tenant = request.tenant
+        partition = self.servings.partition(tenant, request.subject or "")
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(tenant, PLACEMENT_SOURCE + request.placement, partition, now)
         assignment = answer.assignment
         facts = (id_, now, answer, None if assignment is None else assignment.answered, surface)
-        self.servings.add(tenant, subject, partition, placement_document, facts)
+        self.servings.add(tenant, placement_document, facts)
         if assignment is not None and self._expose is not None and not request.explain:
             self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))
         return id_

@@ -29,9 +29,9 @@ servings are collected."""
 PAUSE_SECONDS: Final = 0.1
 CLOCK_SECONDS: Final = 60.0
 """The clocks of two replicas may differ by so much. Arbitrary."""
-TAIL_RECORDS: Final = 400
-"""Records of each partition in which recent requests are looked for. Arbitrary: on a busy shop a record has
-the answers of 100 ms."""
+TAILS: Final = (30, 400)
+"""Records of each partition in which recent answers are looked for, first few and then many. Arbitrary: a
+record of a busy shop has its answers of 100 ms, that of a quiet one a single answer."""
 
 
 class ServingLog:
@@ -80,7 +80,9 @@ class ServingLog:
                         by_id.setdefault(each.recommendation_id, each)
             return False
 
-        await self._reader.newest(TAIL_RECORDS, visit, within=LOOKUP_SECONDS)
+        for tail in TAILS:
+            if len(by_id) < count:
+                await self._reader.newest(tail, visit, within=LOOKUP_SECONDS)
         return sorted(by_id.values(), key=lambda each: each.served_at, reverse=True)[:count]
 
 

@@ -1,7 +1,8 @@
 """Servings of this process: collected in memory, and published every 100 ms off the path of answers.
 
-One record has the servings of one tenant and partition. While Kafka is unavailable, records wait up to a
-limit of bytes and of time; then the oldest are dropped and counted.
+One record has the servings of one tenant in that time: they go to the partition of the first one's subject,
+because a record costs far more CPU time than a serving in one. While Kafka is unavailable, records wait up
+to a limit of bytes and of time; then the oldest are dropped and counted.
 
 See docs/decisions/0038-servings.
 """
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 COLLECT_SECONDS: Final = 0.1
 """Half of what may be lost with a killed process (200 ms); the rest is for the publication."""
 RECORD_BYTES: Final = 200_000
-"""Servings of a tenant and partition beyond these bytes go into another record; arbitrary, a fifth of what
-Kafka accepts."""
+"""Servings of a tenant beyond these bytes go into another record; arbitrary, a fifth of what Kafka takes."""
 BATCH_RECORDS: Final = 100
 RETRY_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 4.0
@@ -48,6 +48,14 @@ Encode = Callable[..., bytes]
 """Returns the JSON of a `Serving` from facts of an answer."""
 
 log = structlog.get_logger()
+
+
+class _Group(NamedTuple):
+    """The answers of a tenant since the last collection: key and partition of their record, and the JSON."""
+
+    key: bytes
+    partition: int
+    servings: list[bytes]
 
 
 class _Waiting(NamedTuple):
@@ -69,8 +77,7 @@ class Servings:
         self._counters = counters
         self._max_waiting_bytes = max_waiting_bytes
         self._sequence = 0
-        self._groups: dict[tuple[str, int], tuple[str, list[bytes]]] = {}
-        """By tenant and partition: the subject of the first answer, and the JSON of all answers."""
+        self._groups: dict[str, _Group] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -110,37 +117,38 @@ class Servings:
         """Return None: answers do not wait for servings."""
         return None
 
-    def add(self, tenant: str, subject: str, partition: int, encode: Encode, facts: tuple[Any, ...]) -> None:
+    def partition(self, tenant: str, subject: str) -> int:
+        """Return the partition of the next answer to `add`, which is for a subject of a tenant."""
+        group = self._groups.get(tenant)
+        if group is None:
+            key = key_of(tenant, subject)
+            group = self._groups[tenant] = _Group(key, partition_of(key, TOPIC.partitions), [])
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(COLLECT_SECONDS, self._collect)
+        return group.partition
+
+    def add(self, tenant: str, encode: Encode, facts: tuple[Any, ...]) -> None:
         """Add an answer of now, whose JSON is `encode(*facts)`; an answer that has none is dropped.
 
         It is encoded at once: facts that live until the next collection slow down all requests in between,
-        because new objects then get memory that is in no cache of the processor. `partition` is that of the
-        subject (`partition_for`).
+        because new objects then get memory that is in no cache of the processor. Its id names the partition
+        that `partition` has just returned.
         """
         self._counters.cells[0] += 1
         try:
-            serving = encode(*facts)
+            self._groups[tenant].servings.append(encode(*facts))
         except Exception:
             log.exception("servings.invalid", tenant=tenant)
             self._drop(1, "it could not be encoded")
-            return
-        group = self._groups.get((tenant, partition))
-        if group is None:
-            self._groups[tenant, partition] = (subject, [serving])
-        else:
-            group[1].append(serving)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(COLLECT_SECONDS, self._collect)
 
     def _collect(self) -> None:
         """Make records of the answers since the last call."""
         self._timer = None
         groups, self._groups = self._groups, {}
         now = time.monotonic()
-        for (tenant, _), (subject, servings) in groups.items():
-            key = key_of(tenant, subject)
-            for part in _parts(servings):
-                self._wait_with(_Waiting(self._record(tenant, key, part), len(part), now))
+        for tenant, group in groups.items():
+            for part in _parts(group.servings):
+                self._wait_with(_Waiting(self._record(tenant, group.key, part), len(part), now))
         self._limit_waiting()
         SERVINGS_WAITING.set(self._waiting_bytes)
         self._collected.set()
@@ -228,11 +236,6 @@ class Servings:
 def key_of(tenant: str, subject: str) -> bytes:
     """Return the key of a subject's records: a user or session, or "" for nobody."""
     return f"{tenant}:{subject}".encode()
-
-
-def partition_for(tenant: str, subject: str) -> int:
-    """Return the partition of a subject's servings."""
-    return partition_of(key_of(tenant, subject), TOPIC.partitions)
 
 
 def _parts(servings: Sequence[bytes]) -> Iterator[list[bytes]]:

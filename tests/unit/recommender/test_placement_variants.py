@@ -148,6 +148,9 @@ class Servings:
     def __init__(self) -> None:
         self.facts: list[Any] = []
 
+    def partition(self, _tenant: str, _subject: str) -> int:
+        return 3
+
     def add(self, *facts: Any) -> None:
         self.facts.append(facts)
 
@@ -169,7 +172,7 @@ async def test_a_recorded_answer_is_an_exposure_unless_it_was_explained() -> Non
     assert assignment == answer.assignment
     assert shown == Shown(id_, tuple(item.item_id for item in answer.items))
     assert answer.assignment is not None
-    (_, _, _, encode, facts), _ = servings.facts
+    (_, encode, facts), _ = servings.facts
     variant = answer.assignment.variant.name.encode()
     assert b'"experiment":"e","experiment_version":2,"variant":"%b"' % variant in encode(*facts)
 

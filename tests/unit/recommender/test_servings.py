@@ -22,7 +22,7 @@ from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.serving.targets import Target
 from services.recommender.store import servings as module
 from services.recommender.store.crash_safe_counters import CrashSafeCounters
-from services.recommender.store.servings import Servings, partition_for
+from services.recommender.store.servings import Servings, key_of
 from shared.aws.personalize.recommendation_ids import RecommendationIds, is_from, parse, signing_key
 from shared.errors import Transient
 from shared.events.placements import DEFAULT_PLACEMENTS
@@ -112,7 +112,8 @@ async def test_an_id_names_the_partition_and_the_source_of_its_answer(tmp_path: 
     (record,) = broker.records
     signed = parse(ids[0])
     assert signed is not None
-    assert signed.partition == partition_for("shop", "u1") == partition_of(record.key or b"", 12)
+    assert record.key == key_of("shop", "u1")
+    assert signed.partition == partition_of(record.key, 12)
     assert is_from(ids[0], "shop", "sims")
     (serving,) = broker.servings()
     assert signed.milliseconds == round(serving.served_at.timestamp() * 1000)
@@ -179,19 +180,21 @@ def test_any_name_can_be_published(item_ids: list[str], user: str, target: str) 
     assert serving.user_id == user
 
 
-async def test_a_record_has_the_answers_of_one_tenant_and_partition(tmp_path: Path) -> None:
+async def test_a_record_has_the_answers_of_one_tenant(tmp_path: Path) -> None:
+    """They are in the partition of the first one's subject, which each id names."""
+
     def record(recorder: AnswerRecorder) -> None:
         for n in range(100):
             recorder.rest(f"shop-{n % 2}", f"u{n}", "sims", rows("a"), b"redis", 7, {})
 
-    broker = await published(tmp_path, record)
+    broker = await published(tmp_path, record, record)
 
-    assert len(broker.servings()) == 100
+    assert len(broker.servings()) == 200
     for event in broker.events():
-        assert {partition_for(event.tenant, each.subject) for each in event.servings} == {
-            partition_of(event.key.encode(), 12)
-        }
-    assert [event.sequence for event in broker.events()] == [*range(1, len(broker.records) + 1)]
+        assert event.key == f"{event.tenant}:{event.servings[0].subject}"
+        signed = [parse(each.recommendation_id) for each in event.servings]
+        assert {each and each.partition for each in signed} == {partition_of(event.key.encode(), 12)}
+    assert [(event.tenant, event.sequence) for event in broker.events()] == [("shop-0", 1), ("shop-1", 2)]
 
 
 async def test_many_answers_become_several_records(tmp_path: Path) -> None:
