@@ -40,6 +40,8 @@ def _storable(text: str) -> str:
     if "\x00" in text:
         message = "holds a NUL character, which can't be stored"
         raise ValueError(message)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

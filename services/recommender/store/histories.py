@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 CALLS_PER_ROUND_TRIP = 500
+SUBJECTS_PER_CALL = 50
+"""Subjects whose events a script call adds, in about 0.5 ms. A call for each takes a third more CPU time."""
 MAX_REMEMBERED_LINKS = 200_000
 MAX_EVENT_ID_CHARACTERS = 40
 """A longer event id is stored as its SHA-1. A UUID has 36 characters."""
@@ -63,11 +66,14 @@ class Histories:
         if self._budget is not None:
             self._budget.mark_written({event.tenant for event in events})
         since, spans = time.time() - self._retention.purchases.total_seconds(), self._spans()
-        groups: dict[tuple[str, str | None, str | None], list[HistoryEvent]] = {}
+        by_tenant: dict[str, dict[tuple[str, bool], list[HistoryEvent]]] = {}
         for event in events:
-            subject = (event.tenant, event.user_id, None if event.user_id else event.session_id)
+            groups = by_tenant.setdefault(event.tenant, {})
+            subject = (event.user_id or event.session_id or "", not event.user_id)
             groups.setdefault(subject, []).append(event)
-        calls = [_record_call(*subject, group, since, spans) for subject, group in groups.items()]
+        calls: list[list[Any]] = []
+        for tenant, groups in by_tenant.items():
+            calls += _record_calls(tenant, groups, since, spans)
         now = time.monotonic()
         links = {
             (event.tenant, event.session_id, event.user_id)
@@ -143,33 +149,30 @@ class _Spans(NamedTuple):
     session_ends: int
 
 
-def _record_call(
-    tenant: str,
-    user: str | None,
-    session: str | None,
-    group: list[HistoryEvent],
-    since: float,
-    spans: _Spans,
-) -> list[Any]:
-    subject = user or session or ""
-    histories, purchases = history_key(tenant, ""), purchases_key(tenant, "")
-    keys = [histories + subject, purchases + subject, subjects_key(tenant)]
-    kept, ends = spans.history, spans.history_ends
-    if not user:
-        keys.append(link_key(tenant, subject))
-        kept, ends = spans.session, spans.session_ends
-    call: list[Any] = [
-        *("EVALSHA", RECORD.sha1, len(keys), *keys),
-        *(since, kept, spans.purchases, spans.history, histories, purchases),
-        *(subject, ends, spans.history_ends),
+def _record_calls(
+    tenant: str, groups: Mapping[tuple[str, bool], list[HistoryEvent]], since: float, spans: _Spans
+) -> Iterator[list[Any]]:
+    """Yield the calls that add events to histories, by (user or session, whether it is a session)."""
+    head = [
+        *("EVALSHA", RECORD.sha1, 1, subjects_key(tenant)),
+        *(since, spans.history, spans.session, spans.purchases, spans.history_ends, spans.session_ends),
+        *(history_key(tenant, ""), purchases_key(tenant, ""), link_key(tenant, "")),
     ]
-    if len(group) > 1:
-        group.sort(key=_time)
-    for event in group:
-        suffix = _entry_suffix(event)
-        prefix = orjson.dumps((event.item_id, event.event_type, event.seconds))[:-1]
-        call += (prefix + suffix, event.seconds, suffix, event.item_id if event.is_purchase else "")
-    return call
+    subjects = iter(groups.items())
+    while chunk := [*islice(subjects, SUBJECTS_PER_CALL)]:
+        call: list[Any] = [*head]
+        for (subject, is_session), group in chunk:
+            call += (subject, "1" if is_session else "", len(group))
+            if len(group) > 1:
+                group.sort(key=_time)
+            for event in group:
+                prefix = orjson.dumps((event.item_id, event.event_type, event.seconds))[:-1]
+                suffix = _entry_suffix(event)
+                call += (
+                    *(prefix + suffix, event.seconds, len(suffix)),
+                    event.item_id if event.is_purchase else "",
+                )
+        yield call
 
 
 def _link_call(tenant: str, session: str, user: str, since: float, spans: _Spans) -> list[Any]:

@@ -53,7 +53,7 @@ local function insert(entries, suffixes, position, entry)
   for length, known in pairs(suffixes) do known[string.sub(entry, -length)] = true end
 end
 
--- Insert events {entry, seconds, suffix of the entry, purchased item or ''}; the list is newest first.
+-- Insert events {entry, seconds, bytes of its suffix, purchased item or ''}; the list is newest first.
 local function put(history, purchases, events, since)
   local head = redis.call('LINDEX', history, 0)
   local newest = head and time_of(head) or -1
@@ -69,7 +69,7 @@ local function put(history, purchases, events, since)
     else
       if not entries then entries, suffixes = redis.call('LRANGE', history, 0, -1), {} end
       local too_old = #entries >= MAX_EVENTS and seconds <= time_of(entries[#entries])
-      if not too_old and not has_suffix(event[3], entries, suffixes) then
+      if not too_old and not has_suffix(string.sub(entry, -event[3]), entries, suffixes) then
         local low, high = 1, #entries + 1
         while low < high do
           local middle = math.floor((low + high) / 2)
@@ -98,35 +98,49 @@ local function expire(history, history_ttl, purchases, purchases_ttl, since, has
   end
 end
 
--- Record when a subject's keys expire: the first to expire are dropped first when memory is short.
-local function record_expiry(subjects, subject, expires_at, ttl)
-  redis.call('ZADD', subjects, 'GT', expires_at, subject)
+-- Record when the keys of subjects expire: the first to expire are dropped first when memory is short.
+local function record_expiries(subjects, times_and_subjects, ttl)
+  redis.call('ZADD', subjects, 'GT', unpack(times_and_subjects))
   redis.call('EXPIRE', subjects, ttl)
 end
 """
 )
 
-# KEYS: history, purchases, subjects, and the link of a session. All of them, and the keys of the user to whom
-# the link leads, have the tenant as their hash tag, so that a cluster has them on one node.
-# ARGV: since, ttl of the history, ttl of the purchases, ttl of the user's history, prefixes of the user's
-# keys, the subject, expiry of its keys and of a user's, then four per event.
+# KEYS: the tenant's subjects. All other keys have the same hash tag, the tenant, so a cluster has all of them
+# on one node; their prefixes are arguments.
+# ARGV: since, ttl of a user's history, of a session's and of the purchases, expiry of a user's keys and of a
+# session's, prefixes of histories, purchases and links. Then, for each subject, its id, '1' for a session and
+# '' for a user, the number of its events, and four arguments per event.
 _RECORD = (
     _PUT
     + """
-local since, events = tonumber(ARGV[1]), {}
-for i = 10, #ARGV, 4 do
-  events[#events + 1] = {ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]}
+local since, expiries = tonumber(ARGV[1]), {}
+
+local function record(subject, events, ttl, expires_at)
+  local history, purchases = ARGV[7] .. subject, ARGV[8] .. subject
+  expire(history, ttl, purchases, ARGV[4], since, put(history, purchases, events, since))
+  expiries[#expiries + 1], expiries[#expiries + 2] = expires_at, subject
 end
-local has_purchases = put(KEYS[1], KEYS[2], events, since)
-expire(KEYS[1], ARGV[2], KEYS[2], ARGV[3], since, has_purchases)
-record_expiry(KEYS[3], ARGV[7], ARGV[8], ARGV[4])
-local user = KEYS[4] and redis.call('GET', KEYS[4])
-if user then
-  put(ARGV[5] .. user, ARGV[6] .. user, events, since)
-  expire(ARGV[5] .. user, ARGV[4], ARGV[6] .. user, ARGV[3], since, has_purchases)
-  record_expiry(KEYS[3], user, ARGV[9], ARGV[4])
+
+local at = 10
+while at <= #ARGV do
+  local subject, is_session, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
+  local events = {}
+  for i = 1, count do
+    events[i] = {ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6]}
+    at = at + 4
+  end
+  at = at + 3
+  if is_session then
+    record(subject, events, ARGV[3], ARGV[6])
+    local user = redis.call('GET', ARGV[9] .. subject)
+    if user then record(user, events, ARGV[2], ARGV[5]) end
+  else
+    record(subject, events, ARGV[2], ARGV[5])
+  end
 end
-return #events
+record_expiries(KEYS[1], expiries, ARGV[2])
+return #expiries
 """
 )
 
@@ -142,13 +156,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 local since, events = tonumber(ARGV[2]), {}
 local entries = redis.call('LRANGE', KEYS[2], 0, -1)
 for i = #entries, 1, -1 do
-  events[#events + 1] = {entries[i], time_of(entries[i]), entries[i], ''}
+  events[#events + 1] = {entries[i], time_of(entries[i]), #entries[i], ''}
 end
 put(KEYS[4], KEYS[5], events, since)
 redis.call('ZUNIONSTORE', KEYS[5], 2, KEYS[5], KEYS[3], 'AGGREGATE', 'MAX')
 expire(KEYS[4], ARGV[4], KEYS[5], ARGV[5], since, true)
-record_expiry(KEYS[6], ARGV[6], ARGV[7], ARGV[4])
-record_expiry(KEYS[6], ARGV[1], ARGV[8], ARGV[4])
+record_expiries(KEYS[6], {ARGV[7], ARGV[6], ARGV[8], ARGV[1]}, ARGV[4])
 return #events
 """
 )

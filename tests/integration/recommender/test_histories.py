@@ -3,70 +3,30 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.recommender.domain.history_events import HistoryEvent, Login
 from services.recommender.store.erasures import ErasureMarks, Erasures
-from services.recommender.store.histories import Histories, Retention
-from services.recommender.store.keys import erased_key, history_key, purchases_key, subjects_key
+from services.recommender.store.histories import Histories
+from services.recommender.store.keys import erased_key, subjects_key
 from shared.events import UserErased
 from shared.events.topics import Topic
 from shared.redis import Multiplexer
-from shared.settings import RedisSettings
+from tests.integration.recommender.histories import (
+    NOW,
+    RETENTION,
+    bought,
+    event_id,
+    expected,
+    history,
+    history_event,
+)
 from tests.support.erasures import erasure
-from tests.support.waiting import PATIENCE, eventually
-
-RETENTION = Retention(purchases=timedelta(days=30), history=timedelta(days=90), session=timedelta(days=14))
-NOW = float(int(time.time()))
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
-    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
-    await connection.start()
-    await eventually(lambda: connection.up)
-    yield connection
-    await connection.stop()
-
-
-def event_id(n: int) -> str:
-    """Return an event; half of the ids contain a quote, which the scripts parse differently."""
-    return f'e"{n}' if n % 2 else f"e{n}"
-
-
-def history_event(
-    n: int, seconds: float, *, user: str | None = "u", session: str | None = None
-) -> HistoryEvent:
-    kind = "purchase" if n % 5 == 0 else "view"
-    return HistoryEvent("shop", user, session, f"item {n % 7}", kind, seconds, event_id(n))
-
-
-async def history(redis: Multiplexer, subject: str = "u") -> list[tuple[str, float, str]]:
-    (entries,) = await redis.execute(("LRANGE", history_key("shop", subject), 0, -1))
-    return [(item, seconds, event) for item, _, seconds, event in map(orjson.loads, entries)]
-
-
-async def bought(redis: Multiplexer, subject: str = "u") -> dict[str, float]:
-    (flat,) = await redis.execute(("ZRANGE", purchases_key("shop", subject), 0, -1, "WITHSCORES"))
-    return {item.decode(): float(at) for item, at in zip(flat[::2], flat[1::2], strict=True)}
-
-
-def expected(history_events: Sequence[HistoryEvent]) -> tuple[list[tuple[float, str]], dict[str, float]]:
-    """Return the newest hundred events by time, and the last purchase of each item."""
-    unique = {event.event_id: event for event in history_events}.values()
-    purchases: dict[str, float] = {}
-    for event in unique:
-        if event.is_purchase:
-            purchases[event.item_id] = max(event.seconds, purchases.get(event.item_id, 0.0))
-    newest = sorted(((event.seconds, event.event_id) for event in unique), reverse=True)
-    return newest[:100], purchases
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
