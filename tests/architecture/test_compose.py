@@ -40,7 +40,7 @@ OF_SERVICES = {
     "router-worker": "database_url kafka_password",
     "analytics": "database_url s3_secret secret_key",
     "analytics-worker": "database_url kafka_password s3_secret",
-    "engine": "database_url secret_key",
+    "engine": "database_url kafka_password secret_key",
     "engine-worker": "database_url kafka_password s3_secret secret_key",
     "dashboard": "database_url secret_key service_key",
 }
