@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.error import HTTPError
 
 from tests.load import serving_shop as shop
 from tests.load.figures import Figure
@@ -40,14 +42,14 @@ def measure(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
     """Yield the p50 and the p99."""
     environment = {**environment, **shop.SETTINGS}
     # Every fourth user has purchases of the shop.
-    shop.fill(environment, size.events, size.items)
+    shop.fill(environment, size.events + 1, size.items)
     with ExitStack() as processes:
         _, tracker = processes.enter_context(server("services.tracker", environment))
         _, port = processes.enter_context(server("services.recommender", environment))
         processes.enter_context(server("services.recommender", environment, "worker"))
         wait_until(lambda: is_filled(port, size.items))
         _seconds(tracker, port, 0, "warm up")
-        seconds = sorted(_seconds(tracker, port, user, "bench") for user in range(1, size.events))
+        seconds = sorted(_seconds(tracker, port, user, "bench") for user in range(1, size.events + 1))
     count = len(seconds)
     name = f"from the 2xx of an event to the changed answer, {count:,} events"
     middle, high = seconds[count // 2], seconds[count * 99 // 100]
@@ -85,6 +87,10 @@ def _listed(recommender: int, path: str) -> list[str]:
 def _is_accepted(tracker: int, event: dict[str, str]) -> bool:
     try:
         call(tracker, "/v1/events", event)
-    except OSError:  # while Kafka is being reached
+    except HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return False  # while Kafka is being reached
+    except OSError:
         return False
     return True

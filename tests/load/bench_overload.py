@@ -94,4 +94,5 @@ def visit(
 def _outcome(result: Mapping[str, Any]) -> str:
     offered = result["requests"] / result["seconds"]
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(result["statuses"].items()))
-    return f"{offered:,.0f}/s offered; {counts}; late {result['late']:,}"
+    lag = f"the sender's own lag {result['lag'] * 1e3:.0f} ms"
+    return f"{offered:,.0f}/s offered; {counts}; late {result['late']:,}; {lag}"
