@@ -2,8 +2,9 @@
 
 Reads a job as JSON from standard input and writes the result; `bench_overload` and `bench_outages` start it.
 A request takes an idle connection; without one it waits, which its latency includes. An answer that comes
-later than the deadline is late, as for a page that has given up. The sender shares the machine with the server
-and may be late itself: a latency begins when a request is offered, and the lag until then is a result too.
+later than the deadline is late, as for a page that has given up. The sender may be late itself, because it
+shares the machine with the server: a latency begins when a request is offered, and the lag until then is a
+result too.
 """
 
 from __future__ import annotations
