@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         """Report the complete answer, and send the next request unless the server closes."""
         self._is_pending = False
         status = str(self._parser.get_status_code())
-        self._load.completed(status, self._loop.time() - self._due, self._source)
+        self._load.completed(status, time.monotonic() - self._due, self._source)
         if self._parser.should_keep_alive():
             self._load.next(self)
 
@@ -139,21 +139,21 @@ async def drive(
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     wire = [f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode() for path in paths]
     count = max(int(rate * seconds), 1)
-    loop, load = asyncio.get_running_loop(), Load(count, deadline_seconds)
+    load = Load(count, deadline_seconds)
     for begin in range(0, connections, 100):
         await asyncio.gather(*(connect(load, port) for _ in range(min(100, connections - begin))))
-    used, began, lags = time.process_time(), loop.time(), []
+    used, began, lags = time.process_time(), time.monotonic(), []
     for number in range(count):
         due = began + number / rate
-        now = loop.time()
+        now = time.monotonic()
         if due > now:
             await asyncio.sleep(due - now)
         elif number % YIELD_EVERY == 0:
             await asyncio.sleep(0)  # read answers, also while it is late
-        now = loop.time()
+        now = time.monotonic()
         lags.append(max(now - due, 0.0))
         load.offer(wire[number % len(wire)], now)
-    sent_seconds = loop.time() - began
+    sent_seconds = time.monotonic() - began
     try:
         async with asyncio.timeout(10):
             await load.finished.wait()

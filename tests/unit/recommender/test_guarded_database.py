@@ -124,3 +124,30 @@ async def test_few_queries_run_at_once_some_wait_and_more_get_no_answer(guard: A
     database.answers.set()
     assert await asyncio.gather(*asked) == [["a question"]] * MAX_WAITING
     assert database.most == QUERIES
+
+
+async def test_queries_that_wait_are_released_when_the_circuit_opens(guard: Any) -> None:
+    database = Scripted()
+    guarded = guard(database, NEVER)
+    asked = [asyncio.create_task(guarded.fetch("a question")) for _ in range(MAX_WAITING)]
+    await eventually(lambda: database.queries == QUERIES)
+
+    for _ in range(GuardedDatabase.FAILURE_THRESHOLD):
+        guarded._fail()
+
+    assert await asyncio.gather(*asked) == [None] * MAX_WAITING
+    assert database.queries == QUERIES
+
+
+async def test_a_query_that_never_began_says_nothing_about_postgres(guard: Any) -> None:
+    database = Scripted()
+    guarded = guard(database, NEVER)
+    asked = [asyncio.create_task(guarded.fetch("a question")) for _ in range(QUERIES)]
+    await eventually(lambda: database.queries == QUERIES)
+    guarded._timeout_seconds = SOON
+    assert [await guarded.fetch("a question") for _ in range(5)] == [None] * 5
+
+    database.answers.set()
+    await asyncio.gather(*asked)
+    guarded._timeout_seconds = NEVER
+    assert await guarded.fetch("a question") == ["a question"]
