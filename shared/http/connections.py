@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
+    from uvicorn.server import ServerState
 
     from shared.http.protocol import BoundedProtocol
     from shared.http.websockets import BoundedWebSocket
@@ -70,7 +71,13 @@ class Connections:
         `saturated_status` is the status of requests above a limit of the process: 429 or 503.
         """
         self.limits = limits
-        self.saturation = Saturation(limits.http_max_wait_milliseconds / 1000)
+        self.saturation = Saturation(
+            limits.http_max_wait_milliseconds / 1000,
+            limits.http_max_queue_milliseconds / 1000,
+            self._answers,
+        )
+        self.server_state: ServerState | None = None
+        """The state of the server, which counts answers."""
         self.refusals = Refusals(saturated_status)
         self.most = min(limits.http_max_connections, most_connections or limits.http_max_connections)
         self.open: set[BoundedProtocol | BoundedWebSocket] = set()
@@ -80,6 +87,8 @@ class Connections:
         """Called when the first connection after none is made."""
         self.reading = 0
         """Connections that waited for a body at the last sweep; `http_max_requests` does not count them."""
+        self.streaming = 0
+        """Connections whose answer had begun at the last sweep and lasted, as a stream's does."""
         self.websockets = 0
         """Open WebSockets, whose tasks last as long as they do; `http_max_requests` does not count them."""
         self._by_client: Counter[str] = Counter()
@@ -110,10 +119,13 @@ class Connections:
         of_client = self._by_client[client]
         return len(self.open) <= self.most and of_client <= self.limits.http_max_connections_per_client
 
+    def _answers(self) -> int:
+        return 0 if self.server_state is None else self.server_state.total_requests
+
     @property
     def idle_tasks(self) -> int:
-        """Return the number of tasks that wait for a body, or belong to a WebSocket."""
-        return self.reading + self.websockets
+        """Return the number of tasks that wait for a body, send a stream, or belong to a WebSocket."""
+        return self.reading + self.streaming + self.websockets
 
     def upgraded(self, connection: BoundedProtocol, client: str, options: dict[str, Any]) -> BoundedWebSocket:
         """Return the WebSocket that takes the place of a connection."""
@@ -130,7 +142,7 @@ class Connections:
             self.saturation.measure()
         if working >= self.limits.http_max_requests:
             return "busy"
-        return "saturated" if self.saturation.refuses else ""
+        return "saturated" if self.saturation.refuses_above(working) else ""
 
     def remove(self, connection: BoundedProtocol | BoundedWebSocket, client: str) -> None:
         """Remove a connection that has ended."""
@@ -146,11 +158,12 @@ class Connections:
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep) if self.open else None
         now = loop.time()
         allowed = self._allowed_seconds()
-        reading = 0
+        reading = streaming = 0
         for connection in list(self.open):
             connection.check(now, allowed)
             reading += connection.phase == Phase.BODY
-        self.reading = reading
+            streaming += _is_streaming(connection, now)
+        self.reading, self.streaming = reading, streaming
 
     def _allowed_seconds(self) -> tuple[float, ...]:
         """Return how many seconds a connection may stay in each phase, in the order of `Phase`."""
@@ -172,3 +185,12 @@ class Connections:
         """Refuse a request as an ASGI application does, and close the connection."""
         REFUSED.labels("busy").inc()
         await self.refusals.send(scope["headers"], send)
+
+
+def _is_streaming(connection: BoundedProtocol | BoundedWebSocket, now: float) -> bool:
+    """Return whether an answer began before the last sweep and lasts; WebSockets are counted elsewhere."""
+    cycle = getattr(connection, "answered", None)
+    if cycle is None or connection.phase != Phase.ANSWER or not cycle.response_started:
+        return False
+    since = getattr(connection, "since", 0.0)
+    return not cycle.response_complete and 0.0 < since <= now - SWEEP_SECONDS

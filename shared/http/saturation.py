@@ -3,7 +3,7 @@
 A process has one event loop, whose iterations become longer as more requests are in progress: each waits for
 all the others. While requests are in progress a timer measures by how much an iteration is late. After three
 late ones in a row new requests are refused, until an iteration is in time again. Time in which the process
-did not run is not counted: when others use the machine, refusing would not make it any faster.
+did not run is not counted here, but in `admission`: it limits the requests that wait at the same time.
 See docs/decisions/0015-http-limits.
 """
 
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from shared.http.admission import Admission
 from shared.http.refused import error_body
 from shared.observability import gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Send
 
@@ -52,9 +53,19 @@ WAIT = gauge("endcap_http_loop_wait_seconds", "How late the event loop was when 
 class Saturation:
     """Measures how long requests wait, and decides whether new ones are refused."""
 
-    def __init__(self, most_wait_seconds: float) -> None:
-        """Refuse while waits are longer than `most_wait_seconds`."""
+    def __init__(
+        self,
+        most_wait_seconds: float,
+        most_queue_seconds: float = float("inf"),
+        answered: Callable[[], int] = int,
+    ) -> None:
+        """Refuse while waits for one iteration are longer than `most_wait_seconds`.
+
+        Requests in progress may wait for `most_queue_seconds` altogether; `answered` returns the number of
+        answers so far.
+        """
         self.refuses = False
+        self.admission = Admission(most_queue_seconds, answered)
         self._most = most_wait_seconds
         self._is_measuring = False
         self._due = 0.0
@@ -67,7 +78,13 @@ class Saturation:
         if not self._is_measuring:
             self._is_measuring = True
             self._late = self._in_time = 0
-            self._measure_later(monotonic())
+            now = monotonic()
+            self.admission.begin(now)
+            self._measure_later(now)
+
+    def refuses_above(self, working: int) -> bool:
+        """Return whether a new request is refused while `working` are in progress."""
+        return self.refuses or (self.admission.most is not None and working >= self.admission.most)
 
     def observe(self, wait: float, now: float) -> None:
         """Count one measurement, in seconds."""
@@ -88,7 +105,8 @@ class Saturation:
         now = monotonic()
         late, used = now - self._due, thread_time() - self._used
         self.observe(max(min(late, used), 0.0), now)
-        if self._in_time >= CALM_PROBES:
+        self.admission.observe(max(late, 0.0), now)
+        if self._in_time >= CALM_PROBES and self.admission.most is None:
             self._is_measuring = False
             WAIT.set(0.0)
         else:

@@ -84,6 +84,7 @@ class QuietServer(uvicorn.Server):
         self._awake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         connections.first = self._connected
+        connections.server_state = self.server_state
 
     async def main_loop(self) -> None:
         """Return when the process must end; update the header `date` while there are connections."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REDIS, POSTGRES = b"redis", b"postgres"
 
+INCOMPLETE_SECONDS = 0.25
+"""Time for which a generation is assumed to be incomplete in Redis once it was. Arbitrary."""
+
 Location = tuple[str | None, str | None, str | None]
 """City, province, country."""
 
@@ -58,6 +61,8 @@ class Lists:
         self._database = database
         self._purchase_lookback = purchase_lookback
         self._lookback_seconds = purchase_lookback.total_seconds()
+        self._incomplete: tuple[tuple[str, int] | None, float] = (None, 0.0)
+        """The (tenant, generation) of which Redis lacked lists last, and until when that is assumed."""
 
     async def look_up(
         self,
@@ -113,11 +118,19 @@ class Lists:
     async def _is_complete(
         self, tenant: str, generation: int, user_id: str | None, lookup: ListLookup
     ) -> bool:
-        """Return whether Redis has all lists of the generation; add the user's location to the lookup."""
+        """Return whether Redis has all lists of the generation; add the user's location to the lookup.
+
+        After Redis lost its data, most requests need no round trip for that.
+        """
+        key, until = self._incomplete
+        if key == (tenant, generation) and time.monotonic() < until:
+            return False
         filled, location = await self._redis.execute(
             ("EXISTS", filled_key(tenant, generation)), ("GET", location_key(tenant, user_id or ""))
         )
         lookup.location = location_of(location)
+        if not filled:
+            self._incomplete = ((tenant, generation), time.monotonic() + INCOMPLETE_SECONDS)
         return bool(filled)
 
     async def _purchases_only(
