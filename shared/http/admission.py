@@ -2,8 +2,8 @@
 
 The wait is the number of requests in progress, divided by the answers a second (Little's law). While the
 event loop is late most of the time, for whatever reason, the answers a second are all that the process can
-give, so the wait of a new request is known before it begins. A process whose loop is in time waits for others,
-such as Kafka; then more requests at once are what helps, and there is no limit.
+give, so the wait of a new request is known before it begins. A process whose loop is in time waits for
+others, such as Kafka; then more requests at once are what helps, and there is no limit.
 See docs/decisions/0015-http-limits.
 """
 
