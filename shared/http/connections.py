@@ -85,6 +85,8 @@ class Connections:
         """The class of connections that upgrade; without one, an upgrade is answered as HTTP."""
         self.first: Callable[[], None] = lambda: None
         """Called when the first connection after none is made."""
+        self.accepted: Callable[[], None] = lambda: None
+        """Called for each connection that was accepted."""
         self.reading = 0
         """Connections that waited for a body at the last sweep; `http_max_requests` does not count them."""
         self.streaming = 0
@@ -107,6 +109,7 @@ class Connections:
 
     def add(self, connection: BoundedProtocol, client: str) -> bool | None:
         """Count a connection: True if it may send requests, False to answer 503, None to abort it."""
+        self.accepted()
         if len(self.open) >= self.most + SURPLUS:
             REFUSED.labels("connections").inc()
             return None

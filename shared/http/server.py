@@ -11,8 +11,10 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import uvicorn
 
+from shared.http.accepting import Acceptor, listeners
 from shared.http.body_limits import READING
 from shared.http.connections import Connections
 from shared.http.protocol import BoundedProtocol
@@ -38,6 +40,8 @@ DATE_SECONDS: Final = 1.0
 OTHER_DESCRIPTORS: Final = 512
 """File descriptors for Kafka, Postgres, Redis, files, and `SURPLUS` connections; arbitrary."""
 
+
+log = structlog.get_logger()
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """The largest message of a WebSocket; as the largest body of a GraphQL request."""
@@ -69,8 +73,13 @@ def run(app: ASGIApp, host: str, port: int, limits: HttpSettings, saturated_stat
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = QuietServer(config, connections)
+    try:
+        sockets = listeners(host, port)
+    except OSError as error:
+        log.error("http.not_bound", host=host, port=port, error=str(error))  # noqa: TRY400 - it says all
+        sys.exit(STARTUP_FAILURE)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
@@ -85,6 +94,17 @@ class QuietServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         connections.first = self._connected
         connections.server_state = self.server_state
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and accept more than one connection per turn of the loop."""
+        await super().startup(sockets)
+        if sockets:
+            self._connections.accepted = Acceptor(sockets, self._protocol).connected
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn calls it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def main_loop(self) -> None:
         """Return when the process must end; update the header `date` while there are connections."""
