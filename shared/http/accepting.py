@@ -32,8 +32,13 @@ def listeners(host: str, port: int) -> list[socket.socket]:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
         sockets.append(bound)
+        try:
+            bound.bind(address)
+        except OSError:
+            for each in sockets:
+                each.close()
+            raise
     return sockets
 
 

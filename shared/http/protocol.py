@@ -46,7 +46,7 @@ class BoundedProtocol(RefusingProtocol):
         self._limits = shared.limits
         self.is_surplus = False
         self._client_host = ""
-        self._raw: asyncio.Transport = None  # type: ignore[assignment] # as uvicorn's own transport
+        self._raw = None  # type: ignore[assignment] # as uvicorn's own transport
         self._begun = 0  # messages of this connection
         self._head_bytes = 0  # of the message whose headers are coming
         self._body_bytes = 0  # of the message whose body is coming, without framing
@@ -171,7 +171,7 @@ class BoundedProtocol(RefusingProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the answer, or for the next request after an early answer."""
-        if self.answer_refused(self._raw):
+        if self.answer_refused():
             self.phase, self.since = IDLE, 0.0
         elif not self.is_upgrade:
             self.phase, self.since = IDLE if self.phase == DRAIN else ANSWER, 0.0
@@ -274,8 +274,7 @@ class BoundedProtocol(RefusingProtocol):
             answered.disconnected = True
             answered.message_event.set()
         self.pipeline.clear()
-        if can_answer:
-            self._raw.write(refusal.answer())
+        self._raw.write(self.take_refusals() + (refusal.answer() if can_answer else b""))
         self._close_after_reading()
 
     def is_closing(self) -> bool:
@@ -284,6 +283,7 @@ class BoundedProtocol(RefusingProtocol):
 
     def close(self) -> None:
         """Close the connection for the application or uvicorn."""
+        self.send_refusals()
         self._writer.flush()
         if self.phase == BODY:
             self._close_after_reading()
