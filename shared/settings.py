@@ -221,7 +221,7 @@ class HttpSettings(Block):
         description="time that requests may wait for one turn of the process; above it new ones get 429",
     )
     http_max_queue_milliseconds: float = Field(
-        100.0, gt=0, description="the same for all requests in progress, while the process has no idle time"
+        50.0, gt=0, description="the same for all requests in progress, while the process has no idle time"
     )
     http_report_unknown_parameters: bool = Field(
         False, description="list query parameters that a route does not read in a header of its answer"
