@@ -38,7 +38,8 @@ def memory(redis_url: str, items: int) -> Iterator[Figure]:
         "memory of Redis per 1 M users",
         user_bytes * 1e6 / MIB,
         "MiB",
-        f"{user_bytes:.0f} bytes each, of {USERS:,}: a list of {LIST_LENGTH}, {EVENTS_PER_USER} events, 2 purchases",
+        f"{user_bytes:.0f} bytes each, of {USERS:,}: a list of {LIST_LENGTH}, {EVENTS_PER_USER} events, "
+        "2 purchases",
     )
 
 
