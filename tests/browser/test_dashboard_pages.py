@@ -44,14 +44,15 @@ AXE = {("light", 1280), ("dark", 390)}
 
 
 def names(shop: Shop) -> dict[str, Any]:
-    """Return a customer, the generation that is served, an answer, and an import."""
+    """Return a customer, the newest generation, an answer, and an import."""
     user = shop.buyer()
     answer = shop.get("recommender", "/api/v1/placements/home", key="read", params={"user_id": user})
+    generations = shop.get("loader", "/v1/generations", params={"limit": 1})["generations"]
     imports = shop.get("sync", "/v1/imports", params={"limit": 1})["imports"]
     return {
         "user": user,
         "import_": imports[0]["id"],
-        "generation": answer["generation"],
+        "generation": generations[0]["generation"],
         "answer": answer["recommendation_id"],
     }
 
