@@ -89,6 +89,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/v1/personalize/*", "recommender"),
     Route("/api/personalize/recommendations", "recommender"),
     Route("/api/personalize/recommendations/*", "recommender"),
+    Route("/api/v1/ab-test/*", "recommender"),
+    Route("/api/v1/ml/ab-test/*", "recommender"),
     Route("/shopify/*", "recommender"),
     Route("/api/v1/shopify/*", "recommender"),
     Route("/recommendations", "recommender"),

@@ -12,17 +12,25 @@ import orjson
 from pydantic import ValidationError
 
 from services.router.api.experiments import ExperimentRoutes
+from services.router.api.front_ends import FrontEnds
 from services.router.api.graphql import GraphqlRoutes
+from services.router.api.lifecycle import LifecycleRoutes
 from services.router.api.personalize_runtime import PersonalizeRuntime
 from services.router.api.proxy import ProxyRoutes, RestFastPath
+from services.router.api.results import ResultRoutes
+from services.router.commands.simulate import simulate
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.accounts import Accounts
+from services.router.store.change_log import Author
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
+from services.router.store.metric_sums import MetricStore
+from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.upstream import Upstream
+from services.router.worker import Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS
@@ -31,6 +39,7 @@ from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
 from shared.outbox import Relay
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
 if TYPE_CHECKING:
@@ -38,6 +47,9 @@ if TYPE_CHECKING:
 
     from services.router.settings import Settings
 
+
+COMMAND = Author("command")
+"""The author of changes from a shell of the server."""
 
 GATHER_SECONDS = 0.1
 """Interactions are gathered into one batch for this long: each batch may read the running experiments."""
@@ -59,7 +71,9 @@ def build(settings: Settings) -> FastPathApplication:
         "router",
         parts=[database, authenticator, upstream, previews, running],
         routers=[
-            ExperimentRoutes(experiments, running, authenticator).router(),
+            ExperimentRoutes(experiments, OutcomeCounts(requests, settings), running, authenticator).router(),
+            LifecycleRoutes(experiments, running, authenticator).router(),
+            ResultRoutes(experiments, MetricStore(requests, settings), authenticator).router(),
             runtime.routes.router(),
             GraphqlRoutes(upstream, authenticator).router(),
             ProxyRoutes(upstream, previews, authenticator).router(),
@@ -67,21 +81,32 @@ def build(settings: Settings) -> FastPathApplication:
         description="Experiments and their results; recommendations of the recommender.",
         http=settings.http,
     )
-    front = tracing.TracedRequests(AwsFastPath(app, runtime.routes))
+    front_ends = FrontEnds(runtime.routes, upstream, authenticator)
+    front = tracing.TracedRequests(AwsFastPath(app, front_ends, of_pages=True))
     return FastPathApplication(front, app, settings.http, direct=RestFastPath(upstream, authenticator).direct)
 
 
 def worker(settings: Settings) -> FastAPI:
     """Return the process that records outcomes and publishes experiments."""
     database = Database(settings.postgres, "router")
-    running = RunningExperiments(Experiments(database, settings), settings.poll_seconds)
+    experiments = Experiments(database, settings)
+    running = RunningExperiments(experiments, settings.poll_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPERIMENTS, ERASURE_RECEIPTS], essential=False)
     handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher))
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
-    return application("router", parts=[database, publisher, Relay(database, publisher), running, consumer])
+    monitor = Monitor(experiments, MetricStore(database, settings))
+    check = PeriodicTask("monitor", monitor.check, seconds=settings.monitor_seconds)
+    return application(
+        "router", parts=[database, publisher, Relay(database, publisher), running, check, consumer]
+    )
+
+
+def run_simulation(_: Settings, arguments: list[str]) -> int:
+    """Send visitors with a known effect through the running services; return the exit code."""
+    return simulate(arguments)
 
 
 def apply(settings: Settings, arguments: list[str]) -> int:
@@ -112,9 +137,9 @@ async def _apply(settings: Settings, tenant: str, definitions: list[tuple[bool, 
     experiments = Experiments(database, settings)
     try:
         for runs, definition in definitions:
-            version, is_new = await experiments.define(tenant, definition)
+            version, is_new = await experiments.define(tenant, definition, COMMAND)
             if runs and version.status == "draft":
-                version = await experiments.start(tenant, definition.name)
+                version = await experiments.change(tenant, definition.name, "start", COMMAND)
             change = "new" if is_new else "as before"
             sys.stdout.write(f"{version.name} version {version.version} ({change}): {version.status}\n")
     except ApiError as error:

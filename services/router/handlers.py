@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.router.domain.attribution import is_answered_by
 from services.router.metrics import OUTCOMES
 from services.router.store.erasures import Erasures
 from services.router.store.outcomes import Correction, Login, OutcomeStore, RecordedOutcome
@@ -109,6 +110,8 @@ def _outcome(event: InteractionRecorded, experiment: Experiment) -> RecordedOutc
         event.event_type,
         event.value,
         event.occurred_at,
+        event.order_id,
+        is_answered_by(event.recommendation_id, experiment),
     )
 
 

@@ -6,4 +6,9 @@ from shared.observability import counter, gauge
 
 ANSWERS = counter("endcap_router_answers_total", "Answers of the recommender, by HTTP status.", ["status"])
 RUNNING = gauge("endcap_router_experiments_running", "Running experiments of all tenants.")
+PAUSED = counter(
+    "endcap_router_experiments_paused_total",
+    "Experiments that the monitor paused, by reason: sample_ratio or guardrail.",
+    ["reason"],
+)
 OUTCOMES = counter("endcap_router_outcomes_total", "Events recorded as outcomes of experiments.")

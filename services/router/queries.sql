@@ -4,7 +4,7 @@ SELECT pg_advisory_xact_lock(hashtext('router.experiments'), hashtext(:tenant));
 
 -- latest --
 -- The newest version of an experiment.
-SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+SELECT *
 FROM experiments
 WHERE tenant = :tenant AND name = :name
 ORDER BY version DESC
@@ -12,22 +12,41 @@ LIMIT 1;
 
 -- version --
 -- A version of an experiment.
-SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+SELECT *
 FROM experiments
 WHERE tenant = :tenant AND name = :name AND version = :version;
 
 -- latest_versions --
 -- The newest version of each experiment of a tenant.
-SELECT DISTINCT ON (name)
-    tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+SELECT *
+FROM (SELECT DISTINCT ON (name) * FROM experiments WHERE tenant = :tenant ORDER BY name, version DESC) AS newest
+WHERE :with_archived OR status <> 'archived'
+ORDER BY name;
+
+-- live --
+-- The version of an experiment that runs or is paused.
+SELECT *
 FROM experiments
-WHERE tenant = :tenant
-ORDER BY name, version DESC;
+WHERE tenant = :tenant AND name = :name AND status IN ('running', 'paused');
+
+-- newest_started --
+-- The newest version of an experiment that was started.
+SELECT *
+FROM experiments
+WHERE tenant = :tenant AND name = :name AND started_at IS NOT NULL
+ORDER BY version DESC
+LIMIT 1;
+
+-- versions_of_phase --
+-- The versions of a phase, which are one measurement.
+SELECT array_agg(version ORDER BY version) AS versions, min(started_at) AS began_at
+FROM experiments
+WHERE tenant = :tenant AND name = :name AND phase = :phase AND started_at IS NOT NULL;
 
 -- count_open --
 -- The number of other draft and running experiments of a tenant, and of the versions of one experiment.
 SELECT
-    count(DISTINCT name) FILTER (WHERE status IN ('draft', 'running') AND name <> :name) AS open_experiments,
+    count(DISTINCT name) FILTER (WHERE status IN ('draft', 'running', 'paused') AND name <> :name) AS open_experiments,
     count(*) FILTER (WHERE name = :name) AS versions
 FROM experiments
 WHERE tenant = :tenant;
@@ -39,35 +58,85 @@ WHERE tenant = :tenant AND name = :name AND status = 'draft'
 RETURNING version;
 
 -- running_or_recent --
--- Running experiments, and recently stopped ones, whose last events may still arrive.
-SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at
+-- Running and paused experiments, and recently stopped ones, whose last events may still arrive.
+SELECT *
 FROM experiments
-WHERE status = 'running' OR stopped_at > now() - interval '1 day';
+WHERE status IN ('running', 'paused') OR stopped_at > now() - interval '1 day';
 
 -- add --
 -- Add a version, as a draft.
-INSERT INTO experiments (tenant, name, version, surface, traffic, salt, variants)
-VALUES (:tenant, :name, :version, :surface, :traffic, :salt, :variants);
+INSERT INTO experiments (
+    tenant, name, version, surface, traffic, salt, variants, layer, unit, metrics, phase, changed_at
+)
+VALUES (
+    :tenant, :name, :version, :surface, :traffic, :salt, :variants, :layer, :unit, :metrics, :phase, now()
+)
+RETURNING *;
 
--- running_on --
--- The name of another experiment that runs on a surface.
-SELECT name
+-- running_beside --
+-- Other running experiments on a surface, or in a layer.
+SELECT *
 FROM experiments
-WHERE tenant = :tenant AND surface = :surface AND status = 'running' AND name <> :name;
+WHERE tenant = :tenant AND status = 'running' AND name <> :name
+  AND (surface = :surface OR layer ->> 'name' = :layer)
+ORDER BY name;
 
--- stop --
--- Stop the running version of an experiment.
+-- set_status --
+-- Set the status of a version, with its times.
 UPDATE experiments
-SET status = 'stopped', stopped_at = now()
-WHERE tenant = :tenant AND name = :name AND status = 'running'
-RETURNING tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at;
-
--- start --
--- Start a version.
-UPDATE experiments
-SET status = 'running', started_at = coalesce(started_at, now()), stopped_at = NULL
+SET status = :status, revision = revision + 1, changed_at = now(),
+    decision = coalesce(:decision::jsonb, decision),
+    started_at = CASE WHEN :status = 'running' THEN coalesce(started_at, now()) ELSE started_at END,
+    stopped_at = CASE WHEN :status IN ('stopped', 'decided', 'archived') THEN coalesce(stopped_at, now()) END
 WHERE tenant = :tenant AND name = :name AND version = :version
-RETURNING tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at;
+RETURNING *;
+
+-- set_forced --
+-- Set the units that get a variant for tests.
+UPDATE experiments
+SET forced = :forced, revision = revision + 1, changed_at = now()
+WHERE tenant = :tenant AND name = :name AND version = :version
+RETURNING *;
+
+-- set_disabled --
+-- Set the variants whose units are answered as usual; exposures after the first of them do not count.
+UPDATE experiments
+SET disabled = :disabled, revision = revision + 1, changed_at = now(),
+    disabled_at = CASE WHEN cardinality(:disabled::text[]) > 0 THEN coalesce(disabled_at, now()) ELSE disabled_at END
+WHERE tenant = :tenant AND name = :name AND version = :version
+RETURNING *;
+
+-- unforce --
+-- Remove an erased unit from the forced units of its tenant's experiments.
+UPDATE experiments
+SET forced = forced - :unit::text, revision = revision + 1, changed_at = now()
+WHERE tenant = :tenant AND forced ? :unit
+RETURNING *;
+
+-- add_change --
+-- Add a line to the log of an experiment, and delete those beyond the newest :kept.
+WITH old AS (
+    DELETE FROM experiment_changes
+    WHERE id IN (
+        SELECT id FROM experiment_changes WHERE tenant = :tenant AND name = :name ORDER BY id DESC OFFSET :kept - 1
+    )
+)
+INSERT INTO experiment_changes (tenant, name, version, revision, change, actor, details)
+VALUES (:tenant, :name, :version, :revision, :change, :actor, :details);
+
+-- touch_drafts --
+-- Count a change of a version as one of the drafts after it: the newest version's revision stands for the experiment.
+UPDATE experiments
+SET revision = revision + 1
+WHERE tenant = :tenant AND name = :name AND version > :version AND status = 'draft';
+
+-- changes --
+-- The log of an experiment, newest first.
+SELECT version, revision, change, actor, details, at
+FROM experiment_changes
+WHERE tenant = :tenant AND name = :name
+ORDER BY id DESC
+LIMIT :limit;
 
 -- record_exposures --
 -- Record exposed units; the earliest exposure counts, in whatever order the events arrive.
@@ -89,18 +158,21 @@ SET first_at = least(exposed_units.first_at, excluded.first_at),
 -- Record events of users and sessions, each once. An earlier row that has only one of an event's two units gets
 -- the other when the event is recorded again.
 INSERT INTO outcomes AS kept (
-    tenant, experiment, version, event_id, unit, session_id, event_type, value, occurred_at
+    tenant, experiment, version, event_id, unit, session_id, event_type, value, occurred_at, order_id, recommended
 )
 SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.event_id, incoming.unit,
     CASE WHEN NOT EXISTS (
         SELECT FROM erased_units AS erased
         WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.session_id AND incoming.at <= erased.erased_at
     ) THEN incoming.session_id END,
-    incoming.event_type, incoming.value, incoming.at
+    incoming.event_type, incoming.value, incoming.at, incoming.order_id, incoming.recommended
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :event_ids::text[], :units::text[],
-    :session_ids::text[], :event_types::text[], :values::float8[], :times::timestamptz[]
-) AS incoming (tenant, experiment, version, event_id, unit, session_id, event_type, value, at)
+    :session_ids::text[], :event_types::text[], :values::float8[], :times::timestamptz[], :order_ids::text[],
+    :recommended::boolean[]
+) AS incoming (
+    tenant, experiment, version, event_id, unit, session_id, event_type, value, at, order_id, recommended
+)
 WHERE NOT EXISTS (
     SELECT FROM erased_units AS erased
     WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.unit AND incoming.at <= erased.erased_at
@@ -258,6 +330,113 @@ WITH exposed AS MATERIALIZED (
 SELECT variant, event_type, events, units, value, values_left_out
 FROM events JOIN doing_units USING (variant, event_type)
 ORDER BY variant, event_type;
+
+-- metric_sums --
+-- Sums of the metrics over people, by metric (numbered from 1) and variant; number 0 is all people of a variant.
+--
+-- A person is a user, or a visitor who did not log in; a phase's versions are one measurement. A person's variant and
+-- time are those of the first exposure before :until. People who met several variants, and those with more than
+-- :bot_events events on a day, are counted and left out. An event counts once per person, from the exposure on, for
+-- the window of the metric; one dated in whole seconds may have happened up to the end of its second. `side` is y for
+-- the metric's own amount and x for what it is divided by, or for the same amount in the :pre_days before the
+-- exposure. An amount y is cut at the quantile of the amounts above 0 of all variants. One version runs at a time, so
+-- no event is in two of them.
+WITH metrics AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        :numbers::int[], :sides::text[], :events::text[], :measures::text[], :window_days::float8[],
+        :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
+    ) AS m (number, side, event_type, measure, window_days, recommended, quantile, has_covariate)
+), exposed AS MATERIALIZED (
+    SELECT u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person
+    FROM exposed_units AS u
+    LEFT JOIN session_users AS login ON login.tenant = u.tenant AND login.session_id = u.unit
+    WHERE u.tenant = :tenant AND u.experiment = :name AND u.version = ANY(:versions::int[])
+      AND u.first_at < coalesce(:until::timestamptz, 'infinity')
+), people AS MATERIALIZED (
+    SELECT person, min(variant) AS variant, min(first_at) AS first_at, count(DISTINCT unit) > 1 AS merged,
+        bool_or(mixed) OR min(variant) <> max(variant) AS crossed
+    FROM exposed
+    GROUP BY person
+), happened AS MATERIALIZED (
+    SELECT o.event_id, o.event_type, o.value, o.order_id, o.recommended, o.session_id, o.occurred_at,
+        coalesce(login.user_id, o.unit) AS person,
+        CASE WHEN o.occurred_at = date_trunc('second', o.occurred_at)
+            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until
+    FROM outcomes AS o
+    LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    WHERE o.tenant = :tenant AND o.experiment = :name AND o.version = ANY(:versions::int[])
+      AND o.event_type = ANY(:events::text[])
+), done AS MATERIALIZED (
+    SELECT p.person, p.variant, p.first_at, h.event_id, h.event_type, h.value, h.order_id, h.recommended, h.occurred_at
+    FROM people AS p JOIN happened AS h USING (person)
+    WHERE NOT p.crossed AND h.until >= p.first_at
+    UNION ALL
+    SELECT p.person, p.variant, p.first_at, h.event_id, h.event_type, h.value, h.order_id, h.recommended, h.occurred_at
+    FROM people AS p
+    JOIN exposed AS e USING (person)
+    JOIN happened AS h ON h.session_id = e.unit AND h.person <> p.person
+    WHERE NOT p.crossed AND h.until >= p.first_at
+), bots AS MATERIALIZED (
+    SELECT DISTINCT person
+    FROM (
+        SELECT person FROM done GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
+    ) AS busy
+), before AS MATERIALIZED (
+    SELECT DISTINCT p.person, p.variant, b.event_id, b.event_type, b.value, b.order_id
+    FROM people AS p
+    JOIN tracker.interactions_v1 AS b ON b.tenant = :tenant AND b.user_id = p.person
+        AND b.occurred_at >= p.first_at - make_interval(days => :pre_days::int) AND b.occurred_at < p.first_at
+    WHERE NOT p.crossed AND :pre_days::int > 0 AND b.event_type IN (SELECT event_type FROM metrics)
+), amounts AS MATERIALIZED (
+    SELECT m.number, m.side, m.quantile, d.person, d.variant,
+        CASE m.measure
+            WHEN 'conversion' THEN 1
+            WHEN 'events' THEN count(*)
+            WHEN 'orders' THEN count(DISTINCT coalesce(d.order_id, d.event_id))
+            ELSE coalesce(sum(d.value) FILTER (WHERE abs(d.value) <= :largest), 0)
+        END::float8 AS amount
+    FROM metrics AS m
+    JOIN done AS d USING (event_type)
+    WHERE (d.recommended OR NOT m.recommended) AND NOT EXISTS (SELECT FROM bots WHERE bots.person = d.person)
+      AND (m.window_days IS NULL OR d.occurred_at < d.first_at + make_interval(secs => m.window_days * 86400))
+    GROUP BY m.number, m.side, m.quantile, m.measure, d.person, d.variant
+    UNION ALL
+    SELECT m.number, 'x', NULL, b.person, b.variant,
+        CASE m.measure
+            WHEN 'conversion' THEN 1
+            WHEN 'events' THEN count(*)
+            WHEN 'orders' THEN count(DISTINCT coalesce(b.order_id, b.event_id))
+            ELSE coalesce(sum(b.value) FILTER (WHERE abs(b.value) <= :largest), 0)
+        END::float8
+    FROM metrics AS m
+    JOIN before AS b USING (event_type)
+    WHERE m.has_covariate AND NOT EXISTS (SELECT FROM bots WHERE bots.person = b.person)
+    GROUP BY m.number, m.measure, b.person, b.variant
+), cuts AS (
+    SELECT number, percentile_cont(quantile) WITHIN GROUP (ORDER BY amount) AS cut
+    FROM amounts
+    WHERE side = 'y' AND quantile IS NOT NULL AND amount > 0
+    GROUP BY number, quantile
+), pairs AS (
+    SELECT a.number, a.variant, a.person,
+        coalesce(sum(least(a.amount, cuts.cut)) FILTER (WHERE a.side = 'y'), 0) AS y,
+        coalesce(sum(a.amount) FILTER (WHERE a.side = 'x'), 0) AS x
+    FROM amounts AS a
+    LEFT JOIN cuts USING (number)
+    GROUP BY a.number, a.variant, a.person
+)
+SELECT number, variant, count(*) AS people, sum(y) AS y, sum(y * y) AS yy, sum(x) AS x, sum(x * x) AS xx,
+    sum(x * y) AS xy, 0::bigint AS crossed, 0::bigint AS merged, 0::bigint AS bots
+FROM pairs
+GROUP BY number, variant
+UNION ALL
+SELECT 0, people.variant, count(*) FILTER (WHERE NOT people.crossed AND bots.person IS NULL), 0, 0, 0, 0, 0,
+    count(*) FILTER (WHERE people.crossed), count(*) FILTER (WHERE people.merged AND NOT people.crossed),
+    count(bots.person)
+FROM people
+LEFT JOIN bots USING (person)
+GROUP BY people.variant;
 
 -- tenants_of_account --
 -- The tenants of an account.

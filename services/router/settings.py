@@ -37,6 +37,12 @@ class Settings(ServiceSettings):
     max_experiment_versions: int = Field(
         200, ge=1, description="maximum number of versions of one experiment"
     )
+    monitor_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="seconds between checks of running experiments, which pause those with a sample-ratio "
+        "mismatch or a harmed guardrail",
+    )
     results_seconds: float = Field(
         20.0, gt=0, description="time limit of reading the results of an experiment"
     )

@@ -11,6 +11,7 @@ from services.tracker.api import (
     personalize_operations,
     track_routes,
 )
+from services.tracker.api.front_end_events import FrontEndEvents
 from services.tracker.handlers import Handlers
 from services.tracker.store import CatalogueQuotas, Datasets, Erasures, InteractionLog, Tenants
 from shared.auth import Authenticator
@@ -63,7 +64,8 @@ def build(settings: Settings) -> FastPathApplication:
         description=DESCRIPTION,
         http=settings.http,
     )
-    return FastPathApplication(tracing.TracedRequests(AwsFastPath(app, operations)), app, settings.http)
+    front = AwsFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
+    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 
 def worker(settings: Settings) -> FastAPI:

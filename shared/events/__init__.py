@@ -9,7 +9,7 @@ from shared.events.caches import CacheRefreshed
 from shared.events.campaigns import CampaignChanged, FilterChanged, RecipeTraits, TrackerChanged
 from shared.events.envelope import Event, derived_id
 from shared.events.erasures import UserErased, UserErasureRequested
-from shared.events.experiments import ExperimentChanged, VariantExposed, VariantState
+from shared.events.experiments import ExperimentChanged, LayerState, VariantExposed, VariantState
 from shared.events.interactions import Claim, InteractionRecorded, canonical_type
 from shared.events.items import ItemChanged, ItemPut
 from shared.events.orders import OrderCancelled, OrderLine, OrderPlaced, OrderRefunded, line_id
@@ -29,6 +29,7 @@ __all__ = [
     "InteractionRecorded",
     "ItemChanged",
     "ItemPut",
+    "LayerState",
     "ObjectCreated",
     "ObjectNotice",
     "OrderCancelled",

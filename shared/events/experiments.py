@@ -24,11 +24,22 @@ class VariantState(BaseModel):
     filter: FilterUse | None = None
 
 
+class LayerState(BaseModel):
+    """The segment of a layer whose units take part, from `start` up to and without `end`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    name: Name
+    start: Finite
+    end: Finite
+
+
 class ExperimentChanged(Event):
     """The newest version of an experiment that was started; a version that never ran is not published.
 
     A version begins once and ends once, so of two states of an experiment the later one has the higher
-    version, or the same version and `stopped_at`.
+    version, or the same version and `stopped_at`, or the same of both and the higher revision.
+    `forced` are units for tests with their variants, `disabled` variants whose units are answered as usual.
     """
 
     name: Name
@@ -41,6 +52,11 @@ class ExperimentChanged(Event):
     created_at: Instant
     started_at: Instant
     stopped_at: Instant | None = None
+    layer: LayerState | None = None
+    unit: Text = "user_else_session"
+    forced: dict[Name, Name] = Field(default_factory=dict)
+    disabled: tuple[Name, ...] = ()
+    revision: int = Field(1, ge=1, le=LARGEST_INT4)
 
     @property
     def key(self) -> str:

@@ -5,10 +5,21 @@ The recommender chooses the variant of a request; the router defines experiments
 See docs/decisions/0033-experiments.
 """
 
-from shared.experiments.experiment import Experiment, Slug, Strategy, Surface, Variant
+from shared.experiments.experiment import (
+    Experiment,
+    Layer,
+    Slug,
+    Status,
+    Strategy,
+    Surface,
+    UnitRule,
+    Variant,
+    VariantName,
+)
 from shared.experiments.surfaces import (
     AFFINITY,
     BACKEND,
+    HOLDOUT,
     PREFIX,
     RECOMMENDATIONS,
     RESERVED,
@@ -20,15 +31,20 @@ from shared.experiments.surfaces import (
 __all__ = [
     "AFFINITY",
     "BACKEND",
+    "HOLDOUT",
     "PREFIX",
     "RECOMMENDATIONS",
     "RESERVED",
     "SIMILAR",
     "Experiment",
+    "Layer",
     "Slug",
+    "Status",
     "Strategy",
     "Surface",
+    "UnitRule",
     "Variant",
+    "VariantName",
     "campaign_surface",
     "placement_surface",
 ]

@@ -1,8 +1,9 @@
 """Assignment of units to variants: pure, so no state can be lost and no unit ever changes its variant.
 
-Two hashes with different labels make two independent decisions: whether a unit takes part, and which variant
-it gets. Both divide a line of a million buckets into half-open ranges that begin at 0, so raising the traffic
-only adds units. (PlanOut, GrowthBook and Statsig do the same with other hashes.)
+Hashes with different labels make independent decisions: to which segment of a layer a unit belongs, whether
+it takes part, and which variant it gets. Each divides a line of a million buckets into half-open ranges;
+those of the traffic begin at 0, so raising it only adds units. (PlanOut, GrowthBook and Statsig do the same
+with other hashes.)
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ def bucket(salt: str, label: str, unit: str) -> int:
 def is_eligible(salt: str, unit: str, traffic: float) -> bool:
     """Return whether the unit is within the share of traffic, from 0 to 1."""
     return bucket(salt, "traffic", unit) < round(traffic * BUCKETS)
+
+
+def in_segment(layer: str, unit: str, start: float, end: float) -> bool:
+    """Return whether the unit is in a segment of a layer, from `start` up to and without `end`, both 0 to 1.
+
+    All experiments of a layer share this number, so those with disjoint segments never have a common unit.
+    """
+    return round(start * BUCKETS) <= bucket(layer, "layer", unit) < round(end * BUCKETS)
 
 
 def range_ends(weights: Sequence[float]) -> tuple[int, ...]:

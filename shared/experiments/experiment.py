@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
-from shared.events import ExperimentChanged, VariantState, derived_id
+from shared.events import ExperimentChanged, LayerState, VariantState, derived_id
 from shared.events.placements import FilterUse, Placement
 from shared.events.values import LONGEST_ID, Name
-from shared.experiments.assignment import is_eligible, range_ends, variant_index
+from shared.experiments.assignment import in_segment, is_eligible, range_ends, variant_index
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Surface = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(recommendations|similar-items|item-affinity|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}"
+        pattern=r"^(recommendations|similar-items|item-affinity|holdout|campaign/[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}"
         r"|placement/[a-z0-9][a-z0-9-]{0,62})$"
     ),
 ]
@@ -28,6 +38,15 @@ Strategy = Annotated[
 """A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize. For a
 placement also the name of a strategy of placements."""
 
+UnitRule = Literal["user_else_session", "session_else_user", "user", "session"]
+"""The rule that chooses the unit of the two ids of a request. With `session_else_user` a visitor who logs in
+keeps the variant while requests name the same session; with `user` or `session` requests without that id take
+no part."""
+
+Status = Literal["draft", "running", "paused", "stopped", "decided", "archived"]
+ENDED = frozenset({"stopped", "decided", "archived"})
+"""The states after the measurement."""
+
 _NAME = TypeAdapter[str](Name)
 
 
@@ -36,7 +55,7 @@ class Variant(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Slug
+    name: VariantName
     weight: float = Field(
         1.0, ge=1e-9, le=1e9, allow_inf_nan=False, description="relative to the weights of the other variants"
     )
@@ -53,8 +72,31 @@ class Variant(BaseModel):
     )
 
 
+class Layer(BaseModel):
+    """A segment of a layer. Experiments with disjoint segments of the same layer never have a common unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Slug
+    start: float = Field(0.0, ge=0, lt=1, description="the beginning of the segment, from 0 to 1")
+    end: float = Field(1.0, gt=0, le=1, description="the end of the segment, which it does not include")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.start >= self.end:
+            message = (
+                f"the segment begins at {self.start:g} and ends at {self.end:g}: start must be below end"
+            )
+            raise ValueError(message)
+        return self
+
+    def overlaps(self, another: Layer) -> bool:
+        """Return whether the two segments may have a common unit: always in different layers."""
+        return self.name != another.name or (self.start < another.end and another.start < self.end)
+
+
 class Experiment(BaseModel):
-    """One version of an experiment, of which only the status changes."""
+    """One version of an experiment. Its definition never changes; the status, `forced` and `disabled` do."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -65,14 +107,24 @@ class Experiment(BaseModel):
     variants: tuple[Variant, ...]
     traffic: float
     salt: str
-    status: Literal["draft", "running", "stopped"]
+    status: Status
     created_at: datetime
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+    layer: Layer | None = None
+    unit: UnitRule = "user_else_session"
+    forced: Mapping[str, str] = Field(default_factory=dict, description="unit → the variant that it gets")
+    disabled: tuple[str, ...] = Field((), description="variants whose units are answered as usual")
+    revision: int = Field(1, description="grows with every change of the state of this version")
+    changed_at: datetime | None = None
 
     @cached_property
     def _ends(self) -> tuple[int, ...]:
         return range_ends([variant.weight for variant in self.variants])
+
+    @cached_property
+    def _by_name(self) -> dict[str, Variant]:
+        return {variant.name: variant for variant in self.variants}
 
     @classmethod
     def of(cls, changed: ExperimentChanged) -> Experiment:
@@ -83,9 +135,9 @@ class Experiment(BaseModel):
         """Return the event that describes the experiment, which must have started."""
         assert self.started_at is not None
         return ExperimentChanged(
-            event_id=derived_id(self.tenant, self.name, self.version, self.status),
+            event_id=derived_id(self.tenant, self.name, self.version, self.status, self.revision),
             tenant=self.tenant,
-            occurred_at=self.stopped_at or self.started_at,
+            occurred_at=self.changed_at or self.stopped_at or self.started_at,
             name=self.name,
             experiment_version=self.version,
             surface=self.surface,
@@ -96,16 +148,43 @@ class Experiment(BaseModel):
             created_at=self.created_at,
             started_at=self.started_at,
             stopped_at=self.stopped_at,
+            layer=None if self.layer is None else LayerState(**self.layer.model_dump()),
+            unit=self.unit,
+            forced=dict(self.forced),
+            disabled=self.disabled,
+            revision=self.revision,
         )
 
+    @property
+    def order(self) -> tuple[int, bool, int]:
+        """Return what orders the states of an experiment: the larger one is the later state."""
+        return self.version, self.stopped_at is not None, self.revision
+
+    def unit_of(self, user_id: str | None, session_id: str | None) -> str | None:
+        """Return the unit of a request by the unit rule; None for a request that has none."""
+        if self.unit == "user_else_session":
+            return user_id or session_id
+        if self.unit == "session_else_user":
+            return session_id or user_id
+        return user_id if self.unit == "user" else session_id
+
     def assign(self, unit: str) -> Variant | None:
-        """Return the unit's variant; None for a unit outside the traffic, or one that is not a valid name."""
+        """Return the unit's variant, without state: the same in every process and after every outage.
+
+        None for a unit outside of the segment or the traffic, for one that is not a valid name, and for one
+        of a disabled variant. A forced unit gets its variant in any case.
+        """
+        if self.forced and unit in self.forced:
+            return self._by_name.get(self.forced[unit])
         if not _is_name(unit) or not self.takes_part(unit):
             return None
-        return self.variants[variant_index(self.salt, unit, self._ends)]
+        variant = self.variants[variant_index(self.salt, unit, self._ends)]
+        return None if variant.name in self.disabled else variant
 
     def takes_part(self, unit: str) -> bool:
-        """Return whether a unit, which must be a valid name, has a variant."""
+        """Return whether a unit, which must be a valid name, is in the segment and within the traffic."""
+        if self.layer is not None and not in_segment(self.layer.name, unit, self.layer.start, self.layer.end):
+            return False
         return self.traffic == 1 or is_eligible(self.salt, unit, self.traffic)
 
     def was_running(self, at: datetime) -> bool:

@@ -9,6 +9,10 @@ BACKEND = "/api/personalize/recommendations"
 RECOMMENDATIONS, SIMILAR, AFFINITY = "recommendations", "similar-items", "item-affinity"
 """The surfaces of the REST API."""
 
+HOLDOUT = "holdout"
+"""The surface of a holdout: every request that an experiment could answer. Its first variant takes part in no
+experiment; the others do, and are measured like it."""
+
 RESERVED = frozenset({"by-location", "by-segment", "by-category", "similar", "item-affinity"})
 """Path segments of this API and of similar ones. They are rejected as ids of users, with 404."""
 

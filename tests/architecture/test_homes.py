@@ -108,11 +108,14 @@ def test_the_domain_is_pure(service: str) -> None:
     strangers = [
         f"{path}:{line} {name}"
         for path in python_files("services")
-        if path.parts[1] == service and path.parts[2].removesuffix(".py") == "domain"
+        if path.parts[1] == service and path.parts[2].removesuffix(".py") in {"domain", "statistics"}
         for line, name in imports(path)
         if name.split(".")[0] in {"asyncio", "asyncpg", "redis", "boto3", "fastapi", "starlette", "time"}
         or (name.startswith("shared.") and name.split(".")[1] not in pure)
-        or (name.startswith("services.") and not name.startswith(f"services.{service}.domain"))
+        or (
+            name.startswith("services.")
+            and not name.startswith((f"services.{service}.domain", f"services.{service}.statistics"))
+        )
     ]
 
     assert not strangers

@@ -27,6 +27,7 @@ ROOMS = {
 MORE_ROOMS = {
     "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations", "identity"},
     "recommender": {"serving"},
+    "router": {"commands", "statistics"},
     "dashboard": {"pages", "static", "package", "package-lock"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}

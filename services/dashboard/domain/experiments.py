@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Self
+
+import orjson
 
 Row = Mapping[str, Any]
 
 VARIANTS: Final = 4
 """Variants of a form; the API takes up to twenty. Arbitrary."""
-SURFACES: Final = ("recommendations", "similar-items", "item-affinity")
-LEAST_UNITS: Final = 50
-"""Units of a variant below which no verdict is given, as in Flagsmith; the approximations need some."""
-_Z: Final = 1.959963984540054
-"""The 97.5th percentile of the normal distribution, for intervals of 95 %."""
+SURFACES: Final = ("recommendations", "similar-items", "item-affinity", "holdout")
+KEPT: Final = ("layer", "unit", "metrics")
+"""Members of a definition that the form does not show, and passes on."""
+KEPT_OF_VARIANTS: Final = ("placement", "filter")
 
 Verdict = Literal["control", "better", "worse", "no difference shown", "too few units"]
 
@@ -50,40 +50,60 @@ class Scale(NamedTuple):
         return (value - self.low) / (self.high - self.low) * 100
 
 
-class VariantResult(NamedTuple):
-    """Outcomes of a variant's units after their exposure; `difference` is to the first variant."""
+class VariantRow(NamedTuple):
+    """A variant's result on one metric; differences and the chance are to the first variant."""
 
     name: str
     share: float
-    strategy: str | None
-    exposed: int
+    answer: str | None
     units: int
-    events: int
-    value: float | None
-    rate: Interval | None
+    is_disabled: bool
+    mean: Interval | None
     difference: Interval | None
-    lift: float | None
+    lift: Interval | None
+    chance: float | None
+    p: float | None
     verdict: Verdict
+    guardrail: str | None
 
-    @property
-    def value_per_unit(self) -> float | None:
-        """Return the value of the events per exposed unit; None without a value."""
-        return None if self.value is None or not self.exposed else self.value / self.exposed
+
+class MetricView(NamedTuple):
+    """A metric with the results of all variants. `is_share`: its means are shares, shown in percent."""
+
+    name: str
+    explanation: str
+    is_share: bool
+    rows: list[VariantRow]
 
 
 def definition(field: Callable[[str], str]) -> dict[str, Any]:
     """Return the definition in a form, for the router to check, without variants that have no name."""
+    kept = _kept(field("kept"))
     variants = []
     for number in range(VARIANTS):
         name, weight, strategy = (field(f"{part}-{number}") for part in ("name", "weight", "strategy"))
         if name:
-            variants.append({"name": name, "weight": weight or "1", "strategy": strategy or None})
+            variant = {"name": name, "weight": weight or "1", "strategy": strategy or None}
+            variants.append(variant | kept["variants"].get(name, {}))
     return {
+        **{name: kept[name] for name in KEPT if name in kept},
         "name": field("name"),
         "surface": field("surface"),
         "traffic": _share(field("traffic") or "100"),
         "variants": variants,
     }
+
+
+def _kept(text: str) -> dict[str, Any]:
+    """Return the members that a form passes on; none of a text that no form has written."""
+    try:
+        kept = orjson.loads(text or "{}")
+    except ValueError:
+        kept = {}
+    members = kept if isinstance(kept, dict) else {}
+    variants = members.get("variants")
+    known = variants.items() if isinstance(variants, dict) else ()
+    return members | {"variants": {name: each for name, each in known if isinstance(each, dict)}}
 
 
 def _share(percent: str) -> float | str:
@@ -108,6 +128,15 @@ def form_of(experiment: Row | None) -> dict[str, str]:
         "name": str(experiment["name"]),
         "surface": str(experiment["surface"]),
         "traffic": f"{experiment['traffic'] * 100:g}",
+        "kept": orjson.dumps(
+            {name: experiment[name] for name in KEPT if experiment.get(name) is not None}
+            | {
+                "variants": {
+                    variant["name"]: {part: variant[part] for part in KEPT_OF_VARIANTS if variant.get(part)}
+                    for variant in experiment["variants"]
+                }
+            }
+        ).decode(),
     }
     for number, variant in enumerate(experiment["variants"]):
         fields[f"name-{number}"] = str(variant["name"])
@@ -116,80 +145,77 @@ def form_of(experiment: Row | None) -> dict[str, str]:
     return fields
 
 
-def event_types(variants: Iterable[Row]) -> list[str]:
-    """Return the types of events that units had: purchases first, then by the number of units."""
-    units: dict[str, int] = {}
-    for variant in variants:
-        for name, outcome in variant["events"].items():
-            units[name] = units.get(name, 0) + outcome["units"]
-    return sorted(units, key=lambda name: (name != "purchase", -units[name], name))
+def metric_view(results: Row, variants: Sequence[Row], name: str) -> MetricView | None:
+    """Return the metric of a name, by default the first, from the router's results; None without results."""
+    metrics = results.get("metrics") or []
+    if not metrics:
+        return None
+    result = next((each for each in metrics if each["metric"]["name"] == name), metrics[0])
+    metric = result["metric"]
+    units = {each["variant"]: each for each in results["units"]}
+    weight = sum(each["weight"] for each in results["units"])
+    answers = {variant["name"]: answer_of(variant) for variant in variants}
+    rows = [
+        _row(each, units[each["variant"]], weight, answers.get(each["variant"]))
+        for each in result["variants"]
+    ]
+    is_share = metric["measure"] == "conversion" and metric["per"] is None
+    return MetricView(metric["name"], _explanation(metric, result["adjusted_by"]), is_share, rows)
 
 
-def results(variants: Sequence[Row], event: str) -> list[VariantResult]:
-    """Return the results of an experiment's variants for one type of events."""
-    weight = sum(variant["weight"] for variant in variants)
-    control = variants[0] if variants else None
-    return [_result(variant, control, event, variant["weight"] / weight) for variant in variants]
+def answer_of(variant: Row) -> str | None:
+    """Return what answers a variant's requests, in short; None for the usual answer."""
+    parts = [variant["strategy"] or ("its own definition" if variant.get("placement") else "")]
+    if variant.get("filter"):
+        parts.append(f"filter {variant['filter']['name']}")
+    return ", ".join(part for part in parts if part) or None
 
 
-def _result(variant: Row, control: Row | None, event: str, share: float) -> VariantResult:
-    units, exposed = _counts(variant, event)
-    outcome = variant["events"].get(event) or {"events": 0, "value": None}
-    rate = wilson(units, exposed)
-    contrast = None
-    base = wilson(*_counts(control, event)) if control is not None else None
-    if variant is not control and rate is not None and base is not None:
-        contrast = newcombe(rate, base)
-    return VariantResult(
-        name=variant["name"],
-        share=share,
-        strategy=variant["strategy"],
-        exposed=exposed,
-        units=units,
-        events=outcome["events"],
-        value=outcome["value"],
-        rate=rate,
-        difference=contrast,
-        lift=contrast.value / base.value if contrast and base and base.value else None,
-        verdict=_verdict(contrast, min(exposed, _counts(control, event)[1]), is_control=variant is control),
+def _row(result: Row, units: Row, weight: float, answer: str | None) -> VariantRow:
+    comparison = result["comparison"] or {}
+    return VariantRow(
+        name=result["variant"],
+        share=units["weight"] / weight,
+        answer=answer,
+        units=units["units"],
+        is_disabled=units["disabled"],
+        mean=_interval(result["mean"]),
+        difference=_interval(comparison.get("absolute")),
+        lift=_interval(comparison.get("relative")),
+        chance=comparison.get("chance_to_win"),
+        p=comparison.get("adjusted_p"),
+        verdict=comparison.get("verdict", "control"),
+        guardrail=comparison.get("guardrail"),
     )
 
 
-def _counts(variant: Row | None, event: str) -> tuple[int, int]:
-    """Return the units with an event of a type, and the exposed units."""
-    if variant is None:
-        return 0, 0
-    outcome = variant["events"].get(event)
-    exposed = int(variant["exposed"])
-    return min(int(outcome["units"]) if outcome else 0, exposed), exposed
-
-
-def _verdict(difference: Interval | None, exposed: int, *, is_control: bool) -> Verdict:
-    if is_control:
-        return "control"
-    if difference is None or exposed < LEAST_UNITS:
-        return "too few units"
-    if not difference.excludes_zero:
-        return "no difference shown"
-    return "better" if difference.value > 0 else "worse"
-
-
-def wilson(successes: int, observations: int) -> Interval | None:
-    """Return a proportion with its score interval (Wilson 1927); None without observations."""
-    if not observations:
+def _interval(estimate: Row | None) -> Interval | None:
+    """Return an estimate with its interval; None where the units show nothing."""
+    if estimate is None or None in {estimate["value"], estimate["low"], estimate["high"]}:
         return None
-    share, spread = successes / observations, _Z * _Z / observations
-    center = (share + spread / 2) / (1 + spread)
-    half = _Z * math.sqrt(share * (1 - share) / observations + spread / observations / 4) / (1 + spread)
-    return Interval(share, max(0.0, center - half), min(1.0, center + half))
+    return Interval(estimate["value"], estimate["low"], estimate["high"])
 
 
-def newcombe(treatment: Interval, control: Interval) -> Interval:
-    """Return the difference of two proportions with its interval, by their score intervals.
-
-    Newcombe, Statistics in Medicine 17 (1998), method 10.
-    """
-    value = treatment.value - control.value
-    below = math.hypot(treatment.value - treatment.low, control.high - control.value)
-    above = math.hypot(treatment.high - treatment.value, control.value - control.low)
-    return Interval(value, value - below, value + above)
+def _explanation(metric: Row, adjusted_by: float | None) -> str:
+    """Return a sentence that says what a metric is."""
+    per = metric["per"]
+    amounts = {
+        "conversion": f"the share of people with a {metric['event']}",
+        "events": f"{metric['event']} events per person",
+        "value": f"the value of {metric['event']} events per person",
+        "orders": f"orders with a {metric['event']} per person",
+    }
+    text = amounts[metric["measure"]]
+    if per is not None:
+        text = f"{metric['event']} {metric['measure']} per {per['event']} {per['measure']}"
+    if metric["recommended_only"]:
+        text += ", of events that name an answer"
+    if metric["window_days"] is not None:
+        text += f", within {metric['window_days']:g} days"
+    if metric["winsorize"] is not None:
+        text += f", cut at the {metric['winsorize'] * 100:g}th percentile"
+    if metric["margin"] is not None:
+        text += f"; a guardrail with a margin of {metric['margin']:.0%}"
+    if adjusted_by is not None:
+        text += "; adjusted by the weeks before"
+    return f"{text[0].upper()}{text[1:]}."

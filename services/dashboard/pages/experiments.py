@@ -16,16 +16,29 @@ from services.dashboard.domain.experiments import (
     VARIANTS,
     Scale,
     definition,
-    event_types,
     form_of,
-    results,
+    metric_view,
 )
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+VariantName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
-Event = Annotated[str, Query(max_length=256)]
+Metric = Annotated[str, Query(max_length=63)]
+Change = Literal["start", "pause", "stop", "decide", "archive"]
+Switch = Literal["disable", "enable"]
 UNAVAILABLE = 503
+SHOWN_CHANGES = 50
+NOTICES = {
+    "start": "Version {version} runs.",
+    "pause": "Version {version} is paused: everybody gets the usual answer, and what people do still counts.",
+    "stop": "The experiment is stopped; its results stay.",
+    "decide": "The decision is recorded, and version {version} has ended.",
+    "archive": "The experiment is archived; its results stay.",
+    "disable": "The variant is disabled. Results count the people who came before.",
+    "enable": "The variant is enabled. Define a new version to count anew.",
+}
+"""The notice of a page after a change."""
 
 
 class ExperimentPages(PageRoutes):
@@ -59,33 +72,24 @@ class ExperimentPages(PageRoutes):
 
     @get("/experiments/{name}")
     async def experiment(
-        self, request: Request, name: Name, visitor: Viewer, version: Version = None, event: Event = ""
+        self, request: Request, name: Name, visitor: Viewer, version: Version = None, metric: Metric = ""
     ) -> Response:
-        """Show an experiment with its results for one type of events."""
-        reply, strategies = await asyncio.gather(
-            self._services.get(visitor.tenant, "router", f"/v1/experiments/{name}", version=version),
+        """Show an experiment with its results for one metric."""
+        path = f"/v1/experiments/{name}"
+        reply, results, changes, strategies = await asyncio.gather(
+            self._services.get(visitor.tenant, "router", path, version=version),
+            self._services.get(visitor.tenant, "router", f"{path}/results", version=version),
+            self._services.get(visitor.tenant, "router", f"{path}/changes", limit=SHOWN_CHANGES),
             self._strategies(visitor.tenant),
         )
-        variants = reply.get("variants", [])
-        events = event_types(variants)
-        shown = event if event in events else next(iter(events), "purchase")
-        rows = results(variants, shown)
+        shown = metric_view(results.body, reply.get("variants", []), metric) if results.ok else None
+        rows = [] if shown is None else shown.rows
         form = form_of(reply.body) if reply.ok else form_of(None)
         return self._site.render(
-            request, visitor, "experiment.html", name=name, reply=reply, version=version, events=events,
-            event=shown, rows=rows, scale=Scale.of(row.rate for row in rows),
+            request, visitor, "experiment.html", name=name, reply=reply, version=version, results=results,
+            metric=shown, scale=Scale.of(row.lift for row in rows), changes=changes.rows,
             **self._form(form, strategies),
         )  # fmt: skip
-
-    @post("/experiments/{name}/start")
-    async def start(self, request: Request, name: Name, visitor: Admin) -> Response:
-        """Start the newest version."""
-        return await self._switch(request, visitor, name, "start")
-
-    @post("/experiments/{name}/stop")
-    async def stop(self, request: Request, name: Name, visitor: Admin) -> Response:
-        """Stop the version that runs."""
-        return await self._switch(request, visitor, name, "stop")
 
     @post("/experiments/{name}/delete")
     async def delete(self, request: Request, name: Name, visitor: Admin) -> Response:
@@ -102,6 +106,18 @@ class ExperimentPages(PageRoutes):
         if not reply.ok:
             return self._site.redirect(request, f"/experiments/{name}", reply.problem or "", "error")
         return self._site.redirect(request, "/experiments", f"The drafts of {name} are deleted.")
+
+    @post("/experiments/{name}/{change}")
+    async def change(self, request: Request, name: Name, change: Change, visitor: Admin) -> Response:
+        """Change the state of an experiment."""
+        return await self._change(request, visitor, name, change)
+
+    @post("/experiments/{name}/variants/{variant}/{switch}")
+    async def switch(
+        self, request: Request, name: Name, variant: VariantName, switch: Switch, visitor: Admin
+    ) -> Response:
+        """Disable a variant, or enable it again."""
+        return await self._change(request, visitor, name, f"variants/{variant}/{switch}")
 
     async def _list(
         self,
@@ -130,28 +146,26 @@ class ExperimentPages(PageRoutes):
         generations = reply.get("generations", [])
         return sorted(recipe["recipe"] for recipe in generations[0]["recipes"]) if generations else []
 
-    async def _switch(
-        self, request: Request, visitor: Visitor, name: str, change: Literal["start", "stop"]
-    ) -> Response:
+    async def _change(self, request: Request, visitor: Visitor, name: str, change: str) -> Response:
+        """Change the state of an experiment, and say what follows; a refusal is shown on its page."""
         path = f"/v1/experiments/{name}"
         before = await self._services.get(visitor.tenant, "router", path)
-        state = {"version": before.get("version"), "status": before.get("status")}
+        state = {part: before.get(part) for part in ("version", "status", "disabled")}
+        body = None
+        if change == "decide":
+            body = {"variant": visitor.text("variant") or None, "reason": visitor.text("reason")}
+        action = change.rpartition("/")[2]
         reply = await self._site.change(
             visitor,
-            f"{change} experiment",
+            f"{action} {'variant' if '/' in change else 'experiment'}",
             name,
-            lambda: self._services.call(visitor.tenant, "POST", "router", f"{path}/{change}"),
+            lambda: self._services.call(visitor.tenant, "POST", "router", f"{path}/{change}", json=body),
             before=state if before.ok else None,
-            after={**state, "status": "running" if change == "start" else "stopped"},
+            after=body or {"change": change},
         )
         if not reply.ok:
             return self._site.redirect(request, f"/experiments/{name}", reply.problem or "", "error")
-        version = reply.get("version")
-        notice = (
-            f"Version {version} runs."
-            if change == "start"
-            else "The experiment is stopped; its results stay."
-        )
+        notice = NOTICES[action].format(version=reply.get("version"))
         return self._site.redirect(request, f"/experiments/{name}", notice)
 
 

@@ -117,27 +117,29 @@ class RestAnswers:
         `read` is the user's list of the default recipe if it was looked up before.
         """
         if strategy is not None or not self._experiments.may_run(tenant):
-            return self._for_user(tenant, user_id, limit, strategy, default_recipe, session_id, None, read)
+            return self.by_strategy(tenant, user_id, limit, strategy, default_recipe, session_id, None, read)
         return self._by_variant(
             tenant,
             default_recipe,
             user_id,
-            lambda *chosen: self._for_user(
+            lambda *chosen: self.by_strategy(
                 tenant, user_id, limit, chosen[0], default_recipe, session_id, chosen[1], read
             ),
+            session_id,
         )
 
-    async def _for_user(
+    async def by_strategy(
         self,
         tenant: str,
         user_id: str,
         limit: int,
         strategy: str | None,
         default_recipe: str,
-        session_id: str | None,
+        session_id: str | None = None,
         variant: ServedVariant | None = None,
         read: ServedList | None = None,
     ) -> Reply:
+        """Return items for a user by a strategy, whatever experiments run."""
         member = b'"user_id":' + orjson.dumps(user_id)
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(user_id, None, limit)
@@ -237,10 +239,12 @@ class RestAnswers:
         )
         return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
 
-    async def _by_variant(self, tenant: str, recipe: str, unit: str, answer: _Answer) -> Reply:
+    async def _by_variant(
+        self, tenant: str, recipe: str, user_id: str, answer: _Answer, session_id: str | None = None
+    ) -> Reply:
         experiments = self._experiments
         await experiments.read()
-        assigned = experiments.assign(tenant, _SURFACES[recipe], unit)
+        assigned = experiments.assign(tenant, _SURFACES[recipe], user_id, session_id)
         if assigned is None:
             return await answer(None, None)
         reply, assignment = await experiments.answer(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.recommender.api.ab_test_routes import AbTestRoutes
 from services.recommender.api.campaign_experiments import CampaignExperiments
+from services.recommender.api.front_end_answers import FrontEndAnswers
 from services.recommender.api.graphql.assembly import GraphqlApi
 from services.recommender.api.graphql.fields import Fields
 from services.recommender.api.personalize_runtime import PersonalizeRuntime
@@ -86,6 +88,7 @@ def build(settings: Settings) -> FastPathApplication:
             *shop_routes.routers,
             RestRoutes(answers, status, shop_routes.audiences, authenticator).router(),
             PlacementRoutes(placement_answers, stores.placements, streams, authenticator).router(),
+            AbTestRoutes(answers, parts.experiments, authenticator).router(),
             graphql.router(),
             PreviewRoutes(previews, catalogues, authenticator).router(),
             ExplanationRoutes(parts.engine, placement_answers, authenticator).router(),
@@ -99,7 +102,8 @@ def build(settings: Settings) -> FastPathApplication:
         *(answers, stores.lists, stores.active, stores.overrides, parts.live, catalogues),
         *(parts.experiments, parts.recorder),
     )
-    aws_front = AwsFastPath(graphql.realtime(app), runtime.routes)
+    front_ends = FrontEndAnswers(runtime.routes, answers, parts.experiments, catalogues, authenticator)
+    aws_front = AwsFastPath(graphql.realtime(app), front_ends, of_pages=True)
     rest_front = RestFastPath(aws_front, answers, usual_lists, authenticator)
     front = PlacementFastPath(
         graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from services.recommender.metrics import ASSIGNED, SET_ASIDE
 from services.recommender.serving.recommendation import ServedVariant
+from services.recommender.store.exposure_publisher import NOTHING_SHOWN
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
+from shared.experiments import HOLDOUT
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -61,15 +63,66 @@ class Experiments:
         if not self._running.is_read:
             await self._running.first_read()
 
-    def assign(self, tenant: str, surface: str, unit: str) -> Assignment | None:
-        """Return the variant of a unit on a surface; None if no experiment runs or it does not take part."""
-        experiment = self._running.on(tenant, surface)
-        variant = None if experiment is None else experiment.assign(unit)
-        if experiment is None or variant is None:
-            return None
-        return Assignment(
-            experiment, variant, unit, _headers(experiment.name, experiment.version, variant.name)
-        )
+    def assign(
+        self, tenant: str, surface: str, user_id: str | None, session_id: str | None = None
+    ) -> Assignment | None:
+        """Return the variant of a request on a surface; None if no experiment runs or it takes no part.
+
+        The holdout comes first: its first variant takes part in no experiment. Whoever takes part in the
+        holdout and could take part in an experiment of the surface is exposed to the holdout here.
+        """
+        return self._assign(self._running.on(tenant, surface), user_id, session_id)
+
+    def assign_named(
+        self, tenant: str, name: str, user_id: str | None, session_id: str | None = None
+    ) -> Assignment | None:
+        """Return the variant of a request in a running experiment, by its name; else as `assign` does."""
+        experiment = self._running.named(tenant, name)
+        return None if experiment is None else self._assign([experiment], user_id, session_id)
+
+    def on(self, tenant: str, surface: str) -> Sequence[Experiment]:
+        """Return the experiments that run on a surface."""
+        return self._running.on(tenant, surface)
+
+    def named(self, tenant: str, name: str) -> Experiment | None:
+        """Return the running experiment of a name."""
+        return self._running.named(tenant, name)
+
+    def peek(self, experiment: Experiment, unit: str) -> Variant | None:
+        """Return the variant of a unit that gets no answer now, so that nothing is recorded."""
+        for holdout in self._running.on(experiment.tenant, HOLDOUT):
+            if unit not in experiment.forced and holdout.assign(unit) is holdout.variants[0]:
+                return None
+        return experiment.assign(unit)
+
+    def _assign(
+        self, experiments: Sequence[Experiment], user_id: str | None, session_id: str | None
+    ) -> Assignment | None:
+        for experiment in experiments:
+            unit = experiment.unit_of(user_id, session_id)
+            if unit is None:
+                continue
+            variant = experiment.assign(unit)
+            if variant is None:
+                continue
+            if unit not in experiment.forced and self._is_held_out(experiment.tenant, user_id, session_id):
+                return None
+            return Assignment(
+                experiment, variant, unit, _headers(experiment.name, experiment.version, variant.name)
+            )
+        return None
+
+    def _is_held_out(self, tenant: str, user_id: str | None, session_id: str | None) -> bool:
+        """Return whether the holdout keeps a request out of experiments; record that it met the holdout."""
+        for holdout in self._running.on(tenant, HOLDOUT):
+            unit = holdout.unit_of(user_id, session_id)
+            variant = None if unit is None else holdout.assign(unit)
+            if unit is not None and variant is not None:
+                if unit not in holdout.forced:
+                    _assigned(holdout.name, variant.name).inc()
+                    self._exposures.add(holdout, variant, unit, NOTHING_SHOWN)
+                return variant is holdout.variants[0]
+        return False
 
     def tenants(self, surface: str) -> Sequence[str]:
         """Return the tenants that have an experiment on a surface."""
@@ -98,8 +151,13 @@ class Experiments:
         return answered, assignment
 
     def expose(self, assignment: Assignment, answer: bytes | Shown) -> None:
-        """Record that an answer goes to the unit; publishing it happens later."""
+        """Record that an answer goes to the unit; publishing it happens later.
+
+        A forced unit is a test: it is no exposure, so it stays out of the results.
+        """
         experiment, variant, unit, _ = assignment
+        if unit in experiment.forced:
+            return
         _assigned(experiment.name, variant.name).inc()
         self._exposures.add(experiment, variant, unit, answer)
 

@@ -40,6 +40,10 @@ class Shown(NamedTuple):
     item_ids: tuple[str, ...]
 
 
+NOTHING_SHOWN = Shown(None, ())
+"""For an exposure that no answer belongs to, such as that to a holdout."""
+
+
 class Exposure(NamedTuple):
     """An answer that a unit got by a variant; the event is made of it later, when a REST body is parsed."""
 

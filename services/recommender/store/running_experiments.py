@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class RunningExperiments:
-    """Returns the experiment of a surface from memory. A part.
+    """Returns the experiments of a surface from memory. A part.
 
     Of two states of an experiment the later one counts, so it does not matter which source is read first.
     """
@@ -43,7 +43,7 @@ class RunningExperiments:
         self._database = database
         self._poll_seconds = poll_seconds
         self._states: dict[tuple[str, str], Experiment] = {}
-        self._by_surface: dict[tuple[str, str], Experiment] = {}
+        self._by_surface: dict[tuple[str, str], tuple[Experiment, ...]] = {}
         self.experimenting: frozenset[str] = frozenset()
         """The tenants that have a running experiment."""
         self.is_read = False
@@ -87,9 +87,14 @@ class RunningExperiments:
                 await self._first_read.wait()
         self._end_of_first_read()
 
-    def on(self, tenant: str, surface: str) -> Experiment | None:
-        """Return the experiment that runs on a surface."""
-        return self._by_surface.get((tenant, surface))
+    def on(self, tenant: str, surface: str) -> Sequence[Experiment]:
+        """Return the experiments that run on a surface: several only with disjoint segments of a layer."""
+        return self._by_surface.get((tenant, surface), ())
+
+    def named(self, tenant: str, name: str) -> Experiment | None:
+        """Return the running experiment of a name."""
+        state = self._states.get((tenant, name))
+        return state if state is not None and state.status == "running" else None
 
     def tenants(self, surface: str) -> Sequence[str]:
         """Return the tenants that have an experiment on a surface."""
@@ -97,22 +102,31 @@ class RunningExperiments:
 
     def of(self, tenant: str) -> dict[str, int]:
         """Return the versions of a tenant's running experiments by name."""
-        running = self._by_surface.values()
-        return {each.name: each.version for each in running if each.tenant == tenant}
+        return {
+            each.name: each.version
+            for running in self._by_surface.values()
+            for each in running
+            if each.tenant == tenant
+        }
 
     def _merge(self, experiments: Iterable[Experiment]) -> None:
         """Keep the later state of each experiment."""
         for each in experiments:
             before = self._states.get((each.tenant, each.name))
-            if before is None or _order(each) > _order(before):
+            if before is None or each.order > before.order:
                 self._states[each.tenant, each.name] = each
                 log.info("experiments.changed", tenant=each.tenant, name=each.name, status=each.status)
         running = [each for each in self._states.values() if each.status == "running"]
-        # Two run on a surface only while the end of the earlier one is not known here yet.
-        running.sort(key=lambda each: each.started_at or each.created_at)
-        self._by_surface = {(each.tenant, each.surface): each for each in running}
+        # Without disjoint segments two run on a surface only while the end of the earlier one is not known
+        # here yet, so the one that started last comes first.
+        running.sort(key=lambda each: each.started_at or each.created_at, reverse=True)
+        by_surface: dict[tuple[str, str], tuple[Experiment, ...]] = {}
+        for each in running:
+            key = each.tenant, each.surface
+            by_surface[key] = (*by_surface.get(key, ()), each)
+        self._by_surface = by_surface
         self.experimenting = frozenset(each.tenant for each in running)
-        RUNNING.set(len(self._by_surface))
+        RUNNING.set(len(running))
 
     def _end_of_first_read(self) -> None:
         self.is_read = True
@@ -128,10 +142,6 @@ class RunningExperiments:
         finally:
             self._end_of_first_read()
         await asyncio.sleep(self._poll_seconds if self._kafka_is_read else UNREAD_POLL_SECONDS)
-
-
-def _order(experiment: Experiment) -> tuple[int, bool]:
-    return experiment.version, experiment.stopped_at is not None
 
 
 def _parsed(rows: Iterable[Record]) -> Iterable[Experiment]:

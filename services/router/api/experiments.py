@@ -1,87 +1,64 @@
-"""The routes of experiments: define, start, stop, read the results."""
+"""The routes of experiments: define, list, read the counts, try a split."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, Field
 
-from services.router.domain.experiments import Definition, Outcome, sample_ratio_p
+from services.router.api.etags import IfMatch, author, etag
+from services.router.api.experiment_bodies import (
+    ExperimentBody,
+    ExperimentResult,
+    SplitBody,
+    SplitRequest,
+    VariantResult,
+)
+from services.router.domain.experiments import Definition, StoredVersion
+from services.router.domain.sample_ratio import sample_ratio_p
+from services.router.domain.split import assigned, sample_units, split
 from shared.auth import Authenticator, Principal
 from shared.events.values import LARGEST_INT4
-from shared.experiments import Experiment, Slug, Variant
+from shared.experiments import HOLDOUT, Experiment, Slug
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.router.store.experiments import Experiments
+    from services.router.store.outcome_counts import OutcomeCounts
     from services.router.store.running_experiments import RunningExperiments
 
 Name = Annotated[Slug, Path(description="the name in the definition")]
+Version = Annotated[int | None, Query(ge=1, le=LARGEST_INT4, description="by default the newest")]
 
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "There is no such experiment."}
 }
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    **_NOT_FOUND,
-    409: {
-        "model": ErrorBody,
-        "description": "Another experiment runs on the surface, or this one was stopped.",
-    },
+CHANGED: dict[int | str, dict[str, Any]] = {
+    412: {"model": ErrorBody, "description": "The experiment has another revision than the ETag in If-Match."}
 }
-
 _LIMIT: dict[int | str, dict[str, Any]] = {
     409: {"model": ErrorBody, "description": "The quota of experiments or of versions is reached."}
 }
-
-
-class VariantResult(Variant):
-    """A variant with its results."""
-
-    exposed: int = Field(description="units that were exposed to it")
-    events: dict[str, Outcome] = Field(
-        description="their events since then, by canonical event type, such as purchase"
-    )
-
-
-class ExperimentBody(BaseModel):
-    """One version of an experiment."""
-
-    name: str
-    version: int
-    surface: str
-    traffic: float
-    salt: str
-    status: Literal["draft", "running", "stopped"]
-    created_at: datetime
-    started_at: datetime | None
-    stopped_at: datetime | None
-    variants: list[Variant]
-
-
-class ExperimentResult(ExperimentBody):
-    """One version of an experiment with its results."""
-
-    variants: list[VariantResult]  # type: ignore[assignment]
-    sample_ratio_p: float | None = Field(
-        description="p-value of the sizes of the groups; below 0.001 no result is valid"
-    )
-    mixed_units: int = Field(
-        description="units that were exposed to several variants; more than 0 is a defect"
-    )
-    crossed_users: int = Field(
-        description="users who were exposed to several variants: as a visitor, and after a login"
-    )
+_NO_DRAFT: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorBody, "description": "Every version has run: their counts are kept."}
+}
 
 
 class ExperimentRoutes:
-    """The routes of experiments."""
+    """The routes of definitions and counts."""
 
     def __init__(
-        self, experiments: Experiments, running: RunningExperiments, authenticator: Authenticator
+        self,
+        experiments: Experiments,
+        counts: OutcomeCounts,
+        running: RunningExperiments,
+        authenticator: Authenticator,
     ) -> None:
         self._experiments = experiments
+        self._counts = counts
         self._running = running
         self._admin = Depends(authenticator.require("admin"))
 
@@ -90,58 +67,61 @@ class ExperimentRoutes:
         router = APIRouter(prefix="/v1/experiments", tags=["Experiments"])
         admin = self._admin
 
-        @router.post("", operation_id="define_experiment", status_code=201, responses=_LIMIT)
+        @router.post("", operation_id="define_experiment", status_code=201, responses=_LIMIT | CHANGED)
         async def define(
-            definition: Definition, response: Response, principal: Principal = admin
+            definition: Definition, response: Response, principal: Principal = admin, if_match: IfMatch = None
         ) -> ExperimentBody:
             """Define an experiment, or a new version of it; the status is 200 if nothing has changed."""
-            version, is_new = await self._experiments.define(principal.own_tenant, definition)
+            version, is_new = await self._experiments.define(
+                principal.own_tenant, definition, author(principal, if_match)
+            )
             if not is_new:
                 response.status_code = 200
-            return _body(version)
+            response.headers["etag"] = etag(version)
+            return body(version)
 
         @router.get("", operation_id="experiments")
-        async def latest_versions(principal: Principal = admin) -> list[ExperimentBody]:
-            """Return the newest version of each experiment."""
-            versions = await self._experiments.latest_versions(principal.own_tenant)
-            return [_body(version) for version in versions]
-
-        @router.get("/{name}", operation_id="experiment", responses=_NOT_FOUND)
-        async def experiment(
-            name: Name,
-            version: Annotated[
-                int | None, Query(ge=1, le=LARGEST_INT4, description="by default the newest")
-            ] = None,
+        async def latest_versions(
             principal: Principal = admin,
+            archived: Annotated[bool, Query(description="archived experiments too")] = False,  # noqa: FBT002 - a query parameter
+        ) -> list[ExperimentBody]:
+            """Return the newest version of each experiment."""
+            versions = await self._experiments.latest_versions(principal.own_tenant, with_archived=archived)
+            return [body(version) for version in versions]
+
+        @router.get("/{name}", operation_id="experiment", responses=NOT_FOUND)
+        async def experiment(
+            name: Name, response: Response, version: Version = None, principal: Principal = admin
         ) -> ExperimentResult:
-            """Return a version with its results so far."""
-            return await self._result(await self._experiments.get(principal.own_tenant, name, version))
-
-        @router.post("/{name}/start", operation_id="start_experiment", responses=_CONFLICT)
-        async def start(name: Name, principal: Principal = admin) -> ExperimentBody:
-            """Start the newest version, instead of an older one."""
-            started = await self._experiments.start(principal.own_tenant, name)
-            await self._running.refresh()
-            return _body(started)
-
-        @router.post("/{name}/stop", operation_id="stop_experiment", responses=_NOT_FOUND)
-        async def stop(name: Name, principal: Principal = admin) -> ExperimentBody:
-            """Stop the experiment; its results stay."""
-            stopped = await self._experiments.stop(principal.own_tenant, name)
-            await self._running.refresh()
-            return _body(stopped)
+            """Return a version with its counts so far."""
+            stored = await self._experiments.get(principal.own_tenant, name, version)
+            response.headers["etag"] = etag(stored)
+            return await self._result(stored)
 
         @router.delete(
-            "/{name}", operation_id="delete_experiment_drafts", status_code=204, responses=_CONFLICT
+            "/{name}",
+            operation_id="delete_experiment_drafts",
+            status_code=204,
+            responses=NOT_FOUND | _NO_DRAFT | CHANGED,
         )
-        async def delete(name: Name, principal: Principal = admin) -> None:
+        async def delete(name: Name, principal: Principal = admin, if_match: IfMatch = None) -> None:
             """Delete the versions that never ran."""
-            await self._experiments.delete_drafts(principal.own_tenant, name)
+            await self._experiments.delete_drafts(principal.own_tenant, name, author(principal, if_match))
+
+        @router.post("/{name}/split", operation_id="try_experiment_split", responses=NOT_FOUND)
+        async def try_split(
+            name: Name, request: SplitRequest, version: Version = None, principal: Principal = admin
+        ) -> SplitBody:
+            """Assign invented units, and those of the request, without recording anything."""
+            stored = await self._experiments.get(principal.own_tenant, name, version)
+            return await asyncio.to_thread(
+                _split, stored, self._running.on_surface(principal.own_tenant, HOLDOUT), request
+            )
 
         return router
 
-    async def _result(self, version: Experiment) -> ExperimentResult:
-        counts = await self._experiments.counts(version)
+    async def _result(self, version: StoredVersion) -> ExperimentResult:
+        counts = await self._counts.of(version)
         results = [
             VariantResult(
                 **variant.model_dump(),
@@ -150,16 +130,34 @@ class ExperimentRoutes:
             )
             for variant in version.variants
         ]
+        p = await asyncio.to_thread(
+            sample_ratio_p, [result.exposed for result in results], [result.weight for result in results]
+        )
         return ExperimentResult(
-            **_body(version).model_dump(exclude={"variants"}),
+            **body(version).model_dump(exclude={"variants"}),
             variants=results,
-            sample_ratio_p=sample_ratio_p(
-                [result.exposed for result in results], [result.weight for result in results]
-            ),
+            sample_ratio_p=p,
             mixed_units=counts.mixed,
             crossed_users=counts.crossed,
         )
 
 
-def _body(version: Experiment) -> ExperimentBody:
+def body(version: StoredVersion) -> ExperimentBody:
+    """Return a version as the API shows it."""
     return ExperimentBody.model_validate(version.model_dump())
+
+
+def _split(version: StoredVersion, holdouts: Sequence[Experiment], request: SplitRequest) -> SplitBody:
+    result = split(version, holdouts, sample_units(request.sample))
+    variants = {variant.name for variant in version.variants}
+    names = ((unit, assigned(version, holdouts, unit)) for unit in request.units)
+    return SplitBody(
+        variants=result.variants,
+        held_out=result.held_out,
+        outside=result.outside,
+        sample_ratio_p=sample_ratio_p(
+            [result.variants[variant.name] for variant in version.variants],
+            [variant.weight for variant in version.variants],
+        ),
+        units={unit: name if name in variants else None for unit, name in names},
+    )

@@ -77,7 +77,7 @@ class PersonalizeRuntime:
         campaign = _campaign(request)
         tenants = await self._accounts.tenants(principal.account)
         surface = campaign_surface(campaign)
-        owner = next((tenant for tenant in tenants if self._running.on(tenant, surface)), None)
+        owner = next((tenant for tenant in tenants if self._running.on_surface(tenant, surface)), None)
         owner = owner or await self._accounts.tenant_of_campaign(principal.account, campaign)
         if owner is None:
             kind, _, name = campaign.rpartition("/")

@@ -1,16 +1,17 @@
-"""Definitions of experiments, their versions, and the validity of their results."""
+"""Definitions of experiments, and their versions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from services.router.domain.metrics import DEFAULT_METRICS, MAX_METRICS, Metric
 from shared.events.placements import Placement, strategy_problems
 from shared.events.values import Text
-from shared.experiments import Experiment, Slug, Surface, Variant
+from shared.experiments import HOLDOUT, Experiment, Layer, Slug, Surface, UnitRule, Variant
 
 
 class Definition(BaseModel):
@@ -20,7 +21,8 @@ class Definition(BaseModel):
 
     name: Slug
     surface: Surface = Field(
-        description="recommendations, similar-items, item-affinity, campaign/<name> or placement/<name>"
+        description="recommendations, similar-items, item-affinity, campaign/<name>, placement/<name>, or "
+        "holdout: its first variant takes part in no experiment"
     )
     variants: tuple[Variant, ...] = Field(min_length=2, max_length=20)
     traffic: float = Field(1.0, gt=0, le=1, description="share of the units that take part")
@@ -29,6 +31,16 @@ class Definition(BaseModel):
         min_length=1,
         max_length=100,
         description="changes the assignment of units; generated if it is missing",
+    )
+    layer: Layer | None = Field(
+        None, description="a segment of a layer, which excludes the units of its other segments"
+    )
+    unit: UnitRule = Field("user_else_session", description="which of a request's two ids gets the variant")
+    metrics: tuple[Metric, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_METRICS,
+        description="what is compared, the deciding one first; purchases, revenue, clicks by default",
     )
 
     @field_validator("variants", mode="before")
@@ -46,6 +58,13 @@ class Definition(BaseModel):
         if len(set(names)) != len(names):
             message = f"two variants have the same name: {', '.join(names)}"
             raise ValueError(message)
+        metrics = [metric.name for metric in self.metrics or ()]
+        if len(set(metrics)) != len(metrics):
+            message = f"two metrics have the same name: {', '.join(metrics)}"
+            raise ValueError(message)
+        if self.surface == HOLDOUT and (len(names) != 2 or self.layer is not None):
+            message = "a holdout has two variants, the held-out one first, and no layer"
+            raise ValueError(message)
         problems = [problem for variant in self.variants for problem in _problems(variant, self.surface)]
         if problems:
             raise ValueError("; ".join(problems))
@@ -54,7 +73,9 @@ class Definition(BaseModel):
 
 def _problems(variant: Variant, surface: str) -> Iterator[str]:
     """Yield a sentence for each member of a variant that the surface does not have, or that is invalid."""
-    if not surface.startswith("placement/"):
+    if surface == HOLDOUT and variant.model_dump(exclude={"name", "weight"}, exclude_none=True):
+        yield f"variant {variant.name}: a holdout's variants have a name and a weight alone"
+    elif not surface.startswith("placement/"):
         for member in ("placement", "filter"):
             if getattr(variant, member) is not None:
                 yield f"variant {variant.name}: {member} needs a surface placement/<name>, not {surface}"
@@ -68,6 +89,35 @@ def _problems(variant: Variant, surface: str) -> Iterator[str]:
             f"variant {variant.name}: the strategy {variant.strategy} needs an argument; name a recipe, a "
             "campaign by its ARN, or a whole placement"
         )
+
+
+class Decision(BaseModel):
+    """A decision about an experiment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    variant: str | None = Field(description="the variant that is kept; null for none")
+    reason: str
+    decided_by: str = Field(description="identifies the key of the caller")
+    decided_at: datetime
+
+
+class StoredVersion(Experiment):
+    """A version with what only the router needs.
+
+    Versions of the same phase are one measurement: they differ in metrics or in a traffic that was raised.
+    `disabled_at` is when its first variant was disabled: later exposures do not count.
+    """
+
+    phase: int = 1
+    metrics: tuple[Metric, ...] | None = None
+    disabled_at: datetime | None = None
+    decision: Decision | None = None
+
+    @property
+    def measured(self) -> tuple[Metric, ...]:
+        """Return the metrics, the deciding one first."""
+        return self.metrics or DEFAULT_METRICS
 
 
 class Outcome(BaseModel):
@@ -98,26 +148,37 @@ class Counts(BaseModel):
     outcomes: dict[str, dict[str, Outcome]]
 
 
-def next_version(definition: Definition, latest: Experiment | None, new_salt: str) -> dict[str, Any] | None:
+def next_version(
+    definition: Definition, latest: StoredVersion | None, new_salt: str
+) -> dict[str, Any] | None:
     """Return the fields of the next version; None if the definition equals the latest one.
 
     The salt stays the same as long as the ranges of the variants do: a unit that took part before keeps its
-    variant, whatever the traffic. Other weights or variants get a new salt.
+    variant, whatever the traffic. Other weights or variants get a new salt, so that units which met a variant
+    before are spread evenly. A version begins a new phase unless only its metrics differ or its traffic was
+    raised: raising it moves nobody.
     """
     if latest is None:
-        return _fields(definition, 1, definition.salt or new_salt)
+        return _fields(definition, 1, definition.salt or new_salt, 1)
     same_ranges = _ranges(definition.variants) == _ranges(latest.variants)
     salt = definition.salt or (latest.salt if same_ranges else new_salt)
-    fields = _fields(definition, latest.version + 1, salt)
-    same = all(getattr(latest, name) == fields[name] for name in ("surface", "traffic", "salt"))
-    return None if same and latest.variants == definition.variants else fields
+    unchanged = (
+        latest.variants == definition.variants
+        and (latest.surface, latest.salt, latest.unit) == (definition.surface, salt, definition.unit)
+        and latest.layer == definition.layer
+    )
+    if unchanged and (latest.traffic, latest.metrics) == (definition.traffic, definition.metrics):
+        return None
+    is_same_phase = unchanged and latest.traffic <= definition.traffic and latest.stopped_at is None
+    return _fields(definition, latest.version + 1, salt, latest.phase + (not is_same_phase))
 
 
 def _ranges(variants: tuple[Variant, ...]) -> list[tuple[str, float]]:
     return [(variant.name, variant.weight) for variant in variants]
 
 
-def _fields(definition: Definition, version: int, salt: str) -> dict[str, Any]:
+def _fields(definition: Definition, version: int, salt: str, phase: int) -> dict[str, Any]:
+    metrics = definition.metrics
     return {
         "name": definition.name,
         "version": version,
@@ -125,35 +186,8 @@ def _fields(definition: Definition, version: int, salt: str) -> dict[str, Any]:
         "traffic": definition.traffic,
         "salt": salt,
         "variants": [variant.model_dump(mode="json", exclude_none=True) for variant in definition.variants],
+        "layer": None if definition.layer is None else definition.layer.model_dump(),
+        "unit": definition.unit,
+        "metrics": None if metrics is None else [each.model_dump(mode="json") for each in metrics],
+        "phase": phase,
     }
-
-
-def sample_ratio_p(units: list[int], weights: list[float]) -> float | None:
-    """Return the p-value of a χ² test of the numbers of units against the weights (sample ratio mismatch).
-
-    Below 0.001 the assignment or the counting is faulty, and no result is valid (Fabijan et al., KDD 2019).
-    Return None below a hundred units.
-    """
-    total, weight = sum(units), sum(weights)
-    if total < 100 or len(units) < 2:
-        return None
-    expected = [total * share / weight for share in weights]
-    chi2 = sum((count - mean) ** 2 / mean for count, mean in zip(units, expected, strict=True))
-    return _chi2_survival(chi2, len(units) - 1)
-
-
-def _chi2_survival(x: float, degrees: int) -> float:
-    """Return the upper tail of χ² for integral degrees of freedom (Abramowitz & Stegun 26.4.4 and 26.4.5)."""
-    half = x / 2
-    if degrees % 2 == 0:
-        term = total = math.exp(-half)
-        for k in range(1, degrees // 2):
-            term *= half / k
-            total += term
-        return min(total, 1.0)
-    total = math.erfc(math.sqrt(half))
-    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
-    for k in range(1, (degrees - 1) // 2 + 1):
-        total += term
-        term *= half / (k + 0.5)
-    return min(total, 1.0)

@@ -6,12 +6,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 from services.router.store import SQL
+from services.router.store.change_log import parse_row
+from shared import outbox
 from shared.events import UserErased, UserErasureRequested
-from shared.events.topics import ERASURE_RECEIPTS
+from shared.events.topics import ERASURE_RECEIPTS, EXPERIMENTS
 
 if TYPE_CHECKING:
     from shared.kafka import Publisher
-    from shared.postgres import Database
+    from shared.postgres import Connection, Database
 
 PUBLISH_TIMEOUT_SECONDS = 10.0
 
@@ -55,6 +57,7 @@ class Erasures:
                 exposed = await connection.fetch(*SQL.rename_exposed(**parameters))
                 outcomes = await connection.fetch(*SQL.rename_outcomes(**parameters))
                 await connection.execute(*SQL.rename_logins(**parameters))
+                await self._unforce(connection, tenant, row["unit"])
                 of_unit = {
                     "exposed_units": len(exposed) + row["rows"].get("exposed_units", 0),
                     "outcomes": len(outcomes) + row["rows"].get("outcomes", 0),
@@ -62,3 +65,11 @@ class Erasures:
                 await connection.execute(*SQL.count_erased(tenant=tenant, unit=row["unit"], rows=of_unit))
                 rows = {table: count + of_unit[table] for table, count in rows.items()}
         return rows
+
+    async def _unforce(self, connection: Connection, tenant: str, unit: str) -> None:
+        """Remove a unit from the forced units of experiments, and announce their states."""
+        changed = [parse_row(row) for row in await connection.fetch(*SQL.unforce(tenant=tenant, unit=unit))]
+        for version in changed:
+            newest = await connection.fetchrow(*SQL.newest_started(tenant=tenant, name=version.name))
+            if newest is not None and newest["version"] == version.version:
+                await outbox.append(connection, EXPERIMENTS, [version.changed()])

@@ -1,28 +1,30 @@
-"""Experiments in Postgres: versions are immutable, and one runs per surface."""
+"""Experiments in Postgres: versions are immutable, each change has a revision and a line in the log."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.router.domain.experiments import Counts, Definition, Outcome, next_version
+from services.router.domain.experiments import Decision, Definition, StoredVersion, next_version
+from services.router.domain.lifecycle import Change, state_after
 from services.router.settings import Settings
 from services.router.store import SQL
-from shared import outbox
+from services.router.store.change_log import (
+    Author,
+    ChangeLog,
+    LoggedChange,
+    check_revision,
+    parse_row,
+    unknown_variant,
+)
 from shared.errors import ApiError
-from shared.events.topics import EXPERIMENTS
-from shared.events.values import LARGEST
-from shared.experiments import Experiment
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from shared.postgres import Connection, Database
-
-
-MAX_CONCURRENT_RESULTS = 2
-"""Results that a process reads at the same time, so that they never take all connections of the pool."""
 
 
 class Reader(Protocol):
@@ -33,87 +35,200 @@ class Reader(Protocol):
 
 
 class Experiments:
-    """Adds, starts, stops and lists the experiments of tenants."""
+    """Adds, changes and lists the experiments of tenants.
+
+    A method that changes an experiment raises ApiError: 404 for an unknown one, 412 if its newest version
+    has another revision than the author expects.
+    """
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Apply the quotas of the settings."""
         self._database = database
-        self._results = database.for_requests(settings.results_seconds)
-        self._results_semaphore = asyncio.Semaphore(MAX_CONCURRENT_RESULTS)
+        self._log = ChangeLog(database)
         self._max_experiments = settings.max_experiments
         self._max_versions = settings.max_experiment_versions
 
-    async def define(self, tenant: str, definition: Definition) -> tuple[Experiment, bool]:
+    async def define(self, tenant: str, definition: Definition, author: Author) -> tuple[StoredVersion, bool]:
         """Return the version of a definition, and whether it is new or the unchanged latest one.
 
         Raise ApiError (409) beyond a quota.
         """
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
-            latest = await self._find_latest(connection, tenant, definition.name)
+            latest = await self._find(connection, SQL.latest(tenant=tenant, name=definition.name))
+            check_revision(definition.name, latest, author)
             fields = next_version(definition, latest, secrets.token_hex(8))
             if fields is None and latest is not None:
                 return latest, False
             await self._check_quota(connection, tenant, definition.name)
-            await connection.execute(*SQL.add(tenant=tenant, **(fields or {})))
-            return await self._get_latest(connection, tenant, definition.name), True
+            row = await connection.fetchrow(*SQL.add(tenant=tenant, **(fields or {})))
+            return await self._log.record(connection, row, "define", author, fields or {}), True
 
-    async def start(self, tenant: str, name: str) -> Experiment:
-        """Start the newest version instead of an older one.
+    async def change(
+        self,
+        tenant: str,
+        name: str,
+        change: Change,
+        author: Author,
+        decision: Decision | None = None,
+        reason: str | None = None,
+    ) -> StoredVersion:
+        """Start, pause, stop, decide or archive an experiment; a state that it has already changes nothing.
 
-        Raise ApiError (404) for an unknown experiment, and (409) if another one runs on its surface, or the
-        newest version was stopped.
+        `start` and `archive` concern the newest version, the others the one that runs or is paused, else the
+        newest that was started. Raise ApiError (409) for a change that the state does not allow, or if
+        another experiment takes the surface or the segment.
         """
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
             latest = await self._get_latest(connection, tenant, name)
-            if latest.status == "running":
-                return latest
-            if latest.status == "stopped":
-                detail = (
-                    f"Version {latest.version} of {name} was stopped, and its counts are closed. "
-                    "Post it again with another salt or traffic, and start that version."
+            check_revision(name, latest, author)
+            target = latest if change in {"start", "archive"} else await self._current(connection, latest)
+            if change == "stop" and target.status not in {"running", "paused"}:
+                return target
+            status = state_after(change, target)
+            if status is None:
+                return target
+            if change == "start":
+                await self._check_room(connection, target)
+                await self._end_live(connection, target, author)
+            row = await connection.fetchrow(
+                *SQL.set_status(
+                    tenant=tenant,
+                    name=name,
+                    version=target.version,
+                    status=status,
+                    decision=None if decision is None else decision.model_dump(mode="json"),
                 )
-                raise ApiError(409, "Stopped", detail)
-            running = await connection.fetchval(
-                *SQL.running_on(tenant=tenant, surface=latest.surface, name=name)
             )
-            if running is not None:
-                detail = (
-                    f"The experiment {running} runs on {latest.surface}; stop it before you start {name}."
-                )
-                raise ApiError(409, "SurfaceTaken", detail)
-            await connection.execute(*SQL.stop(tenant=tenant, name=name))
-            row = await connection.fetchrow(*SQL.start(tenant=tenant, name=name, version=latest.version))
-            return await self._publish(connection, row)
+            details: dict[str, Any] = {"before": target.status, "after": status}
+            if reason is not None:
+                details["reason"] = reason
+            if decision is not None:
+                details |= decision.model_dump(mode="json", include={"variant", "reason"})
+            return await self._log.record(connection, row, change, author, details)
 
-    async def stop(self, tenant: str, name: str) -> Experiment:
-        """Stop an experiment; do nothing if it is not running. Raise ApiError (404) if it is unknown."""
-        async with self._database.transaction() as connection:
-            await connection.execute(*SQL.lock_tenant(tenant=tenant))
-            row = await connection.fetchrow(*SQL.stop(tenant=tenant, name=name))
-            if row is None:
-                return await self._get_latest(connection, tenant, name)
-            return await self._publish(connection, row)
+    async def force(self, tenant: str, name: str, forced: Mapping[str, str], author: Author) -> StoredVersion:
+        """Set the units that get a variant for tests. Raise ApiError (400) for an unknown variant."""
+        async with self._locked(tenant, name, author) as (connection, version):
+            unknown = set(forced.values()) - {variant.name for variant in version.variants}
+            if unknown:
+                raise unknown_variant(version, min(unknown))
+            row = await connection.fetchrow(
+                *SQL.set_forced(tenant=tenant, name=name, version=version.version, forced=dict(forced))
+            )
+            return await self._log.record(connection, row, "force", author, {"units": len(forced)})
 
-    async def delete_drafts(self, tenant: str, name: str) -> None:
+    async def enable(
+        self, tenant: str, name: str, variant: str, author: Author, *, enabled: bool
+    ) -> StoredVersion:
+        """Disable a variant, whose units are answered as usual from then on, or enable it again.
+
+        Raise ApiError (404) for an unknown variant.
+        """
+        async with self._locked(tenant, name, author) as (connection, version):
+            if variant not in {each.name for each in version.variants}:
+                raise unknown_variant(version, variant, status=404)
+            if (variant not in version.disabled) is enabled:
+                return version
+            disabled = sorted(set(version.disabled) ^ {variant})
+            row = await connection.fetchrow(
+                *SQL.set_disabled(tenant=tenant, name=name, version=version.version, disabled=disabled)
+            )
+            change = "enable" if enabled else "disable"
+            return await self._log.record(connection, row, change, author, {"variant": variant})
+
+    async def delete_drafts(self, tenant: str, name: str, author: Author) -> None:
         """Delete the versions of an experiment that never ran.
 
-        Raise ApiError (404) if it is unknown, and (409) if every version has run: their counts are kept.
+        Raise ApiError (409) if every version has run: their counts are kept.
         """
-        async with self._database.transaction() as connection:
-            await connection.execute(*SQL.lock_tenant(tenant=tenant))
-            await self._get_latest(connection, tenant, name)
-            if not await connection.fetch(*SQL.delete_drafts(tenant=tenant, name=name)):
+        async with self._locked(tenant, name, author) as (connection, version):
+            deleted = await connection.fetch(*SQL.delete_drafts(tenant=tenant, name=name))
+            if not deleted:
                 detail = f"{name} has no draft; versions that have served stay, with their counts."
                 raise ApiError(409, "NoDraft", detail)
+            details = {"versions": [row["version"] for row in deleted]}
+            await self._log.add(connection, version, "delete drafts", author, details)
 
-    async def _publish(self, connection: Connection, row: Record | None) -> Experiment:
-        """Announce the state of a version that has just started or stopped; return it."""
-        assert row is not None
-        version = parse_row(row)
-        await outbox.append(connection, EXPERIMENTS, [version.changed()])
-        return version
+    async def changes(self, tenant: str, name: str, limit: int) -> list[LoggedChange]:
+        """Return the log of an experiment, newest first; empty for an unknown one."""
+        return await self._log.newest(tenant, name, limit)
+
+    async def latest_versions(self, tenant: str, *, with_archived: bool = False) -> list[StoredVersion]:
+        """Return the newest version of each experiment of a tenant."""
+        rows = await self._database.fetch(*SQL.latest_versions(tenant=tenant, with_archived=with_archived))
+        return [parse_row(row) for row in rows]
+
+    async def get(self, tenant: str, name: str, version: int | None = None) -> StoredVersion:
+        """Return a version, by default the newest; raise ApiError (404) if it does not exist."""
+        if version is None:
+            return await self._get_latest(self._database, tenant, name)
+        row = await self._database.fetchrow(*SQL.version(tenant=tenant, name=name, version=version))
+        if row is None:
+            raise ApiError(404, "UnknownExperiment", f"There is no version {version} of {name!r}.")
+        return parse_row(row)
+
+    async def running_or_recent(self) -> list[StoredVersion]:
+        """Return running and paused experiments of all tenants, and those stopped within the last day."""
+        return [parse_row(row) for row in await self._database.fetch(*SQL.running_or_recent())]
+
+    @asynccontextmanager
+    async def _locked(
+        self, tenant: str, name: str, author: Author
+    ) -> AsyncIterator[tuple[Connection, StoredVersion]]:
+        """Lock the tenant's experiments in a transaction; yield the version that runs, else the newest."""
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=tenant))
+            latest = await self._get_latest(connection, tenant, name)
+            check_revision(name, latest, author)
+            yield connection, await self._current(connection, latest)
+
+    async def _current(self, connection: Connection, latest: StoredVersion) -> StoredVersion:
+        """Return the version that runs or is paused, else the newest that was started, else the newest."""
+        parameters = {"tenant": latest.tenant, "name": latest.name}
+        live = await self._find(connection, SQL.live(**parameters))
+        return live or await self._find(connection, SQL.newest_started(**parameters)) or latest
+
+    async def _check_room(self, connection: Connection, version: StoredVersion) -> None:
+        """Raise ApiError (409) if another running experiment has the surface or units of the segment."""
+        layer = version.layer
+        rows = await connection.fetch(
+            *SQL.running_beside(
+                tenant=version.tenant,
+                name=version.name,
+                surface=version.surface,
+                layer=None if layer is None else layer.name,
+            )
+        )
+        for running in map(parse_row, rows):
+            if layer is not None and running.layer is not None and not layer.overlaps(running.layer):
+                continue
+            if running.surface == version.surface:
+                detail = (
+                    f"The experiment {running.name} runs on {version.surface}; stop it before you start "
+                    f"{version.name}, or give both disjoint segments of one layer."
+                )
+                raise ApiError(409, "SurfaceTaken", detail)
+            if running.layer is not None and layer is not None:
+                detail = (
+                    f"The experiment {running.name} has the units from {running.layer.start:g} to "
+                    f"{running.layer.end:g} of the layer {layer.name}; choose a segment beside it."
+                )
+                raise ApiError(409, "SegmentTaken", detail)
+
+    async def _end_live(self, connection: Connection, successor: StoredVersion, author: Author) -> None:
+        """Stop the version that runs or is paused, unless it is the one that starts."""
+        live = await self._find(connection, SQL.live(tenant=successor.tenant, name=successor.name))
+        if live is None or live.version == successor.version:
+            return
+        await connection.execute(
+            *SQL.set_status(
+                tenant=live.tenant, name=live.name, version=live.version, status="stopped", decision=None
+            )
+        )
+        details = {"before": live.status, "after": "stopped", "successor": successor.version}
+        await self._log.add(connection, live, "stop", author, details)
 
     async def _check_quota(self, connection: Connection, tenant: str, name: str) -> None:
         """Raise ApiError (409) if the tenant or the experiment may have no further version."""
@@ -132,58 +247,13 @@ class Experiments:
             )
             raise ApiError(409, "LimitExceeded", detail)
 
-    async def latest_versions(self, tenant: str) -> list[Experiment]:
-        """Return the newest version of each experiment of a tenant."""
-        return [parse_row(row) for row in await self._database.fetch(*SQL.latest_versions(tenant=tenant))]
-
-    async def get(self, tenant: str, name: str, version: int | None = None) -> Experiment:
-        """Return a version, by default the newest; raise ApiError (404) if it does not exist."""
-        if version is None:
-            return await self._get_latest(self._database, tenant, name)
-        row = await self._database.fetchrow(*SQL.version(tenant=tenant, name=name, version=version))
-        if row is None:
-            raise ApiError(404, "UnknownExperiment", f"There is no version {version} of {name!r}.")
-        return parse_row(row)
-
-    async def running_or_recent(self) -> list[Experiment]:
-        """Return running experiments of all tenants, and those stopped within the last day."""
-        return [parse_row(row) for row in await self._database.fetch(*SQL.running_or_recent())]
-
-    async def counts(self, version: Experiment) -> Counts:
-        """Return the counts of a version so far; raise TimeoutError if reading them takes too long."""
-        async with self._results_semaphore:
-            return await self._counts(version)
-
-    async def _counts(self, version: Experiment) -> Counts:
-        parameters = {"tenant": version.tenant, "name": version.name, "version": version.version}
-        units = await self._results.fetch(*SQL.units(**parameters))
-        outcomes: dict[str, dict[str, Outcome]] = {}
-        for row in await self._results.fetch(*SQL.results(largest=LARGEST, **parameters)):
-            outcomes.setdefault(row["variant"], {})[row["event_type"]] = Outcome(
-                events=row["events"],
-                units=row["units"],
-                value=row["value"],
-                values_left_out=row["values_left_out"],
-            )
-        return Counts(
-            units={row["variant"]: row["units"] for row in units},
-            mixed=sum(row["mixed"] for row in units),
-            crossed=await self._results.fetchval(*SQL.crossed(**parameters)),
-            outcomes=outcomes,
-        )
-
-    async def _find_latest(self, reader: Reader | Connection, tenant: str, name: str) -> Experiment | None:
-        row = await reader.fetchrow(*SQL.latest(tenant=tenant, name=name))
+    async def _find(self, reader: Reader | Connection, statement: Sequence[Any]) -> StoredVersion | None:
+        row = await reader.fetchrow(*statement)
         return None if row is None else parse_row(row)
 
-    async def _get_latest(self, reader: Reader | Connection, tenant: str, name: str) -> Experiment:
-        latest = await self._find_latest(reader, tenant, name)
+    async def _get_latest(self, reader: Reader | Connection, tenant: str, name: str) -> StoredVersion:
+        latest = await self._find(reader, SQL.latest(tenant=tenant, name=name))
         if latest is None:
             detail = f"There is no experiment {name!r}. GET /v1/experiments lists those that exist."
             raise ApiError(404, "UnknownExperiment", detail)
         return latest
-
-
-def parse_row(row: Record) -> Experiment:
-    """Return a row as an experiment."""
-    return Experiment.model_validate(dict(row))

@@ -31,6 +31,9 @@ class RecordedOutcome(NamedTuple):
     event_type: str
     value: float | None
     occurred_at: datetime
+    order_id: str | None
+    recommended: bool
+    """True for an event that names an answer of the experiment."""
 
 
 class Login(NamedTuple):
@@ -150,7 +153,8 @@ class OutcomeStore:
             return
         # Sorted, so that two workers cannot deadlock.
         columns = _columns([rows[key] for key in sorted(rows)])
-        tenants, experiments, versions, event_ids, units, session_ids, types, values, times = columns
+        tenants, experiments, versions, event_ids, units, session_ids, types, values, *rest = columns
+        times, order_ids, recommended = rest
         await self._database.execute(
             *SQL.record_outcomes(
                 tenants=tenants,
@@ -162,6 +166,8 @@ class OutcomeStore:
                 event_types=types,
                 values=values,
                 times=times,
+                order_ids=order_ids,
+                recommended=recommended,
             )
         )
 

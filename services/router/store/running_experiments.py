@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class RunningExperiments:
-    """Returns the experiment of a surface from memory. A part."""
+    """Returns the experiments of a surface or a tenant from memory. A part."""
 
     name = "experiments"
 
@@ -31,7 +31,7 @@ class RunningExperiments:
         """Read every `poll_seconds`."""
         self._experiments = experiments
         self._poll_seconds = poll_seconds
-        self._by_surface: dict[tuple[str, str], Experiment] = {}
+        self._by_surface: dict[tuple[str, str], list[Experiment]] = {}
         self._by_tenant: dict[str, list[Experiment]] = {}
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._task: asyncio.Task[None] | None = None
@@ -54,9 +54,9 @@ class RunningExperiments:
         """Return None: without experiments requests are proxied unchanged."""
         return None
 
-    def on(self, tenant: str, surface: str) -> Experiment | None:
-        """Return the experiment that runs on a surface."""
-        return self._by_surface.get((tenant, surface))
+    def on_surface(self, tenant: str, surface: str) -> Sequence[Experiment]:
+        """Return the experiments that run on a surface."""
+        return self._by_surface.get((tenant, surface), ())
 
     def of_tenant(self, tenant: str) -> Sequence[Experiment]:
         """Return a tenant's experiments that are running, or were stopped within the last day."""
@@ -77,14 +77,14 @@ class RunningExperiments:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             experiments = await self._experiments.running_or_recent()
         self._read_at = now
-        self._by_surface = {
-            (each.tenant, each.surface): each for each in experiments if each.status == "running"
-        }
+        by_surface: dict[tuple[str, str], list[Experiment]] = {}
         by_tenant: dict[str, list[Experiment]] = {}
         for each in experiments:
             by_tenant.setdefault(each.tenant, []).append(each)
-        self._by_tenant = by_tenant
-        RUNNING.set(len(self._by_surface))
+            if each.status == "running":
+                by_surface.setdefault((each.tenant, each.surface), []).append(each)
+        self._by_surface, self._by_tenant = by_surface, by_tenant
+        RUNNING.set(sum(map(len, by_surface.values())))
 
     async def _poll(self) -> None:
         while True:

@@ -2,107 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from services.router.domain.experiments import Definition
-from services.router.handlers import Handlers
-from services.router.store.erasures import Erasures
-from services.router.store.experiments import Experiments
-from services.router.store.outcomes import OutcomeStore
-from services.router.store.running_experiments import RunningExperiments
-from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
-from shared.events.topics import ERASURE_RECEIPTS, INTERACTIONS
-from shared.experiments import Variant
-from shared.kafka import Publisher
-from shared.postgres import Database
+from shared.events import UserErasureRequested
+from shared.events.topics import INTERACTIONS
+from tests.component.router.counting import counting
 from tests.support.waiting import eventually
 
 AA = {"name": "same", "surface": "recommendations", "variants": [{"name": "a"}, {"name": "b"}]}
-
-
-@dataclass
-class Shop:
-    """The handlers of the worker and a running experiment, with times in seconds since its start."""
-
-    tenant: str
-    handlers: Handlers
-    experiments: Experiments
-    began: datetime
-
-    async def expose(self, unit: str, at: float, variant: str = "a") -> None:
-        await self.handlers.variants_exposed(
-            [
-                VariantExposed(
-                    event_id=uuid.uuid4().hex,
-                    tenant=self.tenant,
-                    occurred_at=self.at(at),
-                    experiment="same",
-                    experiment_version=1,
-                    variant=variant,
-                    unit=unit,
-                    surface="recommendations",
-                )
-            ]
-        )
-
-    async def did(self, *events: InteractionRecorded) -> None:
-        await self.handlers.interactions_recorded(events)
-
-    def event(
-        self, event_type: str, at: float, user: str | None = None, session: str | None = None, **fields: Any
-    ) -> InteractionRecorded:
-        return InteractionRecorded(
-            **{"event_id": uuid.uuid4().hex, "item_id": "i1", "value": 2.5} | fields,
-            tenant=self.tenant,
-            occurred_at=self.at(at),
-            received_at=self.at(at),
-            user_id=user,
-            session_id=session,
-            event_type=event_type,
-        )
-
-    def at(self, seconds: float) -> datetime:
-        return self.began + timedelta(seconds=seconds)
-
-    async def purchases(self) -> dict[str, tuple[int, int, float | None]]:
-        """Return, by variant, the purchases, the units that purchased, and the sum of the values."""
-        counts = await self.experiments.counts(await self.experiments.get(self.tenant, "same"))
-        bought = {name: types["purchase"] for name, types in counts.outcomes.items() if "purchase" in types}
-        return {name: (each.events, each.units, each.value) for name, each in bought.items()}
-
-    async def crossed(self) -> int:
-        return (await self.experiments.counts(await self.experiments.get(self.tenant, "same"))).crossed
-
-
-@asynccontextmanager
-async def counting(world: Any, traffic: float = 1.0) -> AsyncIterator[Shop]:
-    """Yield a shop with a running experiment that started ten minutes ago, at a whole second."""
-    database = Database(world.settings().postgres, "router")
-    publisher = Publisher(world.kafka, "router", [ERASURE_RECEIPTS], essential=False)
-    async with AsyncExitStack() as parts:
-        for part in (database, publisher):
-            await part.start()
-            parts.push_async_callback(part.stop)
-        experiments = Experiments(database, world.settings())
-        variants = (Variant(name="a"), Variant(name="b"))
-        definition = Definition(
-            name="same", surface="recommendations", variants=variants, traffic=traffic, salt="salt"
-        )
-        await experiments.define(world.tenant, definition)
-        await experiments.start(world.tenant, "same")
-        began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
-        await world.sql("UPDATE router.experiments SET started_at = $1", (began,))
-        handlers = Handlers(
-            OutcomeStore(database), RunningExperiments(experiments, 60), Erasures(database, publisher)
-        )
-        yield Shop(world.tenant, handlers, experiments, began)
 
 
 async def test_every_buyer_counts_when_events_name_user_and_session(world: Any) -> None:

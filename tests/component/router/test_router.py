@@ -149,3 +149,20 @@ async def test_a_key_that_exceeds_its_rate_gets_a_retry_after(world: Any) -> Non
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].json()["error"] == "TooManyRequests"
     assert 0 < int(answers[-1].headers["retry-after"]) <= 100
+
+
+async def test_requests_of_front_ends_are_passed_on(world: Any) -> None:
+    async with world.router() as caller:
+        answers = [
+            await caller.post(path, json={"user_id": "u1", "num_results": 5})
+            for path in ("/recommendations", "/")
+        ]
+        refused = await caller.post("/", json={"user_id": "u1"}, headers={"x-api-key": "ek_wrong"})
+
+    for answer, path in zip(answers, ("/recommendations", "/"), strict=True):
+        received = answer.json()["said"]
+        assert (received["path"], received["tenant"]) == (path, world.tenant)
+        assert received["body"] == {"user_id": "u1", "num_results": 5}
+        assert answer.headers["x-variant"] == "a"
+    assert refused.status_code == 401
+    assert refused.json()["error"]

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from deploy.local.ports import SERVICES
 from services.router.domain.experiments import Definition
 from services.router.settings import Settings
+from services.router.store.change_log import Author
 from services.router.store.experiments import Experiments
 from shared.errors import Transient
 from shared.events.topics import (
@@ -91,8 +92,9 @@ async def world(
         experiments = Experiments(pool, Settings())
         variants = (Variant(name="red"), Variant(name="blue"))
         definition = Definition(name="colours", surface="recommendations", variants=variants)
-        await experiments.define(tenant.name, definition)
-        await experiments.start(tenant.name, "colours")
+        author = Author("test")
+        await experiments.define(tenant.name, definition, author)
+        await experiments.change(tenant.name, "colours", "start", author)
     return World(kafka_settings, database, redis_url, tenant.name)
 
 

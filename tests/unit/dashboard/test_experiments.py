@@ -12,11 +12,8 @@ from services.dashboard.domain.experiments import (
     Interval,
     Scale,
     definition,
-    event_types,
     form_of,
-    newcombe,
-    results,
-    wilson,
+    metric_view,
 )
 from services.dashboard.store.sessions import Person
 from tests.unit.dashboard.site import CSRF, browser
@@ -40,25 +37,62 @@ DEFINITION: dict[str, Any] = {
 }
 
 
-def variant(name: str, exposed: int, purchasers: int, **outcomes: Any) -> dict[str, Any]:
-    purchases = {"events": purchasers, "units": purchasers, "value": purchasers * 10.0}
-    return {
-        "name": name,
-        "weight": 1.0,
-        "strategy": None,
-        "exposed": exposed,
-        "events": {"purchase": purchases, **outcomes} if purchasers else outcomes,
-    }
+CHANGE: dict[str, Any] = {
+    "version": 2, "revision": 3, "change": "pause", "actor": "monitor", "at": "2026-11-03T00:00:00Z",
+    "details": {"reason": "guardrail harmed: b"},
+}  # fmt: skip
 
 
 def experiment(**members: Any) -> dict[str, Any]:
     body = {
-        "name": "home-model", "version": 2, "surface": "recommendations", "traffic": 0.125, "salt": "s",
-        "status": "running", "created_at": "2026-11-01T00:00:00Z", "started_at": "2026-11-02T00:00:00Z",
-        "stopped_at": None, "sample_ratio_p": None, "mixed_units": 0, "crossed_users": 0,
-        "variants": [variant("control", 10_000, 421), variant("new", 10_000, 468)],
+        "name": "home-model", "version": 2, "phase": 1, "surface": "recommendations", "traffic": 0.125,
+        "salt": "s", "layer": None, "unit": "user_else_session", "metrics": None, "forced": {},
+        "disabled": [], "decision": None, "revision": 1, "status": "running",
+        "created_at": "2026-11-01T00:00:00Z",
+        "started_at": "2026-11-02T00:00:00Z", "stopped_at": None,
+        "variants": [{**each, "weight": float(each["weight"])} for each in VARIANTS],
     }  # fmt: skip
     return body | members
+
+
+def estimate(value: float, half: float) -> dict[str, float]:
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def results(**health: Any) -> dict[str, Any]:
+    metric = {
+        "name": "bought", "event": "purchase", "measure": "conversion", "per": None,
+        "recommended_only": False, "window_days": None, "winsorize": None, "margin": 0.1,
+        "higher_is_better": True,
+    }  # fmt: skip
+    comparison = {
+        "absolute": estimate(0.0047, 0.0031), "relative": estimate(0.1116, 0.08), "p": 4e-5,
+        "adjusted_p": 4e-5, "chance_to_win": 0.937, "verdict": "better", "guardrail": "safe",
+    }  # fmt: skip
+    variants = [
+        {"variant": "control", "mean": estimate(0.0421, 0.001), "comparison": None},
+        {"variant": "new", "mean": estimate(0.0468, 0.001), "comparison": comparison},
+    ]
+    clicks = [
+        {"variant": "control", "mean": {"value": 0.0, "low": None, "high": None}, "comparison": None},
+        {"variant": "new", "mean": {"value": 0.0, "low": None, "high": None}, "comparison": None},
+    ]
+    return {
+        "units": [
+            {"variant": name, "weight": weight, "units": 10_000, "disabled": False}
+            for name, weight in (("control", 1.0), ("new", 3.0))
+        ],
+        "counted_until": None,
+        "health": {
+            "is_valid": True, "problems": [], "sample_ratio_p": 0.4, "crossed_units": 0, "merged_units": 0,
+            "bots": 0,
+        } | health,
+        "planning": {"relative_effect": 0.1, "required_units": 60_000, "units": 20_000, "days_left": 13.2},
+        "metrics": [
+            {"metric": metric, "adjusted_by": None, "variants": variants},
+            {"metric": metric | {"name": "clicks", "event": "click"}, "adjusted_by": 0.7, "variants": clicks},
+        ],
+    }  # fmt: skip
 
 
 def test_a_form_becomes_a_definition_and_a_definition_a_form() -> None:
@@ -69,37 +103,42 @@ def test_a_form_becomes_a_definition_and_a_definition_a_form() -> None:
     assert definition(lambda name: {"traffic": "all"}.get(name, ""))["traffic"] == "all"
 
 
-def test_the_interval_of_a_difference_is_that_of_newcombe() -> None:
-    """R. Newcombe, Statistics in Medicine 17 (1998), table II, example (a), method 10."""
-    treatment, control = wilson(56, 70), wilson(48, 80)
-    assert treatment is not None
-    assert control is not None
+def test_a_form_passes_on_what_it_does_not_show() -> None:
+    stored = experiment(
+        layer={"name": "home", "start": 0.0, "end": 0.5},
+        variants=[
+            {"name": "control", "weight": 1.0, "strategy": None},
+            {"name": "new", "weight": 3.0, "strategy": None, "filter": {"name": "in-stock"}},
+        ],
+    )
+    fields = form_of(stored)
+    defined = definition(lambda name: fields.get(name, ""))
 
-    difference = newcombe(treatment, control)
+    assert defined["layer"] == stored["layer"]
+    assert defined["unit"] == "user_else_session"
+    assert defined["variants"][1]["filter"] == {"name": "in-stock"}
+    assert "metrics" not in defined
+    for text in ("[1]", "{", '{"variants": {"new": 3}}', '{"variants": 3}'):
+        fields["kept"] = text
+        assert "layer" not in definition(lambda name: fields.get(name, ""))
 
-    assert difference == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
-    assert difference.excludes_zero
-    assert wilson(0, 0) is None
 
+def test_a_metric_is_shown_for_each_variant() -> None:
+    bought = metric_view(results(), VARIANTS, "")
+    clicks = metric_view(results(), VARIANTS, "clicks")
+    assert bought is not None
+    assert clicks is not None
 
-@pytest.mark.parametrize(
-    ("control", "treatment", "verdict"),
-    [
-        ((10_000, 421), (10_000, 468), "no difference shown"),
-        ((100_000, 4210), (100_000, 4680), "better"),
-        ((100_000, 4680), (100_000, 4210), "worse"),
-        ((10, 1), (10, 9), "too few units"),
-        ((0, 0), (1_000, 10), "too few units"),
-    ],
-)
-def test_a_variant_is_judged_by_the_interval_of_its_difference(
-    control: tuple[int, int], treatment: tuple[int, int], verdict: str
-) -> None:
-    first, second = results([variant("control", *control), variant("new", *treatment)], "purchase")
-
-    assert (first.verdict, first.difference) == ("control", None)
-    assert second.verdict == verdict
-    assert second.share == 0.5
+    control, new = bought.rows
+    assert (bought.name, bought.is_share) == ("bought", True)
+    assert bought.explanation == ("The share of people with a purchase; a guardrail with a margin of 10%.")
+    assert (control.verdict, control.difference, control.answer) == ("control", None, None)
+    assert (new.verdict, new.guardrail, new.share, new.answer) == ("better", "safe", 0.75, "for-you")
+    assert new.difference is not None
+    assert new.difference.excludes_zero
+    assert clicks.rows[1].mean is None
+    assert "adjusted by the weeks before" in clicks.explanation
+    assert metric_view({}, VARIANTS, "") is None
 
 
 def test_intervals_are_drawn_on_a_common_scale() -> None:
@@ -109,28 +148,21 @@ def test_intervals_are_drawn_on_a_common_scale() -> None:
     assert Scale.of([]).position(0.5) == pytest.approx(50)
 
 
-def test_results_are_of_one_type_of_events() -> None:
-    views = {"view": {"events": 90, "units": 40, "value": None}}
-    variants = [variant("control", 100, 4, **views), variant("new", 100, 0)]
-
-    assert event_types(variants) == ["purchase", "view"]
-    control, new = results(variants, "view")
-    assert (control.units, control.events, control.value_per_unit) == (40, 90, None)
-    assert (new.units, new.rate and new.rate.value) == (0, 0.0)
-    assert results(variants, "purchase")[0].value_per_unit == 0.4
-
-
 class Router:
     """The router with an experiment, which answers changes with `answer`."""
 
-    def __init__(self, body: dict[str, Any], answer: httpx.Response | None = None) -> None:
-        self.body, self.answer = body, answer
+    def __init__(self, body: dict[str, Any], answer: httpx.Response | None = None, **health: Any) -> None:
+        self.body, self.answer, self.health = body, answer, health
         self.calls: list[tuple[str, str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.port != 8006:
             return httpx.Response(200, json={"generations": [{"recipes": [{"recipe": "for-you"}]}]})
         if request.method == "GET":
+            if request.url.path.endswith("/results"):
+                return httpx.Response(200, json=results(**self.health))
+            if request.url.path.endswith("/changes"):
+                return httpx.Response(200, json=[CHANGE])
             is_list = request.url.path == "/v1/experiments"
             return httpx.Response(200, json=[self.body] if is_list else self.body)
         body = orjson.loads(request.content) if request.content else None
@@ -138,25 +170,32 @@ class Router:
         return self.answer or httpx.Response(201, json=self.body)
 
 
-async def test_an_experiment_is_defined_started_and_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_experiment_is_defined_started_paused_and_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     router = Router(experiment())
     async with browser(monkeypatch, ADMIN, router) as client:
         answers = [
             await client.post("/dashboard/experiments", data=FORM | {"csrf": CSRF}),
             await client.post("/dashboard/experiments/home-model/start", data={"csrf": CSRF}),
-            await client.post("/dashboard/experiments/home-model/stop", data={"csrf": CSRF}),
+            await client.post("/dashboard/experiments/home-model/pause", data={"csrf": CSRF}),
+            await client.post("/dashboard/experiments/home-model/variants/new/disable", data={"csrf": CSRF}),
+            await client.post(
+                "/dashboard/experiments/home-model/decide",
+                data={"csrf": CSRF, "variant": "new", "reason": "It sold more."},
+            ),
             await client.post("/dashboard/experiments/home-model/delete", data={"csrf": CSRF}),
         ]
 
     assert [answer.headers["location"] for answer in answers] == [
-        *["/dashboard/experiments/home-model"] * 3,
+        *["/dashboard/experiments/home-model"] * 5,
         "/dashboard/experiments",
     ]
     path = "/v1/experiments/home-model"
     assert router.calls == [
         ("POST", "/v1/experiments", DEFINITION),
         ("POST", f"{path}/start", None),
-        ("POST", f"{path}/stop", None),
+        ("POST", f"{path}/pause", None),
+        ("POST", f"{path}/variants/new/disable", None),
+        ("POST", f"{path}/decide", {"variant": "new", "reason": "It sold more."}),
         ("DELETE", path, None),
     ]
 
@@ -173,16 +212,45 @@ async def test_a_refused_form_keeps_its_fields(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_results_are_shown_with_what_makes_them_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
-    router = Router(experiment(sample_ratio_p=0.0001, mixed_units=3))
+    router = Router(experiment(), problems=["No result is valid."], crossed_units=3)
     async with browser(monkeypatch, VIEWER, router) as client:
-        page = await client.get("/dashboard/experiments/home-model", params={"event": "purchase"})
+        page = await client.get("/dashboard/experiments/home-model", params={"metric": "bought"})
+        other = await client.get("/dashboard/experiments/home-model", params={"metric": "clicks"})
 
-    assert page.status_code == 200
-    assert "no result is valid" in page.text
-    assert "3 units were shown several variants" in page.text
+    assert page.status_code == other.status_code == 200
+    assert "No result is valid." in page.text
+    assert "3 people met several variants" in page.text
     assert "+0.47" in page.text
-    assert "no difference shown" in page.text
+    assert "+11.2 %" in page.text
+    assert "guardrail safe" in page.text
+    assert "about 14 more days" in page.text
+    assert "guardrail harmed: b" in page.text
     assert "/start" not in page.text
+    assert "/decide" not in page.text
+
+
+@pytest.mark.parametrize("status", ["draft", "running", "paused", "stopped", "decided", "archived"])
+async def test_each_state_has_its_changes(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    decision = {"variant": "new", "reason": "It sold more.", "decided_by": "k1", "decided_at": CHANGE["at"]}
+    body = experiment(status=status, decision=decision if status == "decided" else None)
+    async with browser(monkeypatch, ADMIN, Router(body)) as client:
+        page = await client.get("/dashboard/experiments/home-model")
+
+    shown = {
+        change for change in ("start", "pause", "stop", "decide", "archive") if f'/{change}"' in page.text
+    }
+    assert (
+        shown
+        == {
+            "draft": {"start", "stop"},
+            "running": {"pause", "stop", "decide"},
+            "paused": {"start", "stop", "decide"},
+            "stopped": {"decide", "archive"},
+            "decided": {"archive"},
+            "archived": set(),
+        }[status]
+    )
+    assert ("It sold more." in page.text) == (status == "decided")
 
 
 async def test_pages_without_the_router_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

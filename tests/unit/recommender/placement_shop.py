@@ -91,10 +91,12 @@ class Experiments:
     async def read(self) -> None:
         return None
 
-    def assign(self, _tenant: str, surface: str, unit: str) -> Assignment | None:
+    def assign(
+        self, _: str, surface: str, user_id: str | None, session_id: str | None = None
+    ) -> Assignment | None:
         experiment = self.running.get(surface)
-        variant = None if experiment is None else experiment.assign(unit)
-        if experiment is None or variant is None:
+        unit = (experiment and experiment.unit_of(user_id, session_id)) or ""
+        if experiment is None or (variant := experiment.assign(unit)) is None:
             return None
         return Assignment(experiment, variant, unit, ((b"x-variant", variant.name.encode()),))
 

@@ -43,14 +43,15 @@ class PlacementVariants:
     ) -> tuple[DefinedPlacement, Assignment | None]:
         """Return the placement as the visitor's variant defines it, with the variant.
 
-        The user is the unit, else the session. Without either, outside the traffic, or if the variant names
-        a campaign or a filter that does not exist, it is the placement as it is.
+        Without a user and a session, outside the traffic, or if the variant names a campaign or a filter
+        that does not exist, it is the placement as it is.
         """
-        unit = request.subject
-        if unit is None or not self._experiments.may_run(request.tenant):
+        if request.subject is None or not self._experiments.may_run(request.tenant):
             return named, None
         await self._experiments.read()
-        assignment = self._experiments.assign(request.tenant, placement_surface(named.name), unit)
+        assignment = self._experiments.assign(
+            request.tenant, placement_surface(named.name), request.user_id, request.session_id
+        )
         if assignment is None:
             return named, None
         definition = self._definition(named.placement, assignment.variant)

@@ -1,0 +1,23 @@
+"""The analysis, whose libraries are loaded when the first results are read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.router.domain.experiments import StoredVersion
+    from services.router.domain.metric_sums import MetricSums
+    from services.router.domain.results import Results
+
+
+def results_of(
+    version: StoredVersion, sums: MetricSums, *, pre_days: int, relative_effect: float, now: datetime
+) -> Results:
+    """Return the results of a version's phase; the first call of a process loads numpy and scipy.
+
+    It computes for milliseconds and loads for a second: call it in a thread.
+    """
+    from services.router.domain.analysis import analyse  # noqa: PLC0415 - 50 MB that only results need
+
+    return analyse(version, sums, pre_days=pre_days, relative_effect=relative_effect, now=now)

@@ -1,0 +1,28 @@
+"""Sums of metrics over people, which the statistics take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+Sums = tuple[float, float, float, float, float]
+"""Σy, Σy², Σx, Σx², Σxy over people; those without an event add nothing."""
+
+
+class People(NamedTuple):
+    """The people of a variant: those who count, and those who were left out or joined."""
+
+    units: int = 0
+    crossed: int = 0
+    merged: int = 0
+    bots: int = 0
+
+
+class MetricSums(NamedTuple):
+    """The sums of a phase. `sums` is by the position of the metric and by variant."""
+
+    versions: Sequence[int]
+    began_at: datetime | None
+    people: Mapping[str, People]
+    sums: Mapping[tuple[int, str], Sums]

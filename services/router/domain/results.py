@@ -1,0 +1,115 @@
+"""The results of an experiment, as the API returns them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from services.router.domain.metrics import Metric
+
+Verdict = Literal["better", "worse", "no difference shown", "too few units"]
+
+
+class Estimate(BaseModel):
+    """An estimate with the ends of its 95 % interval; null where the units show nothing."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class OneLook(BaseModel):
+    """Welch's t-test: valid if the time of this look was decided beforehand."""
+
+    absolute: Estimate
+    relative: Estimate
+    p: float | None
+
+
+class Comparison(BaseModel):
+    """A variant against the first one. All but `one_look` is valid at any look."""
+
+    absolute: Estimate
+    relative: Estimate
+    p: float | None = Field(description="always-valid p-value")
+    adjusted_p: float | None = Field(
+        description="by Benjamini and Hochberg: over the variants of the first metric, and over all others"
+    )
+    one_look: OneLook
+    chance_to_win: float | None = Field(description="posterior probability that the variant is better")
+    verdict: Verdict
+    guardrail: Literal["safe", "harmed", "undecided"] | None = Field(
+        description="only for a metric with a margin"
+    )
+
+
+class VariantMetric(BaseModel):
+    """A metric of a variant."""
+
+    variant: str
+    mean: Estimate = Field(description="per unit; of a ratio, the ratio")
+    comparison: Comparison | None = Field(description="null for the first variant")
+
+
+class MetricResult(BaseModel):
+    """A metric of all variants."""
+
+    metric: Metric
+    adjusted_by: float | None = Field(
+        description="slope θ of CUPED: what is subtracted per unit of the same metric before the exposure; "
+        "null without adjustment"
+    )
+    variants: list[VariantMetric]
+
+
+class VariantUnits(BaseModel):
+    """The people of a variant."""
+
+    variant: str
+    weight: float
+    units: int = Field(description="people who count: users, and visitors who did not log in")
+    disabled: bool
+
+
+class Health(BaseModel):
+    """Reasons to believe the results, or not to."""
+
+    is_valid: bool
+    problems: list[str] = Field(description="sentences; empty if nothing is wrong")
+    sample_ratio_p: float | None = Field(description="χ² test of the sizes, for one look")
+    sample_ratio_sequential_p: float | None = Field(description="the same for any number of looks")
+    crossed_units: int = Field(description="people who met several variants; they do not count")
+    merged_units: int = Field(
+        description="people who were exposed as a visitor and as a user; they count once"
+    )
+    bots: int = Field(description="people with more events on a day than a person has; they do not count")
+
+
+class Planning(BaseModel):
+    """The time that it takes to show an effect on the first metric, with a power of 80 %."""
+
+    relative_effect: float
+    required_units: int | None = Field(
+        description="people of the first variant and of the smallest other one"
+    )
+    units: int
+    days_left: float | None = Field(description="if people arrive as they did so far")
+    detectable_effect: float | None = Field(description="the smallest relative effect that the units show")
+
+
+class Results(BaseModel):
+    """The results of a phase of an experiment."""
+
+    name: str
+    phase: int
+    versions: list[int] = Field(description="the versions of the phase, which are one measurement")
+    began_at: datetime | None
+    counted_until: datetime | None = Field(
+        description="when its first variant was disabled; later exposures do not count"
+    )
+    units: list[VariantUnits]
+    health: Health
+    planning: Planning
+    metrics: list[MetricResult]
