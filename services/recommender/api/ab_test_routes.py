@@ -55,24 +55,24 @@ class AbTestRoutes:
     def __init__(self, answers: RestAnswers, experiments: Experiments, authenticator: Authenticator) -> None:
         self._answers = answers
         self._experiments = experiments
-        self._reader = Depends(authenticator.require("read"))
+        self._caller = Depends(authenticator.require("recommend"))
 
     def router(self) -> APIRouter:
         """Return all routes."""
         router = APIRouter(prefix=PREFIX, tags=["Experiments"])
-        reader = self._reader
+        caller = self._caller
 
         @router.get("/ab-test/variant", operation_id="ab_test_variant")
         async def variant(
             dashboard: Annotated[Name, Query(description="the name of the experiment")],
             user_id: Annotated[Name | None, Query(description="without it, control")] = None,
-            principal: Principal = reader,
+            principal: Principal = caller,
         ) -> VariantBody:
             """Return the variant of a user; control for an unknown experiment."""
             return await self._variant(principal.own_tenant, dashboard, user_id)
 
         @router.get("/ml/ab-test/config", operation_id="ab_test_config")
-        async def config(principal: Principal = reader) -> Algorithms:
+        async def config(principal: Principal = caller) -> Algorithms:
             """Return the variants of the experiment on recommendations."""
             experiment = await self._running(principal.own_tenant)
             if experiment is None:
@@ -98,7 +98,7 @@ class AbTestRoutes:
             algorithm: Annotated[
                 Name | None, Query(description="an id of the configuration; by default the user's variant")
             ] = None,
-            principal: Principal = reader,
+            principal: Principal = caller,
         ) -> Response:
             """Return recommendations of the user's variant, or of a named one, which is no exposure.
 

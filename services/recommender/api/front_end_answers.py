@@ -80,7 +80,7 @@ class FrontEndAnswers:
         try:
             principal = await self._authenticator.of_scope(scope, body)
             parsed = FrontEndRequest.model_validate(request or {})
-            return await self._answer(principal.may("read").own_tenant, parsed)
+            return await self._answer(principal.may("recommend").own_tenant, parsed)
         except ValidationError as error:
             problems = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
             return Answer(400, _JSON, orjson.dumps({"error": problems}))

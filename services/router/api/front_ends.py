@@ -41,7 +41,7 @@ class FrontEnds:
             return await self._runtime.answer(scope, body)
         try:
             principal = await self._authenticator.of_scope(scope, body)
-            tenant = principal.may("read").own_tenant
+            tenant = principal.may("recommend").own_tenant
             headers = {"content-type": "application/json"}
             reply = await self._upstream.call(tenant, "POST", path.encode(), body, headers)
         except ApiError as error:
