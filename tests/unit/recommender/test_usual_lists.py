@@ -99,8 +99,8 @@ class Running:
             state = {"traffic": 1.0, "salt": "s", "status": "running", "created_at": datetime.now(UTC)}
             self._experiment = Experiment.model_validate({**definition, **state, "variants": variants})
 
-    def on(self, _tenant: str, _surface: str) -> Experiment | None:
-        return self._experiment
+    def on(self, _tenant: str, surface: str) -> list[Experiment]:
+        return [] if self._experiment is None or surface != "recommendations" else [self._experiment]
 
 
 class Exposures:
