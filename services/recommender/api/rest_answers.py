@@ -215,8 +215,8 @@ class RestAnswers:
 
     async def for_location(self, tenant: str, location: Location, limit: int) -> Reply:
         """Return what is popular at a location."""
-        areas = dict(zip(("city", "province", "country"), location, strict=True))
-        areas = {kind: name for kind, name in areas.items() if name}
+        kinds = ("city", "province", "country")
+        areas = {kind: name for kind, name in zip(kinds, location, strict=True) if name}
         encoded = await self._precomputed.for_location(tenant, location, limit)
         request = {**areas, "limit": limit}
         return self._reply(tenant, orjson.dumps(areas)[1:-1], None, POPULARITY, encoded, request)
@@ -242,18 +242,16 @@ class RestAnswers:
     async def _by_variant(
         self, tenant: str, recipe: str, user_id: str, answer: _Answer, session_id: str | None = None
     ) -> Reply:
-        experiments = self._experiments
-        await experiments.read()
-        assigned = experiments.assign(tenant, _SURFACES[recipe], user_id, session_id)
+        await self._experiments.read()
+        assigned = self._experiments.assign(tenant, _SURFACES[recipe], user_id, session_id)
         if assigned is None:
             return await answer(None, None)
-        reply, assignment = await experiments.answer(
+        reply, assignment = await self._experiments.answer(
             assigned, lambda strategy: answer(strategy, assigned.served(strategy))
         )
-        if assignment is None:
-            return reply
-        experiments.expose(assignment, reply.body)
-        reply.assigned = assignment.headers
+        if assignment is not None:
+            self._experiments.expose(assignment, reply.body)
+            reply.assigned = assignment.headers
         return reply
 
     async def _by_campaign(
@@ -271,8 +269,7 @@ class RestAnswers:
             raise ApiError(400, "UnknownStrategy", str(error)) from None
         scores = [(each.item_id, each.score) for each in recommended.items]
         source, generation = recommended.source, recommended.generation
-        catalogue, algorithm = self._catalogues.of(tenant), _algorithm(target, source)
-        items = catalogue.encode(scores, set(), query.limit, algorithm)
+        items = self._catalogues.of(tenant).encode(scores, set(), query.limit, _algorithm(target, source))
         request = {"item_id": query.item_id, "limit": query.limit}
         id_ = self._recorder.scored(
             target, "rest", query.user_id, arn, recommended, request, variant
