@@ -147,7 +147,7 @@ class PlacementPages(PageRoutes):
     ) -> Response:
         """Return the page of a placement: its draft, the preview, and the answer that visitors get now."""
         now = await self._services.get(
-            visitor.tenant, "recommender", f"/api/v1/placements/{name}", explain="1",
+            visitor.tenant, "recommender", f"/v1/placements/{name}/explanation",
             user_id=visitor.text("user_id"), item_id=visitor.text("item_id"),
         )  # fmt: skip
         try:

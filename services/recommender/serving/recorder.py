@@ -120,7 +120,7 @@ class AnswerRecorder:
         answer: PlacementAnswer,
         surface: Literal["placement", "graphql"] = "placement",
     ) -> str:
-        """Return the id of a placement's answer. An explained answer is no exposure of its variant."""
+        """Return the id of a placement's answer, which exposes its variant."""
         request = answer.request
         tenant = request.tenant
         partition = self.servings.partition(tenant, request.subject or "")
@@ -129,6 +129,6 @@ class AnswerRecorder:
         assignment = answer.assignment
         facts = (id_, now, answer, None if assignment is None else assignment.answered, surface)
         self.servings.add(tenant, placement_document, facts)
-        if assignment is not None and self._expose is not None and not request.explain:
+        if assignment is not None and self._expose is not None:
             self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))
         return id_

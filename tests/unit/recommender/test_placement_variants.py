@@ -155,7 +155,7 @@ class Servings:
         self.facts.append(facts)
 
 
-async def test_a_recorded_answer_is_an_exposure_unless_it_was_explained() -> None:
+async def test_a_recorded_answer_is_an_exposure_whether_it_is_explained_or_not() -> None:
     shop = a_shop(an_experiment(placement=fixed("i9", "i8")))
     exposed: list[tuple[Assignment, Shown]] = []
     servings: Any = Servings()
@@ -168,7 +168,8 @@ async def test_a_recorded_answer_is_an_exposure_unless_it_was_explained() -> Non
     id_ = recorder.placement(answer)
     recorder.placement(explained)
 
-    [(assignment, shown)] = exposed
+    (assignment, shown), (assignment_of_explained, _) = exposed
+    assert assignment_of_explained == assignment
     assert assignment == answer.assignment
     assert shown == Shown(id_, tuple(item.item_id for item in answer.items))
     assert answer.assignment is not None

@@ -205,7 +205,8 @@ async def test_an_answer_counts_for_the_items_that_have_a_quota() -> None:
 
     assert await counted({"per_day": 9, "item_ids": ["c", "x"]}) == ["c"]
     assert await counted({"per_day": 9}) == ["a", "b", "c"]
-    assert await counted({"per_day": 9}, explain=True) == []
+    assert await counted({"per_day": 9}, explain=True) == ["a", "b", "c"]
+    assert await counted({"per_day": 9}, is_trial=True) == []
 
 
 async def test_strategies_are_admitted_one_after_the_other() -> None:

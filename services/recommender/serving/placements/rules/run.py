@@ -210,9 +210,9 @@ class RuleRun:
         return RuleResult(items, dropped, tuple(self.effects))
 
     def count_answer(self, items: Iterable[Candidate]) -> None:
-        """Count the answer that the visitor gets for the quotas of its items; an explained one is a trial."""
+        """Count the answer that the visitor gets for the quotas of its items."""
         of_items, of_others = self.compiled.quota_of, self.compiled.quota_of_others
-        if self.request.explain or self.request.is_trial or not self.placement.rules.quotas:
+        if self.request.is_trial or not self.placement.rules.quotas:
             return
         item_ids = [each.item_id for each in items if of_others is not None or each.item_id in of_items]
         self.sources.quotas.count(self.request.tenant, self.request.placement, item_ids, self.now)
