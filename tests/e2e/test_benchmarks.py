@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.e2e.measured import assert_measured
 from tests.load import (
+    bench_assignments,
     bench_engine,
     bench_freshness,
     bench_overload,
@@ -32,6 +33,10 @@ def test_no_benchmark_is_left_out() -> None:
     measured = {name for file in files for name in re.findall(r"\bbench_(\w+)\.measure\(", file.read_text())}
 
     assert measured == set(NAMES)
+
+
+def test_assignments() -> None:
+    assert_measured(bench_assignments.measure(1_000), "assignment, all traffic", "units moved by a ramp")
 
 
 def test_the_engine(endcap: Endcap) -> None:
@@ -107,7 +112,7 @@ def test_overload(endcap: Endcap) -> None:
 def test_freshness(endcap: Endcap) -> None:
     size = bench_freshness.Size(items=50, events=5)
 
-    assert_measured(list(bench_freshness.measure(endcap.stack.environment, size)), "4 events: p99")
+    assert_measured(list(bench_freshness.measure(endcap.stack.environment, size)), "5 events: p99")
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:

@@ -34,22 +34,27 @@ def experiment(**fields: object) -> Experiment:
     return Experiment.model_validate(defaults | fields)
 
 
-def run() -> Iterator[Figure]:
-    """Yield the figures."""
-    units = [f"user-{number}" for number in range(UNITS)]
+def run() -> list[Figure]:
+    """Return the figures of a million units."""
+    return list(measure(UNITS))
+
+
+def measure(count: int) -> Iterator[Figure]:
+    """Yield the figures of `count` units."""
+    units = [f"user-{number}" for number in range(count)]
     everybody = experiment()
     variants, seconds = assigned(everybody, units)
     counts = Counter(variants)
     sizes = [counts[variant.name] for variant in THIRDS]
-    yield Figure("assignment, all traffic", seconds / UNITS * 1e6, "CPU µs")
+    yield Figure("assignment, all traffic", seconds / count * 1e6, "CPU µs")
     for variant, size in zip(THIRDS, sizes, strict=True):
-        yield Figure(f"share of {variant.name}, weight {variant.weight:g}", size / UNITS * 100, "%")
-    p = chisquare(sizes, [UNITS * variant.weight / 100 for variant in THIRDS]).pvalue
+        yield Figure(f"share of {variant.name}, weight {variant.weight:g}", size / count * 100, "%")
+    p = chisquare(sizes, [count * variant.weight / 100 for variant in THIRDS]).pvalue
     yield Figure("p of the shares against the weights", float(p), "")
 
     segment = Layer(name="home", start=0.0, end=0.5)
     _, seconds = assigned(experiment(layer=segment, traffic=0.5), units)
-    yield Figure("assignment, half of a layer, half of the traffic", seconds / UNITS * 1e6, "CPU µs")
+    yield Figure("assignment, half of a layer, half of the traffic", seconds / count * 1e6, "CPU µs")
 
     small, _ = assigned(experiment(traffic=0.05), units)
     large, _ = assigned(experiment(traffic=0.5), units)

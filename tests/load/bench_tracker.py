@@ -29,6 +29,8 @@ class Size:
     connections: int
 
 
+SPARE_TOPIC = "puts-v1-sync-dlq"
+"""The topic of the plain producer: no consumer reads it."""
 FULL = Size(seconds=8.0, connections=32)
 
 
@@ -139,8 +141,7 @@ async def _plain_producer(settings: KafkaSettings, seconds: float) -> float:
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         futures = [
-            await producer.send("puts-v1-sync-dlq", value, key=str(number).encode())
-            for number in range(2_000)
+            await producer.send(SPARE_TOPIC, value, key=str(number).encode()) for number in range(2_000)
         ]
         await asyncio.gather(*futures)
         count += len(futures)

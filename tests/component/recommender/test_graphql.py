@@ -179,7 +179,7 @@ async def test_a_placement_names_the_strategy_of_each_item(shop: Shop) -> None:
     [
         (None, 401, "UnauthorizedException", "Valid authorization header not provided."),
         ("wrong", 401, "UnauthorizedException", "You are not authorized to make this call."),
-        (KEYS["ingest"], 403, "UnauthorizedException", "this call needs read"),
+        (KEYS["ingest"], 403, "UnauthorizedException", "this call needs recommend"),
     ],
 )
 async def test_callers_are_refused_in_appsyncs_format(
