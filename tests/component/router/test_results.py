@@ -160,16 +160,20 @@ async def test_the_monitor_pauses_an_experiment_once(world: Any) -> None:
         database = Database(world.settings().postgres, "router")
         await database.start()
         try:
-            monitor = Monitor(shop.experiments, MetricStore(database, world.settings()))
-            await monitor.check()
+
+            async def check() -> None:
+                # A new monitor each time: one waits after a check for twenty times as long as the check took.
+                await Monitor(shop.experiments, MetricStore(database, world.settings())).check()
+
+            await check()
             before = await shop.experiments.get(shop.tenant, "same")
             for number in range(200):
                 await shop.expose(f"u{number}", 10)
-            await monitor.check()
+            await check()
             paused = await shop.experiments.get(shop.tenant, "same")
             log = await shop.experiments.changes(shop.tenant, "same", 1)
             await shop.experiments.change(shop.tenant, "same", "start", AUTHOR)
-            await monitor.check()
+            await check()
             resumed = await shop.experiments.get(shop.tenant, "same")
         finally:
             await database.stop()

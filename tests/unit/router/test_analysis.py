@@ -13,7 +13,7 @@ from services.router.domain.late_analysis import results_of
 from services.router.domain.metric_sums import MetricSums, People
 from services.router.domain.metrics import DEFAULT_METRICS, Metric
 from services.router.domain.results import Comparison, Results
-from services.router.worker import problem_of
+from services.router.worker import only_guardrails, problem_of
 from shared.experiments import Variant
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -96,6 +96,14 @@ def test_a_harmed_guardrail_and_a_mismatch_are_reasons_to_pause() -> None:
     assert not lost.health.is_valid
     assert lost.health.sample_ratio_p is not None
     assert lost.health.sample_ratio_p < 1e-9
+
+
+def test_the_monitor_reads_guardrails_or_the_first_metric() -> None:
+    clicks, views = Metric(name="clicks", event="click"), Metric(name="views", event="view")
+
+    assert only_guardrails(version(clicks, CONVERSION, views)).measured == (CONVERSION,)
+    assert only_guardrails(version(clicks, views)).measured == (clicks,)
+    assert only_guardrails(version()).measured == DEFAULT_METRICS[:1]
 
 
 def test_a_few_people_show_nothing() -> None:
