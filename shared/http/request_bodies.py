@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import orjson
 from fastapi import Request
 from pydantic import BaseModel
 
@@ -94,3 +95,17 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
             return [_inlined(value, definitions) for value in schema]
         case _:
             return schema
+
+
+def members_with(body: bytes, name: str) -> dict[str, Any] | None:
+    """Return the members of a JSON object that has a member `name`; None for any other body.
+
+    It tells the formats of a path apart; a body without the name in quotes is not parsed.
+    """
+    if b'"%b"' % name.encode() not in body:
+        return None
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and name in document else None

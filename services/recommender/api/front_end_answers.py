@@ -22,6 +22,7 @@ from shared.errors import ApiError
 from shared.events.values import Document, Name
 from shared.experiments import AFFINITY as AFFINITY_SURFACE
 from shared.experiments import RECOMMENDATIONS
+from shared.http.request_bodies import members_with
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -74,7 +75,7 @@ class FrontEndAnswers:
 
     async def answer(self, scope: Scope, body: bytes) -> Any:
         """Answer a raw ASGI request; an error is `{"error": sentence}`, as these front ends read it."""
-        request = _members(body) if scope["path"] in PATHS else None
+        request = members_with(body, "user_id") if scope["path"] in PATHS else None
         if request is None and scope["path"] in self._runtime.paths:
             return await self._runtime.answer(scope, body)
         try:
@@ -168,14 +169,3 @@ def _model_config(strategy: str | None, exposed: Assignment | None) -> dict[str,
         "campaign_arn": strategy if is_campaign else None,
         "description": f"{name}, by {strategy or USER}",
     }
-
-
-def _members(body: bytes) -> dict[str, Any] | None:
-    """Return the members of a request with a `user_id`; None for one of Amazon Personalize."""
-    if b'"user_id"' not in body:
-        return None
-    try:
-        document = orjson.loads(body)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) and "user_id" in document else None

@@ -9,6 +9,7 @@ import orjson
 
 from shared.aws_server.operations import Answer
 from shared.errors import ApiError
+from shared.http.request_bodies import members_with
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -37,7 +38,8 @@ class FrontEnds:
     async def answer(self, scope: Scope, body: bytes) -> Any:
         """Answer a raw ASGI request with the recommender's answer."""
         path: str = scope["path"]
-        if path not in PATHS or (b'"user_id"' not in body and path in self._runtime.paths):
+        is_for_front_end = path in PATHS and members_with(body, "user_id") is not None
+        if path in self._runtime.paths and not is_for_front_end:
             return await self._runtime.answer(scope, body)
         try:
             principal = await self._authenticator.of_scope(scope, body)

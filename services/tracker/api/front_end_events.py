@@ -16,6 +16,7 @@ from services.tracker.domain.outcomes import Rejected, validation_message
 from services.tracker.metrics import REJECTED
 from shared.aws_server.operations import Answer
 from shared.errors import ApiError
+from shared.http.request_bodies import members_with
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -44,7 +45,7 @@ class FrontEndEvents:
 
     async def answer(self, scope: Scope, body: bytes) -> Any:
         """Answer a raw ASGI request; an error is `{"error": sentence}`, as these front ends read it."""
-        event = _event(body) if scope["path"] == PATH else None
+        event = members_with(body, "user_id") if scope["path"] == PATH else None
         if event is None:
             return await self._operations.answer(scope, body)
         try:
@@ -69,14 +70,3 @@ class FrontEndEvents:
             "personalize_sent": True,
         }
         return Answer(200, _JSON, orjson.dumps(document))
-
-
-def _event(body: bytes) -> dict[str, Any] | None:
-    """Return the event of a body with a `user_id`; None for a request of Amazon Personalize."""
-    if b'"user_id"' not in body:
-        return None
-    try:
-        document = orjson.loads(body)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) and "user_id" in document else None

@@ -158,6 +158,10 @@ async def test_requests_of_front_ends_are_passed_on(world: Any) -> None:
             for path in ("/recommendations", "/")
         ]
         refused = await caller.post("/", json={"user_id": "u1"}, headers={"x-api-key": "ek_wrong"})
+        arn = "arn:aws:personalize:::campaign/plain"
+        amazon = await caller.post(
+            "/recommendations", json={"campaignArn": arn, "context": {"user_id": "u1"}}
+        )
 
     for answer, path in zip(answers, ("/recommendations", "/"), strict=True):
         received = answer.json()["said"]
@@ -166,3 +170,4 @@ async def test_requests_of_front_ends_are_passed_on(world: Any) -> None:
         assert answer.headers["x-variant"] == "a"
     assert refused.status_code == 401
     assert refused.json()["error"]
+    assert amazon.json()["itemList"] == [{"itemId": "i1", "score": 0.5}]

@@ -8,7 +8,7 @@ import pytest
 from fastapi import Request
 
 from shared.errors import ApiError
-from shared.http.request_bodies import read_body
+from shared.http.request_bodies import members_with, read_body
 
 
 async def unpacked(body: bytes, limit: int = 100_000) -> bytes:
@@ -44,3 +44,17 @@ async def test_what_can_not_be_read_whole_is_refused(body: bytes, status: int, w
         await unpacked(body, 1_000)
 
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        (b'{"user_id": null}', {"user_id": None}),
+        (b'{"campaignArn": "a", "context": {"user_id": "x"}}', None),
+        (b'["user_id"]', None),
+        (b'{"user_id"', None),
+        (b"{}", None),
+    ],
+)
+def test_a_member_of_the_object_itself_tells_formats_apart(body: bytes, members: object) -> None:
+    assert members_with(body, "user_id") == members
