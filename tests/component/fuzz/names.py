@@ -155,7 +155,6 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         **{key: [5] for key in ("limit", "num_results", "numResults")},
     }
     native = {"properties": [{"colour": "red"}], "impression": [["i1"]]}
-    variants = [{"name": "a", "weight": 1}, {"name": "b", "strategy": "popularity"}]
     return {
         "engine DeleteSchema": {"schemaArn": [made["spare-schema"], made["Items-schema"]]},
         "engine DeleteCampaign": {"campaignArn": [made["spare-campaign"]]},
@@ -206,15 +205,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         },
         "router GET /api/personalize/recommendations": {UNDOCUMENTED_QUERY: [[("userId", "u1")]]},
         "router DELETE /v1/experiments/{name}": {"name": [made["draft"]]},
-        "router POST /v1/experiments": {"variants": [variants], "strategy": ["popularity", None]},
-        **{
-            f"router {route}": {"name": [made["experiment"]], "version": [1]}
-            for route in (
-                "GET /v1/experiments/{name}",
-                "POST /v1/experiments/{name}/start",
-                "POST /v1/experiments/{name}/stop",
-            )
-        },
+        **_experiments(made),
         "loader GET /v1/generations/{generation}": {"generation": [1]},
         "loader POST /v1/generations/{generation}/activate": {"generation": [1], "force": [True]},
         "trainer GET /v1/runs/{run}": {"run": [made["run"]]},
@@ -234,4 +225,47 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
         "sync GET /v1/imports/{import_id}": {"import_id": [made["sync-import"]]},
         "sync GET /v1/imports/{import_id}/rejects": {"import_id": [made["sync-import"]]},
+    }
+
+
+def _experiments(made: Mapping[str, str]) -> dict[str, Known]:
+    """Right values of the routes of experiments, which change the state of one in the order of the page."""
+    variants = [{"name": "a", "weight": 1}, {"name": "b", "strategy": "popularity"}]
+    metric = {"name": "clicks", "event": "click", "measure": "events", "per": None, "winsorize": 0.9}
+    of_one: Known = {
+        "name": [made["experiment"]],
+        "version": [1],
+        "variant": ["a"],
+        "reason": ["It sold more."],
+        "pre_days": [0, 14],
+        "effect": [0.1],
+        "sample": [100],
+    }
+    path = "/v1/experiments/{name}"
+    calls = (
+        "start",
+        "pause",
+        "stop",
+        "decide",
+        "archive",
+        "variants/{variant}/disable",
+        "variants/{variant}/enable",
+    )
+    return {
+        "router POST /v1/experiments": {
+            "variants": [variants],
+            "strategy": ["popularity", None],
+            "metrics": [None, [metric]],
+            "layer": [None, {"name": "home", "start": 0.0, "end": 0.5}],
+            "unit": ["session_else_user"],
+        },
+        **{f"router GET {path}{part}": of_one for part in ("", "/results", "/changes")},
+        **{f"router POST {path}/{call}": of_one for call in calls},
+        f"router POST {path}/split": {**of_one, "units": [["u1"]]},
+        f"router PUT {path}/forced": {**of_one, "units": [{"u1": "a"}]},
+        "recommender GET /api/v1/ab-test/variant": {"dashboard": [made["experiment"]], "user_id": ["u1"]},
+        "recommender GET /api/v1/ml/ab-test/recommendations/{user_id}": {
+            "user_id": ["u1"],
+            "algorithm": [None, "usual"],
+        },
     }
