@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import httpx
@@ -17,27 +17,13 @@ from services.engine.settings import Settings
 from services.tracker import app as tracker
 from services.tracker.settings import Settings as TrackerSettings
 from shared.events.topics import INTERACTIONS
-from shared.kafka import Producer, Publisher, Record, encoded
-from shared.kafka.deadletters import Failure, dead_letters
+from shared.kafka import Publisher, encoded
 from shared.settings import KafkaSettings
+from tests.support.dead_letters import DLQ, bury
 from tests.support.kafka import interaction, kafka_environment, raw_records, running, skip_to_end
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
 from tests.support.waiting import PATIENCE, eventually
-
-DLQ = INTERACTIONS.dlq("tracker")
-
-
-class Failed(NamedTuple):
-    """A record that a consumer could not handle."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +55,6 @@ async def http(module_database: Database, kafka_settings: KafkaSettings) -> Asyn
         ) as client,
     ):
         yield client
-
-
-async def bury(settings: KafkaSettings, record: Record, offset: int, *, whole: bool = True) -> None:
-    """Write the dead letter of a record as the tracker's consumer does; the smallest one unless `whole`."""
-    failed = Failed(INTERACTIONS.name, 0, offset, 0, record.key, record.value, record.headers)
-    letters = [*dead_letters(failed, Failure("Permanent", "a defect", 3), "tracker-store")]
-    producer = Producer(settings, "test")
-    await producer.deliver(DLQ, [letters[0 if whole else 1]], PATIENCE)
-    await producer.stop()
 
 
 async def listed(http: httpx.AsyncClient, tenant: Tenant, **query: Any) -> list[dict[str, Any]]:

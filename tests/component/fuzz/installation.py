@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import redis
 
@@ -41,6 +42,7 @@ class Installation:
     worker: Process
     tenant: Tenant
     database: Database
+    kafka: KafkaSettings
     bucket: str
     http: httpx.Client
     s3: Any
@@ -61,6 +63,19 @@ class Installation:
         answer = self.http.request(method, self.services[service].url + path, headers=headers, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
+
+    def execute(self, *statements: tuple[Any, ...]) -> None:
+        """Execute SQL statements, each a text and its values."""
+        asyncio.run(_executed(self.database.url, statements))
+
+
+async def _executed(url: str, statements: Sequence[tuple[Any, ...]]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for text, *values in statements:
+            await connection.execute(text, *values)
+    finally:
+        await connection.close()
 
 
 @contextmanager
@@ -87,7 +102,9 @@ def running(
         services = {service: future.result() for service, future in first.items()}
         services["router"] = start("router", ENDCAP_RECOMMENDER_URL=services["recommender"].url)
         http = started.enter_context(httpx.Client(timeout=PATIENCE, trust_env=False))
-        yield Installation(services, worker.result(), tenant, database, f"{bucket}-uploads", http, client)
+        yield Installation(
+            services, worker.result(), tenant, database, kafka, f"{bucket}-uploads", http, client
+        )
 
 
 def _environment(

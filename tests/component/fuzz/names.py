@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
-from tests.component.fuzz.shop import FILTER, METRIC, RECIPES, ROWS
+from tests.component.fuzz.other_services import ROWS
+from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
 from tests.support.fuzz.documents import Embedded
 from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
 
@@ -45,6 +46,7 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
         "strategies": [[{"strategy": "for-you"}]],
         "rules": [{}],
         "filters": [[]],
+        "if-match": ["*"],
         "segment": ["champions", "lost"],
         "jobName": [_new],
         "nextToken": [None],
@@ -177,6 +179,10 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
             "expires": [None, "7d"],
             "allowed_origins": [["https://shop.example"]],
         },
+        "engine DELETE /v1/placements/{name}": {"name": [made["spare-placement"]]},
+        "engine PUT /v1/placements/{name}": {"name": [_new, "home", made["spare-placement"]]},
+        "engine GET /v1/dead-letters/{id}": {"id": [made["dead-letter"]]},
+        "engine POST /v1/dead-letters/{id}/replay": {"id": [made["dead-letter"]]},
         "engine DELETE /v1/keys/{id}": {"id": [made["spare-key"]]},
         "engine POST /v1/keys/{id}/rotate": {"id": [made["key"]], "hours": [1, 24]},
         "engine ListSchemas": {"nextToken": [None, tokens["schemas"]]},
@@ -204,7 +210,6 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
             for prefix in ("/api/v1/personalize", "/api/personalize/recommendations")
         },
         "router GET /api/personalize/recommendations": {UNDOCUMENTED_QUERY: [[("userId", "u1")]]},
-        "router DELETE /v1/experiments/{name}": {"name": [made["draft"]]},
         **_experiments(made),
         "loader GET /v1/generations/{generation}": {"generation": [1]},
         "loader POST /v1/generations/{generation}/activate": {"generation": [1], "force": [True]},
@@ -229,28 +234,20 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
 
 
 def _experiments(made: Mapping[str, str]) -> dict[str, Known]:
-    """Right values of the routes of experiments, which change the state of one in the order of the page."""
+    """Right values of the routes of experiments; each change that ends one has its own."""
     variants = [{"name": "a", "weight": 1}, {"name": "b", "strategy": "popularity"}]
     metric = {"name": "clicks", "event": "click", "measure": "events", "per": None, "winsorize": 0.9}
     of_one: Known = {
         "name": [made["experiment"]],
         "version": [1],
-        "variant": ["a"],
+        "variant": ["a", "b"],
         "reason": ["It sold more."],
         "pre_days": [0, 14],
         "effect": [0.1],
         "sample": [100],
     }
     path = "/v1/experiments/{name}"
-    calls = (
-        "start",
-        "pause",
-        "stop",
-        "decide",
-        "archive",
-        "variants/{variant}/disable",
-        "variants/{variant}/enable",
-    )
+    switches = ("variants/{variant}/disable", "variants/{variant}/enable")
     return {
         "router POST /v1/experiments": {
             "variants": [variants],
@@ -259,10 +256,14 @@ def _experiments(made: Mapping[str, str]) -> dict[str, Known]:
             "layer": [None, {"name": "home", "start": 0.0, "end": 0.5}],
             "unit": ["session_else_user"],
         },
+        f"router DELETE {path}": {"name": [made["draft"]]},
         **{f"router GET {path}{part}": of_one for part in ("", "/results", "/changes")},
-        **{f"router POST {path}/{call}": of_one for call in calls},
+        **{f"router POST {path}/{call}": of_one for call in ("start", "pause", *switches)},
         f"router POST {path}/split": {**of_one, "units": [["u1"]]},
         f"router PUT {path}/forced": {**of_one, "units": [{"u1": "a"}]},
+        f"router POST {path}/stop": {"name": [made["stopping"]]},
+        f"router POST {path}/decide": {**of_one, "name": [made["deciding"]]},
+        f"router POST {path}/archive": {"name": [made["stopped"]]},
         "recommender GET /api/v1/ab-test/variant": {"dashboard": [made["experiment"]], "user_id": ["u1"]},
         "recommender GET /api/v1/ml/ab-test/recommendations/{user_id}": {
             "user_id": ["u1"],

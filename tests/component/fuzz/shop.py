@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
-
-import asyncpg
 
 from tests.component.engine.conftest import ENDS, ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA, interactions_csv, items_csv
 from tests.component.fuzz.installation import Installation
+from tests.component.fuzz.other_services import other_services
 from tests.support.tenants import SERVICE_KEY
 from tests.support.waiting import until
 
@@ -31,18 +27,6 @@ _MOVE = (
     "UPDATE engine.resources SET tenant = $1, status = 'ACTIVE', facts = facts || $3 "
     "WHERE arn = ANY($2) AND type <> 'schema'"
 )
-_ORDER = (
-    "INSERT INTO sync.orders (tenant, kind, order_id, ordered_at, line_count, content, source) "
-    "VALUES ($1, 'order', 'o1', $2, 0, '', 'test')"
-)
-_GENERATION = (
-    "INSERT INTO loader.generations (generation, tenant, status, reason) "
-    "VALUES (1, $1, 'refused', 'too few rows')"
-)
-ROWS = {
-    "orders": "order_id,ordered_at,product_id,quantity,price\no1,2026-01-01T00:00:00Z,i1,1,2.5\n",
-    "items": "item_id,name,category,price\ni1,Tea,shelf-1,2.5\n",
-}
 
 
 def filled(installation: Installation) -> dict[str, str]:
@@ -76,7 +60,7 @@ def filled(installation: Installation) -> dict[str, str]:
     _train(installation, made)
     _others(installation, made)
     _jobs(installation, made)
-    return made | _other_services(installation)
+    return made | other_services(installation)
 
 
 def _train(installation: Installation, made: dict[str, str]) -> None:
@@ -161,8 +145,7 @@ def _jobs(installation: Installation, made: dict[str, str]) -> None:
     )["solutionArn"]
     for name in ("segment-version", "pending-version"):
         made[name] = call("CreateSolutionVersion", solutionArn=segments)["solutionVersionArn"]
-    _execute(
-        installation,
+    installation.execute(
         ("UPDATE engine.resources SET status = 'ACTIVE' WHERE arn = $1", made["segment-version"]),
     )
     made["segment"] = call(
@@ -192,8 +175,7 @@ def _of_the_domain(installation: Installation, made: dict[str, str]) -> None:
     )["metricAttributionArn"]
     own = ("recommender", "domain-group")
     moved = [made[name] for name in made if name.startswith("spare-") or name in own]
-    _execute(
-        installation,
+    installation.execute(
         (
             _MOVE,
             installation.tenant.name,
@@ -207,60 +189,6 @@ def _of_the_domain(installation: Installation, made: dict[str, str]) -> None:
             ),
         ),
     )
-
-
-def _other_services(installation: Installation) -> dict[str, str]:
-    tenant, request = installation.tenant.name, installation.request
-    variants = [{"name": "a"}, {"name": "b", "strategy": "popularity"}]
-    experiment = {"name": "running", "surface": "recommendations", "variants": variants}
-    request("POST", "router", "/v1/experiments", json=experiment)
-    request("POST", "router", "/v1/experiments/running/start")
-    request("POST", "router", "/v1/experiments", json={**experiment, "name": "draft"})
-    run = request("POST", "trainer", "/v1/runs", json={"reason": "test"})
-    accepted = request(
-        "POST",
-        "sync",
-        "/v1/imports",
-        data={"kind": "items"},
-        files={"file": ("a.csv", ROWS["items"].encode())},
-    )
-    now = datetime.now(UTC)
-    _execute(
-        installation,
-        (
-            "INSERT INTO sync.items (tenant, item_id, name) VALUES ($1, 'i1', 'Tea'), ($1, 'spare', '')",
-            tenant,
-        ),
-        ("INSERT INTO sync.users (tenant, user_id) VALUES ($1, 'u1')", tenant),
-        (
-            _ORDER,
-            tenant,
-            now,
-        ),
-        (
-            _GENERATION,
-            tenant,
-        ),
-    )
-    keys = {
-        name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])
-        for name in ("key", "spare-key")
-    }
-    names = {"run": str(run["id"]), "sync-import": accepted["id"], "experiment": "running", "draft": "draft"}
-    return keys | names
-
-
-def _execute(installation: Installation, *statements: tuple[Any, ...]) -> None:
-    asyncio.run(_executed(installation, statements))
-
-
-async def _executed(installation: Installation, statements: Sequence[tuple[Any, ...]]) -> None:
-    connection = await asyncpg.connect(installation.database.url)
-    try:
-        for text, *values in statements:
-            await connection.execute(text, *values)
-    finally:
-        await connection.close()
 
 
 def _put(installation: Installation, key: str, content: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
@@ -30,6 +30,9 @@ _NOBODY = Callers(b"", b"", b"", KeyPair("", ""))
 HTTP_SHARE = 0.7
 """Of the inputs of a run; the rest are Kafka records."""
 
+VALID_INPUTS = 10
+"""Inputs of a target without a change, at most, while none of them is taken."""
+
 SIGNED = "recommender GET /v1/recommendations/{recommendation_id}"
 """The route whose valid requests need a signed id of an answer: no made-up one is taken."""
 
@@ -50,6 +53,7 @@ async def test_every_bad_request_is_refused_with_a_sentence(
     }
     known, exceptions = names.known(made, tenant.tracking_id), names.exceptions(made, tokens)
     targets = [*routes(), *operations()]
+    values = {target.name: {**known, **exceptions.get(target.name, {})} for target in targets}
     shares = {target.name: _share(target, known) for target in targets}
     each = INPUTS * HTTP_SHARE / sum(shares.values())
     counts = {name: max(1, round(share * each)) for name, share in shares.items()}
@@ -61,7 +65,7 @@ async def test_every_bad_request_is_refused_with_a_sentence(
             address.hostname or "", address.port or 0, _log(installation.services[service]), results
         )
         own = [target for target in targets if target.service == service]
-        sessions.append(session.run(_inputs(own, counts, known, exceptions, callers)))
+        sessions.append(session.run(_inputs(own, counts, values, callers, results.reached)))
     began = time.perf_counter()
     await asyncio.gather(*sessions)
     sys.stdout.write(_report(results, time.perf_counter() - began))
@@ -83,18 +87,21 @@ def _share(target: Target, known: Known) -> float:
 def _inputs(
     targets: list[Target],
     counts: Mapping[str, int],
-    known: Known,
-    exceptions: Mapping[str, Known],
+    values: Mapping[str, Known],
     callers: Callers,
+    reached: Collection[str],
 ) -> Iterator[Request]:
-    """The targets in turn, so that what one changes is met by the others."""
+    """The targets in turn, so that what one changes is met by the others.
+
+    The first inputs of a target are valid, until one is taken: optional members may exclude each other.
+    """
     random = Random(f"{SEED} {targets[0].service}")
     for turn in range(max(counts.values())):
         for target in targets:
             if turn < counts[target.name]:
-                right = {**known, **exceptions.get(target.name, {})}
-                request = target.valid(right, callers, random)
-                yield request if turn == 0 else mutated(request, random)
+                request = target.valid(values[target.name], callers, random)
+                is_valid = turn == 0 or (turn < VALID_INPUTS and target.name not in reached)
+                yield request if is_valid else mutated(request, random)
 
 
 def _log(process: Process) -> Callable[[], str]:

@@ -35,6 +35,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     f"GET {LISTS}/recommendations/{{user_id}}": {},
     f"GET {LISTS}/similar-items/{{product_id}}": {},
     "GET /api/v1/placements/{name}": {},
+    "GET /api/v1/ml/ab-test/recommendations/{user_id}": {"params": {"algorithm": "usual"}},
     "GET /graphql": {"params": {"query": GRAPHQL}},
     "POST /graphql": {"json": {"query": GRAPHQL}},
     "POST /recommendations": {"json": {"campaignArn": RECIPE, "userId": "u1"}},
@@ -52,6 +53,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
 """A valid request of each route that answers with items."""
 OTHERS = {
     "POST /action-recommendations",  # always refused
+    "GET /api/v1/ab-test/variant",  # names a variant
+    "GET /api/v1/ml/ab-test/config",  # names the variants
     "GET /api/v1/personalize/status",
     "GET /api/v1/placements",
     "GET /api/v1/placements/{name}/stream",  # sends the JSON of a placement, and never ends

@@ -1,0 +1,85 @@
+"""What the tenant has in the services beside the control plane, with the names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.events.topics import INTERACTIONS
+from shared.kafka import encoded
+from tests.component.fuzz.installation import Installation
+from tests.support.dead_letters import bury
+from tests.support.kafka import interaction
+
+_ITEMS = "INSERT INTO sync.items (tenant, item_id, name) VALUES ($1, 'i1', 'Tea'), ($1, 'spare', '')"
+_USER = "INSERT INTO sync.users (tenant, user_id) VALUES ($1, 'u1')"
+_ORDER = (
+    "INSERT INTO sync.orders (tenant, kind, order_id, ordered_at, line_count, content, source) "
+    "VALUES ($1, 'order', 'o1', $2, 0, '', 'test')"
+)
+_GENERATION = (
+    "INSERT INTO loader.generations (generation, tenant, status, reason) "
+    "VALUES (1, $1, 'refused', 'too few rows')"
+)
+ROWS = {
+    "orders": "order_id,ordered_at,product_id,quantity,price\no1,2026-01-01T00:00:00Z,i1,1,2.5\n",
+    "items": "item_id,name,category,price\ni1,Tea,shelf-1,2.5\n",
+}
+_SURFACES = {
+    "experiment": "recommendations",
+    "stopping": "campaign/stopping",
+    "deciding": "campaign/deciding",
+    "stopped": "campaign/stopped",
+}
+"""The experiments that are started, and where each of them runs."""
+
+
+def other_services(installation: Installation) -> dict[str, str]:
+    """Make the resources; gives their names by kind."""
+    tenant, request = installation.tenant.name, installation.request
+    run = request("POST", "trainer", "/v1/runs", json={"reason": "test"})
+    accepted = request(
+        "POST",
+        "sync",
+        "/v1/imports",
+        data={"kind": "items"},
+        files={"file": ("a.csv", ROWS["items"].encode())},
+    )
+    installation.execute(
+        (_ITEMS, tenant), (_USER, tenant), (_ORDER, tenant, datetime.now(UTC)), (_GENERATION, tenant)
+    )
+    keys = {
+        name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])
+        for name in ("key", "spare-key")
+    }
+    request("PUT", "engine", "/v1/placements/spare", json={"strategies": [{"strategy": "popular"}]})
+    return {
+        **keys,
+        **_experiments(request),
+        "run": str(run["id"]),
+        "sync-import": accepted["id"],
+        "spare-placement": "spare",
+        "dead-letter": _dead_letter(installation),
+    }
+
+
+def _experiments(request: Callable[..., Any]) -> dict[str, str]:
+    """Make a draft, and an experiment for each change that ends one."""
+    variants = [{"name": "a"}, {"name": "b", "strategy": "popularity"}]
+    for name, surface in {**_SURFACES, "draft": "recommendations"}.items():
+        definition = {"name": name, "surface": surface, "variants": variants}
+        request("POST", "router", "/v1/experiments", json=definition)
+    for name in _SURFACES:
+        request("POST", "router", f"/v1/experiments/{name}/start")
+    request("POST", "router", "/v1/experiments/stopped/stop")
+    return {name: name for name in (*_SURFACES, "draft")}
+
+
+def _dead_letter(installation: Installation) -> str:
+    """Write the dead letter of an interaction, and return its id."""
+    record = encoded(interaction(tenant=installation.tenant.name), "tracker", "")
+    asyncio.run(bury(installation.kafka, record, 0))
+    listed = installation.request("GET", "engine", "/v1/dead-letters", params={"topic": INTERACTIONS.name})
+    return str(listed["dead_letters"][0]["id"])
