@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from shared.events.topics import INTERACTIONS
 from shared.kafka import Producer, Record
@@ -13,7 +14,8 @@ from tests.support.waiting import PATIENCE
 DLQ = INTERACTIONS.dlq("tracker")
 
 
-class Failed(NamedTuple):
+@dataclass
+class Failed:
     """A record that a consumer could not handle."""
 
     topic: str
