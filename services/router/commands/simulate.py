@@ -21,6 +21,9 @@ import orjson
 
 THREADS: Final = 8
 REQUEST_SECONDS: Final = 30.0
+TOO_MANY: Final = 429
+BUSY_SECONDS: Final = 60.0
+"""How long a request that is refused for its rate is sent again."""
 BATCH: Final = 200
 """Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
@@ -46,14 +49,27 @@ class Api:
         self._headers = {"x-api-key": key, "content-type": "application/json"}
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[Any, dict[str, str]]:
-        """Return the document of an answer and its headers in lower case.
+        """Return the document of an answer and its headers in lower case; send again what a 429 refuses.
 
         Raise SystemExit with the answer's text if it is no success, or if nobody answers.
         """
+        content = None if body is None else orjson.dumps(body)
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            status, text, headers = self._send(method, path, content)
+            if status != TOO_MANY or time.monotonic() > deadline:
+                break
+            time.sleep(min(float(headers.get("retry-after", "1")), REQUEST_SECONDS))
+        if status >= 300:
+            message = f"{method} {path}: {status} {text.decode(errors='replace')}"
+            raise SystemExit(message)
+        return orjson.loads(text) if text else None, headers
+
+    def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes, dict[str, str]]:
+        """Return the status, the body and the headers in lower case; SystemExit if nobody answers."""
         connect = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
         connection = connect(self._url.netloc, timeout=REQUEST_SECONDS)
         try:
-            content = None if body is None else orjson.dumps(body)
             connection.request(method, path, content, self._headers)
             answer = connection.getresponse()
             text = answer.read()
@@ -62,11 +78,7 @@ class Api:
             raise SystemExit(message) from None
         finally:
             connection.close()
-        if answer.status >= 300:
-            message = f"{method} {path}: {answer.status} {text.decode(errors='replace')}"
-            raise SystemExit(message)
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return orjson.loads(text) if text else None, headers
+        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
 
 
 def simulate(arguments: list[str]) -> int:
