@@ -23,7 +23,7 @@ THREADS: Final = 8
 REQUEST_SECONDS: Final = 30.0
 TOO_MANY: Final = 429
 BUSY_SECONDS: Final = 60.0
-"""How long a request that is refused for its rate is sent again."""
+"""Time for which a request that is refused for its rate is sent again."""
 BATCH: Final = 200
 """Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
