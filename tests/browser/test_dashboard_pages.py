@@ -81,7 +81,7 @@ async def test_pages_are_accessible_and_calm(
         for path in PAGES:
             await page.goto(f"{dashboard.address}/{path.format(**values)}")
             await page.get_by_role("heading", level=1).wait_for()
-            if found := await faults(page, with_axe=(scheme, width) in AXE or path == PAGES[0]):
-                wrong[path] = found
+            if problems := await faults(page, with_axe=(scheme, width) in AXE or path == PAGES[0]):
+                wrong[path] = problems
 
     assert (wrong, refused) == ({}, [])

@@ -1,4 +1,4 @@
-"""What the tenant has in the services beside the control plane, with the names."""
+"""Resources of the fuzzed tenant in services other than the engine, with the names that requests use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replica had not published when it was killed is counted by the next one: answers and exposures."""
+"""The next process counts the answers and exposures that a killed replica had not published."""
 
 from __future__ import annotations
 

@@ -38,5 +38,7 @@ def test_customers_are_near_by_the_cosine_of_their_items(
         sql = checked(similar_customers_query(user_id, date(2026, 11, 30)), "trino")
         rows = connection.execute(sql.text).fetchall()
 
-    found = [(row.user_id, row.shared, row.items, round(row.cosine, 3)) for row in similar_customers(rows)]
-    assert found == expected
+    customers = [
+        (row.user_id, row.shared, row.items, round(row.cosine, 3)) for row in similar_customers(rows)
+    ]
+    assert customers == expected

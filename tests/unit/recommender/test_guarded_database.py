@@ -116,38 +116,38 @@ async def test_a_slow_query_is_not_cancelled(guard: Any) -> None:
 async def test_few_queries_run_at_once_some_wait_and_more_get_no_answer(guard: Any) -> None:
     database = Scripted()
     guarded = guard(database, NEVER)
-    asked = [asyncio.create_task(guarded.fetch("a question")) for _ in range(MAX_WAITING)]
+    queries = [asyncio.create_task(guarded.fetch("a question")) for _ in range(MAX_WAITING)]
     await eventually(lambda: database.queries == QUERIES)
 
     assert await guarded.fetch("one too many") is None
 
     database.answers.set()
-    assert await asyncio.gather(*asked) == [["a question"]] * MAX_WAITING
+    assert await asyncio.gather(*queries) == [["a question"]] * MAX_WAITING
     assert database.most == QUERIES
 
 
 async def test_queries_that_wait_are_released_when_the_circuit_opens(guard: Any) -> None:
     database = Scripted()
     guarded = guard(database, NEVER)
-    asked = [asyncio.create_task(guarded.fetch("a question")) for _ in range(MAX_WAITING)]
+    queries = [asyncio.create_task(guarded.fetch("a question")) for _ in range(MAX_WAITING)]
     await eventually(lambda: database.queries == QUERIES)
 
     for _ in range(GuardedDatabase.FAILURE_THRESHOLD):
         guarded._fail()
 
-    assert await asyncio.gather(*asked) == [None] * MAX_WAITING
+    assert await asyncio.gather(*queries) == [None] * MAX_WAITING
     assert database.queries == QUERIES
 
 
 async def test_a_query_that_never_began_says_nothing_about_postgres(guard: Any) -> None:
     database = Scripted()
     guarded = guard(database, NEVER)
-    asked = [asyncio.create_task(guarded.fetch("a question")) for _ in range(QUERIES)]
+    queries = [asyncio.create_task(guarded.fetch("a question")) for _ in range(QUERIES)]
     await eventually(lambda: database.queries == QUERIES)
     guarded._timeout_seconds = SOON
     assert [await guarded.fetch("a question") for _ in range(5)] == [None] * 5
 
     database.answers.set()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*queries)
     guarded._timeout_seconds = NEVER
     assert await guarded.fetch("a question") == ["a question"]

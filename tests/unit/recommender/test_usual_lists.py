@@ -74,14 +74,14 @@ class Reads:
 
 
 class Recorder:
-    """Records what it is told of an answer."""
+    """Keeps the facts of each answer."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.recorded: list[Any] = []
 
     def rest(self, *facts: Any, scores: Any = None) -> bytes:
         # The general way names the session and the scores by their places.
-        self.told.append((facts[:8], facts[8:10] or (None, scores)))
+        self.recorded.append((facts[:8], facts[8:10] or (None, scores)))
         return b"RID-1"
 
 
@@ -160,7 +160,7 @@ async def test_both_ways_give_one_answer(case: dict[str, Any]) -> None:
         counts = [
             after._value.get() - before for after, before in zip(COUNTERS.values(), counted, strict=True)
         ]
-        results.append((message, world.recorder.told, world.exposures.added, counts, world.reads.count))
+        results.append((message, world.recorder.recorded, world.exposures.added, counts, world.reads.count))
 
     usual, general = results
     assert usual == general

@@ -34,9 +34,9 @@ def test_shares_are_what_the_rows_of_each_event_item_add_to_the_score(
     history = [(f"i{item}", kind, when) for item, kind, when in seen]
     names = [f"i{number}" for number in range(ITEMS)]
     fitted = model(made(given_))
-    found = reasons(fitted, None, history, [*names, "unknown"], most=ITEMS)
+    explained = reasons(fitted, None, history, [*names, "unknown"], most=ITEMS)
     if all(kind == "search" for _, kind, _ in seen):
-        assert found == {}
+        assert explained == {}
         return
 
     def scores_of(event_item: int) -> dict[str, float | None]:
@@ -51,7 +51,7 @@ def test_shares_are_what_the_rows_of_each_event_item_add_to_the_score(
         total = sum(scores[name] or 0.0 for scores in alone.values())
         if total > 0.01:
             expected = {item: (scores[name] or 0.0) / total for item, scores in alone.items()}
-            shares = {reason.item_id: reason.share for reason in found[name]}
+            shares = {reason.item_id: reason.share for reason in explained[name]}
             for item, share in expected.items():
                 if share > MIN_SHARE + 0.001:
                     assert shares[item] == pytest.approx(share, abs=0.001)
@@ -61,14 +61,14 @@ def test_shares_are_what_the_rows_of_each_event_item_add_to_the_score(
 def test_types_and_stored_events_count_and_popularity_is_named_as_such() -> None:
     rows: list[Row] = [{1: 1.0}, {}, {1: 3.0}, *[{}] * 4]
     fitted = model([ScoringComponent("p", table(rows))], [[(2, "purchase", 1)]])
-    found = reasons(fitted, "u0", [("i0", "view", 2)], ["i1", "i5"])
+    explained = reasons(fitted, "u0", [("i0", "view", 2)], ["i1", "i5"])
 
     # A view counts half as much as a purchase, and the purchase has three times the weight.
-    first, second = found["i1"]
+    first, second = explained["i1"]
     assert (first.item_id, first.event_types) == ("i2", {"purchase"})
     assert (second.item_id, second.event_types) == ("i0", {"view"})
     assert (first.share, second.share) == pytest.approx((6 / 7, 1 / 7), abs=0.001)
-    assert [reason.item_id for reason in found["i5"]] == [None]
+    assert [reason.item_id for reason in explained["i5"]] == [None]
     assert reasons(fitted, "stranger", [], ["i1"]) == {}
 
 
