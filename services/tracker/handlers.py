@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from services.tracker.domain.orders import purchases
-from services.tracker.metrics import CLAIMS, CONFLICTING, REPEATED, STORED
+from services.tracker.domain.orders import line_states, purchases, returns
+from services.tracker.metrics import CLAIMS, CONFLICTING, REPEATED, RETURNED, STORED
 from services.tracker.store import Erasures, InteractionLog
 from shared.events import (
     InteractionRecorded,
@@ -38,13 +38,23 @@ class Handlers:
     erasures: Erasures
 
     async def orders_changed(self, events: Sequence[OrderPlaced | OrderCancelled | OrderRefunded]) -> None:
-        """Publish a purchase for each ordered line. Cancellations and refunds are not interactions.
+        """Publish a purchase for each ordered line, and a correction for each line that is returned entirely.
 
-        A repeated order gives the same event ids, of which the store keeps one.
+        A repeated order gives the same event ids, of which the store keeps one. Returned lines are stored
+        first, so that their purchases do not count, whenever they arrive.
         """
         now = datetime.now(UTC)
-        orders = [order for order in events if isinstance(order, OrderPlaced)]
-        await self._publish([purchase for order in orders for purchase in purchases(order, now)])
+        states = list(line_states(events))
+        is_returned = await self.store.save_line_states(states) if states else {}
+        published: list[InteractionRecorded] = []
+        for order in events:
+            if isinstance(order, OrderPlaced):
+                published += purchases(order, now)
+            else:
+                corrections = returns(order, now)
+                published += [event for event in corrections if is_returned[event.tenant, event.event_id]]
+        RETURNED.inc(sum(state.returned for state in states))
+        await self._publish(published)
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
         """Erase users. A tombstone changes nothing: events from before the erasure remain rejected."""

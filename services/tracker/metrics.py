@@ -27,3 +27,6 @@ CLAIMS = counter(
     "Events that claimed an order line: confirmed or replaced by the shop's order, or refused after it.",
     ["outcome"],
 )
+RETURNED = counter(
+    "endcap_tracker_lines_returned_total", "Order lines that were cancelled, refunded or returned entirely."
+)

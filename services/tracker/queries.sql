@@ -139,6 +139,28 @@ WITH batch AS (
 )
 SELECT (SELECT count(*) FROM completed) AS confirmed, (SELECT count(*) FROM replaced) AS replaced;
 
+-- save_line_states --
+-- Store which order lines are returned, unless a higher revision of the order was stored before; return what holds.
+WITH batch AS (
+    SELECT * FROM unnest(:tenant::text[], :event_id::text[], :revision::int[], :returned::boolean[])
+        AS line (tenant, event_id, revision, returned)
+), saved AS (
+    INSERT INTO returned_lines AS line (tenant, event_id, revision, returned)
+    SELECT tenant, event_id, revision, returned FROM batch
+    ON CONFLICT (tenant, event_id) DO UPDATE
+    SET revision = excluded.revision, returned = excluded.returned, changed_at = now()
+    WHERE line.revision <= excluded.revision
+    RETURNING tenant, event_id, returned
+)
+SELECT tenant, event_id, returned FROM saved
+UNION ALL
+SELECT line.tenant, line.event_id, line.returned
+FROM returned_lines AS line
+JOIN batch USING (tenant, event_id)
+WHERE NOT EXISTS (
+    SELECT FROM saved WHERE saved.tenant = line.tenant AND saved.event_id = line.event_id
+);
+
 -- add_conflicts --
 -- Store the events that differ from the stored event of the same id as conflicts. Return their positions, and whether
 -- they contradict an order of the shop; for orders a missing field is not a difference.

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Event, Name, Text, derived_id
-from shared.events.values import LARGEST_INT4, Finite
+from shared.events.values import LARGEST_INT4, Finite, Instant
 
 
 class OrderLine(BaseModel):
-    """One line of an order. `n` counts the lines of the same item in the same order from 1."""
+    """One line of an order. `n` counts the lines of the same item in the same order from 1.
+
+    `remaining` is the quantity that stays bought after this event; a line with none is no purchase. Sources
+    that do not follow their orders leave it out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -19,6 +23,7 @@ class OrderLine(BaseModel):
     category: Text | None = None
     quantity: Finite = 1.0
     price: Finite | None = None
+    remaining: Finite | None = None
 
 
 class _OrderEvent(Event):
@@ -32,6 +37,8 @@ class _OrderEvent(Event):
     lines: tuple[OrderLine, ...] = ()
     source: Text = "import"
     historical: bool = False
+    revision: int = Field(0, ge=0, le=LARGEST_INT4)
+    placed_at: Instant | None = None
 
     @property
     def subject(self) -> str:
@@ -45,17 +52,21 @@ class _OrderEvent(Event):
 
 
 class OrderPlaced(_OrderEvent):
-    """An order of the shop; `occurred_at` is when it was placed. Each line becomes a purchase."""
+    """An order of the shop; `occurred_at` is when it was placed. Each line becomes a purchase.
+
+    Sources that follow their orders number the versions of an order: a `revision` above 0 has the lines that
+    were added to the order, or are bought again.
+    """
 
 
 class OrderCancelled(_OrderEvent):
-    """Cancelled lines. `cancels` names the order, if the source does."""
+    """Cancelled lines. `cancels` names the order, if the source does; `placed_at` is when it was placed."""
 
     cancels: Name | None = None
 
 
 class OrderRefunded(_OrderEvent):
-    """Money refunded for an order. `refunds` names the order, if the source does."""
+    """Refunded or returned lines. `refunds` names the order, if the source does; `placed_at` is its time."""
 
     refunds: Name | None = None
     amount: Finite | None = None

@@ -11,7 +11,7 @@ from shared.events import InteractionRecorded
 _NOT_KEPT = frozenset(
     (
         *("impression", "exposure", "search", "list_view", "view_cart", "begin_checkout"),
-        *("order_update", "cancel"),
+        *("order_update", "cancel", "refund"),
     )
 )
 _GUEST_ORDER = "order:"

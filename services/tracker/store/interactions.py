@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.tracker.domain.fingerprint import fingerprint
+from services.tracker.domain.orders import LineState
 from services.tracker.store.claims import NO_CLAIMS, ClaimResult, resolve_repeated
 from shared.events import InteractionRecorded
 from shared.postgres import Database, statements
@@ -81,6 +82,18 @@ class InteractionLog:
             )
         return AddResult(len(batch) - len(rows), len(repeated), conflicting, claims)
 
+    async def save_line_states(self, states: Sequence[LineState]) -> dict[tuple[str, str], bool]:
+        """Store which order lines are returned, and return it by (tenant, event id).
+
+        A line keeps the state of its order's highest revision, in whatever order the states arrive.
+        """
+        newest = {(state.tenant, state.event_id): state for state in sorted(states, key=_revision)}
+        tenants, event_ids, revisions, returned = zip(*(newest[key] for key in sorted(newest)), strict=True)
+        rows = await self._database.fetch(
+            *SQL.save_line_states(tenant=tenants, event_id=event_ids, revision=revisions, returned=returned)
+        )
+        return {(row["tenant"], row["event_id"]): row["returned"] for row in rows}
+
     async def newest_events(
         self, tenant: str, *, user_id: str | None, session_id: str | None, limit: int
     ) -> list[dict[str, Any]]:
@@ -105,6 +118,10 @@ class InteractionLog:
         """Return the number of events in the log by event type."""
         rows = await self._database.fetch(*SQL.counts(tenant=tenant))
         return {row["event_type"]: row["rows"] for row in rows}
+
+
+def _revision(state: LineState) -> int:
+    return state.revision
 
 
 def _columns(batch: Sequence[InteractionRecorded]) -> dict[str, Sequence[Any]]:

@@ -7,9 +7,17 @@ import pytest
 
 from services.tracker.api.intake import new_id
 from services.tracker.domain.fingerprint import fingerprint
-from services.tracker.domain.orders import purchases
+from services.tracker.domain.orders import line_states, purchases, returns
 from services.tracker.handlers import Handlers
-from shared.events import InteractionRecorded, OrderCancelled, OrderLine, OrderPlaced, OrderRefunded, line_id
+from shared.events import (
+    Claim,
+    InteractionRecorded,
+    OrderCancelled,
+    OrderLine,
+    OrderPlaced,
+    OrderRefunded,
+    line_id,
+)
 from shared.events.topics import INTERACTIONS
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -70,6 +78,42 @@ async def test_only_what_was_ordered_is_published() -> None:
     await Handlers(None, publisher, None).orders_changed(events)  # no store is needed
 
     assert publisher.calls == [(INTERACTIONS.name, 4)]
+
+
+def a_return(kind: type[OrderCancelled] | type[OrderRefunded], **changes: Any) -> Any:
+    """The first line is returned entirely, of the second one piece of two."""
+    first, second = LINES
+    lines = (
+        first.model_copy(update={"quantity": -6, "remaining": 0}),
+        second.model_copy(update={"quantity": -1, "remaining": 1}),
+    )
+    names = {"refunds": "536365"} if kind is OrderRefunded else {"cancels": "536365"}
+    values = {"event_id": "r", "tenant": "shop", "occurred_at": NOW, "order_id": "536365", "user_id": "17850"}
+    return kind(**values | names | {"lines": lines, "revision": 1, "placed_at": PLACED} | changes)
+
+
+def test_a_line_that_is_returned_entirely_replaces_its_purchase() -> None:
+    purchase, _ = purchases(an_order(), NOW)
+
+    (refund,) = returns(a_return(OrderRefunded), NOW)
+
+    assert (refund.event_id, refund.key, refund.event_type) == (purchase.event_id, purchase.key, "refund")
+    assert refund.replaces == Claim(
+        user_id="17850", event_type="purchase", item_id="85123A", occurred_at=PLACED
+    )
+    assert [event.event_type for event in returns(a_return(OrderCancelled), NOW)] == ["cancel"]
+    assert returns(a_return(OrderRefunded, placed_at=None), NOW) == []
+
+
+def test_a_version_of_an_order_says_which_lines_are_bought() -> None:
+    bought = tuple(line.model_copy(update={"remaining": line.quantity}) for line in LINES)
+    cancelled = (bought[0].model_copy(update={"remaining": 0}), bought[1])
+
+    assert list(line_states([an_order(), an_order(lines=bought)])) == []
+    assert [state.returned for state in line_states([a_return(OrderRefunded)])] == [True, False]
+    assert [state.returned for state in line_states([an_order(lines=bought, revision=2)])] == [False, False]
+    assert [state.returned for state in line_states([an_order(lines=cancelled)])] == [True]
+    assert [event.quantity for event in purchases(an_order(lines=cancelled), NOW)] == [1]
 
 
 async def test_a_poll_without_orders_publishes_nothing() -> None:
