@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.gateway.configuration import Installation, render
-from deploy.gateway.settings import GatewaySettings
+from deploy.gateway.settings import PLAIN_PORT, GatewaySettings
 from deploy.local.ports import SERVICES, Ports
 
 CONFIGURATION = Path("deploy/compose/gateway.conf")
@@ -21,7 +21,18 @@ _KIT = Path("/usr/share/endcap/kit.js")
 """The storefront kit in the gateway's image."""
 
 _ALL = "0.0.0.0"  # noqa: S104 - Compose publishes one port, on one address
-SETTINGS = GatewaySettings(host=_ALL, metrics_host=_ALL)
+VARIABLES = {
+    "GATEWAY_HOST": _ALL,
+    "GATEWAY_METRICS_HOST": _ALL,
+    "GATEWAY_PLAIN_HOST": _ALL,
+    "GATEWAY_PLAIN_PORT": str(PLAIN_PORT),
+}
+"""The settings that containers need, in which they differ from those of one machine."""
+
+SETTINGS = GatewaySettings.of(VARIABLES)
+
+CERTIFICATES = Path("/etc/endcap/certificates")
+"""The folder `ENDCAP_GATEWAY_CERTIFICATES` in the container."""
 
 
 def installation() -> Installation:

@@ -159,11 +159,13 @@ def _upstreams(installation: Installation) -> list[str]:
 
 
 def _listen(installation: Installation, settings: GatewaySettings) -> list[str]:
+    plain = [f"        listen {settings.plain_host}:{settings.plain_port};"] * bool(settings.plain_port)
     address = f"{settings.host}:{settings.port}"
     if settings.certificate is None:
-        return [f"        listen {address};"]
+        return [f"        listen {address};", *plain]
     has_directive = installation.version >= _HTTP2_DIRECTIVE
     return [
+        *plain,
         f"        listen {address} ssl{'' if has_directive else ' http2'};",
         *(["        http2 on;"] if has_directive else []),
         f"        ssl_certificate {settings.certificate};",

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy.local import logs, run, status
-from deploy.local.environment import client_environment
 from deploy.local.errors import StackError
 from deploy.local.load import load
 from deploy.local.stack import Stack
@@ -44,7 +43,7 @@ def _logs(options: argparse.Namespace) -> int:
 
 def _env(options: argparse.Namespace) -> int:
     stack = Stack.for_make_run(options.root, os.environ)
-    variables = client_environment(stack.ports, stack.secrets, stack.external, stack.keys())
+    variables = stack.client_environment()
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from deploy.local import product
-from deploy.local.components import gateway
+from deploy.local.address import GatewayAddress
 from deploy.local.environment import ROOT_VARIABLE
 from deploy.local.ports import Ports
 from deploy.local.secrets import write_private
@@ -25,18 +24,18 @@ _KEPT = ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """Variables of the caller that Python needs; the others include passwords of the stack."""
 
 
-def program(root: Path, ports: Ports) -> Program:
-    """Return the process of the shop, behind the gateway."""
-    folder, certificate = root / "keys", gateway.settings(ports["gateway"]).certificate
+def program(root: Path, ports: Ports, address: GatewayAddress) -> Program:
+    """Return the process of the shop. It calls the gateway of its own machine without TLS."""
+    folder = root / "keys"
     variables = {
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        "SHOP_SECURE_COOKIES": str(address.has_tls),
         **{name: value for name, value in os.environ.items() if name.startswith("SHOP_")},
         "SHOP_PORT": str(ports[NAME]),
-        "SHOP_ENDCAP_URL": gateway.url(ports["gateway"]),
+        "SHOP_ENDCAP_URL": address.plain_url,
         "SHOP_STOREFRONT_KEY_FILE": str(folder / "shop-storefront"),
         "SHOP_READ_KEY_FILE": str(folder / "shop-read"),
         "SHOP_SESSION_KEY_FILE": str(folder / "shop-session"),
-        **({"SHOP_CA_FILE": str(certificate)} if certificate else {}),
         "PYTHONUNBUFFERED": "1",
         ROOT_VARIABLE: str(root),
     }
@@ -45,9 +44,9 @@ def program(root: Path, ports: Ports) -> Program:
     return Program(NAME, command, group="endcap", stop_seconds=_STOP_SECONDS)
 
 
-def create_keys(environment: Mapping[str, str], log: Path, root: Path, ports: Ports) -> None:
+def create_keys(environment: Mapping[str, str], log: Path, root: Path, address: GatewayAddress) -> None:
     """Create the keys of the shop, once for each address of the gateway. Raises StackError."""
-    folder, origins = root / "keys", _origins(ports)
+    folder, origins = root / "keys", address.origins
     marker = folder / "shop-storefront-origins.json"
     if marker.exists() and json.loads(marker.read_text()) == origins:
         return
@@ -62,9 +61,3 @@ def create_keys(environment: Mapping[str, str], log: Path, root: Path, ports: Po
     if not (folder / "shop-session").exists():
         write_private(folder / "shop-session", secrets.token_urlsafe(32))
     write_private(marker, json.dumps(origins))
-
-
-def _origins(ports: Ports) -> list[str]:
-    """Return the origins of pages behind the gateway, by its address and by the machine's name for itself."""
-    url = urlsplit(gateway.url(ports["gateway"]))
-    return [f"{url.scheme}://{host}:{url.port}" for host in (url.hostname, "localhost")]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local.components import gateway, postgres, redis, s3
+from deploy.local.address import GatewayAddress
+from deploy.local.components import postgres, redis, s3
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.secrets import KAFKA_ADMINISTRATOR, KAFKA_USERS, Secrets
 
@@ -82,13 +83,16 @@ def process_environment(
 
 
 def client_environment(
-    ports: Ports, secrets: Secrets, external: Mapping[str, str], keys: Mapping[str, str]
+    ports: Ports,
+    secrets: Secrets,
+    external: Mapping[str, str],
+    keys: Mapping[str, str],
+    address: GatewayAddress,
 ) -> dict[str, str]:
     """Return the variables with which curl, boto3, the AWS CLI, psql and redis-cli use the stack."""
     processes = process_environment(ports, secrets, external, keyless=False, root=Path())
     return {
-        "ENDCAP_URL": gateway.url(ports["gateway"]),
-        "AWS_ENDPOINT_URL": gateway.url(ports["gateway"]),
+        **address.client_variables,
         **_urls(ports),
         "ENDCAP_INGEST_KEY": keys["ingest"],
         "ENDCAP_READ_KEY": keys["read"],

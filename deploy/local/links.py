@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from deploy.local.components import gateway
 from deploy.local.stack import Stack
 
 _PAGES = (
@@ -16,7 +15,7 @@ _PAGES = (
 def links(stack: Stack) -> str:
     """Return a line for each page that this stack serves."""
     running = {process.name for process in stack.processes()}
-    address = gateway.url(stack.ports["gateway"])
+    address = stack.address.url
     lines = [
         f"  {title:<14} {address}{path}"
         for process, title, path in _PAGES

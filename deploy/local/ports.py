@@ -28,6 +28,7 @@ SERVICES = tuple(SERVICE_PORTS)
 WORKER_OFFSET = 100
 RELAY_OFFSET = 200
 _MAX_PORT = 65_535 - RELAY_OFFSET
+_MAX_LISTED_PORTS = 3
 
 _USUAL = {
     "kafka": 19092,
@@ -38,9 +39,13 @@ _USUAL = {
     "s3": 17070,
     "gateway": 8080,
     "gateway-metrics": 8081,
+    "gateway-plain": 8082,
     "shop": 8020,
     **SERVICE_PORTS,
 }
+
+# These read their variable themselves, as the services do.
+_OWN_VARIABLES = ("gateway", "gateway-metrics", "gateway-plain", "shop")
 
 # Below the ephemeral ports (from 32768), so that no outgoing connection uses one of them.
 # A block is 20 ports, and the ports 100 and 200 above them for workers and relays: five blocks fit into 300.
@@ -49,7 +54,7 @@ _FREE_BLOCKS = tuple(window + offset for window in range(20_000, 32_000, 300) fo
 
 def variable(name: str) -> str:
     """Return the environment variable that changes a port; a service also reads its own."""
-    prefix = "" if name in {*SERVICES, "gateway", "gateway-metrics", "shop"} else "ENDCAP_"
+    prefix = "" if name in {*SERVICES, *_OWN_VARIABLES} else "ENDCAP_"
     return f"{prefix}{name.upper().replace('-', '_')}_PORT"
 
 
@@ -85,6 +90,22 @@ class Ports:
             for port in self._needed(name):
                 if not _can_listen(port):
                     yield name, port
+
+    def require_free(self, names: Iterable[str]) -> None:
+        """Raise StackError if another process listens on ports of the named components and services."""
+        names = list(names)
+        if "kafka" in names:
+            names += ["kafka-controller", "kafka-objects"]
+        taken = [
+            f"port {port} for {name} is taken; stop the process that listens there, or choose another port "
+            f"with {variable(name)}=… before the command"
+            for name, port in self.taken(names)
+        ]
+        if len(taken) > _MAX_LISTED_PORTS:
+            more = len(taken) - _MAX_LISTED_PORTS
+            taken[_MAX_LISTED_PORTS:] = [f"and {more} more; is the stack of another clone running?"]
+        if taken:
+            raise StackError("\n".join(taken))
 
     def _needed(self, name: str) -> tuple[int, ...]:
         port = self.by_name[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import subprocess
 import sys
 from collections.abc import Coroutine, Mapping
@@ -59,16 +60,29 @@ def probe_port(ports: Ports, name: str) -> int:
     return ports[service] + {"": 0, "worker": WORKER_OFFSET, "relay": RELAY_OFFSET}[command]
 
 
-def is_ready(ports: Ports, name: str) -> bool:
-    """Return whether /readyz of the process reports that it is ready."""
-    connection = http.client.HTTPConnection(LOOPBACK, probe_port(ports, name), timeout=2)
+def problem(ports: Ports, name: str) -> str | None:
+    """Return why the process is not ready, as its /readyz says, or None if it is."""
+    port = probe_port(ports, name)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status < http.client.BAD_REQUEST
+        answer = connection.getresponse()
+        return None if answer.status < http.client.BAD_REQUEST else _reason(answer.read())
     except (OSError, http.client.HTTPException):
-        return False
+        return f"it does not answer on port {port} yet"
     finally:
         connection.close()
+
+
+def _reason(body: bytes) -> str:
+    """Return the failing checks of a service, or the problem of the demo shop."""
+    try:
+        answer = json.loads(body)
+        checks = answer.get("checks", {"": answer.get("problem", "ok")})
+    except (ValueError, AttributeError):
+        return "its answer of /readyz can't be read"
+    reasons = [f"{name}: {text}".removeprefix(": ") for name, text in checks.items() if text != "ok"]
+    return "; ".join(reasons) or "it says no reason"
 
 
 def create_roles(environment: Mapping[str, str], log: Path) -> None:

@@ -12,16 +12,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from deploy.local import demo_shop, product
+from deploy.local.address import GatewayAddress
 from deploy.local.components import gateway, kafka, postgres, redis, s3
-from deploy.local.environment import external_components, process_environment
+from deploy.local.environment import client_environment, process_environment
 from deploy.local.errors import StackError
 from deploy.local.orphans import end_orphans
-from deploy.local.ports import LOOPBACK, SERVICES, Ports, is_open, variable
-from deploy.local.secrets import Secrets, write_private
+from deploy.local.ports import LOOPBACK, SERVICES, Ports, is_open
+from deploy.local.secrets import Secrets
+from deploy.local.state import State
 from deploy.local.supervisor import Process, Program, Supervisor
 from deploy.local.tools import PROJECT, Tools
 
@@ -31,7 +34,8 @@ COMPONENTS = ("postgres", "redis", "kafka", "s3")
 _START_SECONDS = 300
 _MAX_ATTEMPTS = 8
 _STOP_SECONDS = 19
-_MAX_LISTED_PORTS = 3
+_REPORT_SECONDS = 10
+"""Seconds between two lines about a process that is not ready. Arbitrary."""
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Stack:
     keyless: bool = False
     ui: bool = True
     extra: Mapping[str, str] = field(default_factory=dict)
+    running_address: GatewayAddress | None = None
     report: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -66,9 +71,9 @@ class Stack:
 
     @classmethod
     def for_make_run(cls, root: Path, environment: Mapping[str, str], **options: Any) -> Stack:
-        """Return the stack of `make run`: with its ports if it is running, else as the variables say."""
-        ports, external = make_run_addresses(root, environment)
-        return cls(root, ports, external, keyless=True, **options)
+        """Return the stack of `make run`: as it is running, else as the variables say."""
+        state = State.of_running(root) or State.configured(environment)
+        return cls(root, state.ports, state.external, keyless=True, running_address=state.address, **options)
 
     @property
     def keys_file(self) -> Path:
@@ -82,6 +87,15 @@ class Stack:
             self.ports, self.secrets, self.external, keyless=self.keyless, root=self.root
         )
         return {**own, **self.extra}
+
+    @cached_property
+    def address(self) -> GatewayAddress:
+        """Return the gateway's address. Raises StackError if its certificate or a setting is not valid."""
+        return self.running_address or gateway.address(self.ports, self.root / "run")
+
+    def client_environment(self) -> dict[str, str]:
+        """Return the environment of clients. Raises StackError before the first start."""
+        return client_environment(self.ports, self.secrets, self.external, self.keys(), self.address)
 
     @property
     def is_running(self) -> bool:
@@ -101,10 +115,11 @@ class Stack:
         self.require_stopped()
         end_orphans(self.root, seconds=5)
         own = [name for name in components if name in self.components]
-        extra = ["gateway", "gateway-metrics", *([demo_shop.NAME] if self.ui else [])]
-        self._check_ports([*own, *SERVICES, *extra])
-        state = {"ports": dict(self.ports.by_name), "external": dict(self.external)}
-        write_private(self.root / "run" / "state.json", json.dumps(state, indent=2) + "\n")
+        settings = gateway.settings(self.ports)
+        extra = ["gateway", "gateway-metrics", *["gateway-plain"] * bool(settings.plain_port)]
+        self.ports.require_free([*own, *SERVICES, *extra, *[demo_shop.NAME] * self.ui])
+        self.address.write_bundle(settings)
+        State(self.ports, self.external, self.address).write(self.root)
         programs = [*map(self._component, own), *self._product(), self._gateway()]
         self.supervisor.launch(
             programs, folder=PROJECT, environment=self.environment, ends_with_caller=ends_with_caller
@@ -130,32 +145,41 @@ class Stack:
     def wait_until_ready(self, name: str, *, seconds: float = _START_SECONDS) -> None:
         """Wait until a component or process is ready. Raises StackError if it keeps ending or times out."""
         deadline = time.monotonic() + seconds
+        report_at = time.monotonic() + _REPORT_SECONDS
         pids: set[int] = set()
-        while not self.is_ready(name):
+        while problem := self.problem(name):
             process = self.supervisor.find(name)
             if process is not None and process.pid:
                 pids.add(process.pid)
             if len(pids) > _MAX_ATTEMPTS:
                 raise StackError(self._log_end(name, "keeps ending"))
             if time.monotonic() > deadline:
-                raise StackError(self._log_end(name, f"was not ready after {seconds:.0f} s"))
+                raise StackError(self._log_end(name, f"was not ready after {seconds:.0f} s ({problem})"))
+            if time.monotonic() > report_at:
+                report_at += _REPORT_SECONDS
+                self.report(f"waiting for {name}: {problem}")
             time.sleep(0.1)
 
     def is_ready(self, name: str) -> bool:
         """Return whether a component or process is ready."""
+        return self.problem(name) is None
+
+    def problem(self, name: str) -> str | None:
+        """Return why a component or process is not ready, or None if it is."""
         match name:
             case "postgres":
-                return is_open(self.ports["postgres"]) and postgres.answers(self.postgres_admin)
+                is_ready = is_open(self.ports["postgres"]) and postgres.answers(self.postgres_admin)
             case "redis":
-                return redis.answers(self.ports, self.secrets.redis)
+                is_ready = redis.answers(self.ports, self.secrets.redis)
             case "kafka":
-                return is_open(self.ports["kafka"])
+                is_ready = is_open(self.ports["kafka"])
             case "s3":
-                return s3.answers(self.ports)
+                is_ready = s3.answers(self.ports)
             case "gateway":
-                return gateway.answers(self.ports["gateway"])
+                is_ready = gateway.answers(self.address.plain_url)
             case _:
-                return product.is_ready(self.ports, name)
+                return product.problem(self.ports, name)
+        return None if is_ready else f"it does not answer on port {self.ports[name]} yet"
 
     @property
     def postgres_admin(self) -> str:
@@ -199,10 +223,12 @@ class Stack:
         self.report("topics and tables are created")
         self.bootstrap()
         if self.ui:
-            demo_shop.create_keys(self.environment, self.preparation_log, self.root, self.ports)
+            demo_shop.create_keys(self.environment, self.preparation_log, self.root, self.address)
         self.supervisor.start("gateway")
         self.start_product()
         self.wait_until_ready("gateway")
+        if problem := self.address.problem():
+            self.report(problem)
 
     def keys(self) -> dict[str, str]:
         """Return the keys of the tenant `default`. Raises StackError before the first start."""
@@ -234,7 +260,8 @@ class Stack:
 
     def _product(self) -> list[Program]:
         """Return the processes of the services, and of the demo shop unless the stack has no UI."""
-        return product.programs(ui=self.ui) + [demo_shop.program(self.root, self.ports)] * self.ui
+        programs = product.programs(ui=self.ui)
+        return [*programs, demo_shop.program(self.root, self.ports, self.address)] if self.ui else programs
 
     def _gateway(self) -> Program:
         names = {program.name for program in self._product()}
@@ -242,8 +269,7 @@ class Stack:
         if "s3" in self.components:  # signatures cover the host, so an external server is called directly
             services["s3"] = self.ports["s3"]
         kit = PROJECT / "examples" / "storefront" / "dist" / "kit.js" if self.ui else None
-        folder = self.root / "data" / "gateway"
-        return gateway.program(self.tools, folder, self.ports, services, kit)
+        return gateway.program(self.tools, self.root / "data" / "gateway", self.ports, services, kit)
 
     def _component(self, name: str) -> Program:
         data = self.root / "data" / name
@@ -268,33 +294,7 @@ class Stack:
             return self.external["kafka"]
         return f"{LOOPBACK}:{self.ports['kafka-objects']}"
 
-    def _check_ports(self, names: Iterable[str]) -> None:
-        """Raise StackError if ports of the named components and services are taken."""
-        names = list(names)
-        if "kafka" in names:
-            names += ["kafka-controller", "kafka-objects"]
-        taken = [
-            f"port {port} for {name} is taken; stop the process that listens there, or choose another port "
-            f"with {variable(name)}=… before the command"
-            for name, port in self.ports.taken(names)
-        ]
-        if len(taken) > _MAX_LISTED_PORTS:
-            more = len(taken) - _MAX_LISTED_PORTS
-            taken[_MAX_LISTED_PORTS:] = [f"and {more} more; is the stack of another clone running?"]
-        if taken:
-            raise StackError("\n".join(taken))
-
     def _log_end(self, name: str, problem: str) -> str:
         log = self.root / "logs" / f"{name}.log"
         last_lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
         return "\n".join([f"{name} {problem}; the end of {log}:", *last_lines])
-
-
-def make_run_addresses(root: Path, environment: Mapping[str, str]) -> tuple[Ports, dict[str, str]]:
-    """Return the ports and the external addresses of the stack of `make run`, running or not."""
-    state_file = root / "run" / "state.json"
-    if state_file.exists() and Supervisor(root).is_running():
-        state = json.loads(state_file.read_text())
-        return Ports(state["ports"]), state["external"]
-    ports = Ports.usual(environment)
-    return ports, external_components(ports, environment)

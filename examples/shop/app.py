@@ -93,9 +93,10 @@ def _add_health(app: FastAPI, endcap: Endcap) -> None:
     @app.get("/readyz")
     async def health() -> JSONResponse:
         """Answer 200 if the catalogue of Endcap can be read, else 503."""
-        if await endcap.is_ready():
+        reason = await endcap.problem()
+        if reason is None:
             return JSONResponse({"status": "ok"})
-        problem = "Endcap's catalogue can't be read; see SHOP_ENDCAP_URL and SHOP_READ_KEY"
+        problem = f"Endcap's catalogue can't be read ({reason}); see SHOP_ENDCAP_URL and SHOP_READ_KEY"
         return JSONResponse({"status": "unavailable", "problem": problem}, 503)
 
 

@@ -124,13 +124,13 @@ class Endcap:
             raise Unavailable(f"Endcap rejected events: {body}")
         return body
 
-    async def is_ready(self) -> bool:
-        """Return whether the catalogue can be read."""
+    async def problem(self) -> str | None:
+        """Return why the catalogue can't be read, or None if it can."""
         try:
             await self.categories.get()
-        except Unavailable:
-            return False
-        return True
+        except Unavailable as error:
+            return str(error)
+        return None
 
     async def _categories(self) -> list[dict[str, Any]]:
         return list((await self._get("/v1/categories", {}))["categories"])

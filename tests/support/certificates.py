@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,8 +31,8 @@ class Certificates:
         return self.key.read_text() + self.certificate.read_text()
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Write an authority's certificate, and one with its key for servers on loopback."""
+def make_certificates(folder: Path, hosts: Sequence[str] = (LOOPBACK, "localhost")) -> Certificates:
+    """Write an authority's certificate, and one with its key for servers with these names."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -41,7 +42,10 @@ def make_certificates(folder: Path) -> Certificates:
         .sign(authority_key, hashes.SHA256())
     )
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.IPAddress(ipaddress.ip_address(LOOPBACK)), x509.DNSName("localhost")]
+    names = [
+        x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdecimal() else x509.DNSName(host)
+        for host in hosts
+    ]
     certificate = (
         _builder(subject, name, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

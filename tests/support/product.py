@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from deploy.local.components import postgres
-from deploy.local.environment import client_environment
 from deploy.local.ports import LOOPBACK, SERVICES, Ports
 from deploy.local.stack import Stack
 from tests.support.folders import stack_folder
@@ -84,12 +83,11 @@ def _own_database(external: dict[str, str]) -> Iterator[dict[str, str]]:
 
 def running(stack: Stack) -> Endcap:
     """Return the product of a stack that runs."""
-    keys = stack.keys()
     return Endcap(
         stack=stack,
         urls={service: f"http://{LOOPBACK}:{stack.ports[service]}" for service in SERVICES},
-        keys=keys,
-        environment=client_environment(stack.ports, stack.secrets, stack.external, keys),
+        keys=stack.keys(),
+        environment=stack.client_environment(),
     )
 
 

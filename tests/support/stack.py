@@ -27,7 +27,8 @@ from deploy.local.components import postgres as postgres_component
 from deploy.local.components import s3 as s3_component
 from deploy.local.environment import external_components, role_url
 from deploy.local.ports import SERVICES, Ports
-from deploy.local.stack import Stack, make_run_addresses
+from deploy.local.stack import Stack
+from deploy.local.state import State
 from deploy.local.tools import PROJECT
 from shared.settings import KafkaSettings
 from tests.support import containers
@@ -46,7 +47,8 @@ def external_addresses() -> dict[str, str]:
     A shell that has evaluated `make env` names those of the running stack. They are left out: tests must not
     change its data.
     """
-    running, _ = make_run_addresses(PROJECT / ".local", os.environ)
+    state = State.of_running(PROJECT / ".local") or State.configured(os.environ)
+    running = state.ports
     return external_components(running, os.environ)
 
 

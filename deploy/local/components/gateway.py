@@ -7,14 +7,15 @@ import os
 import re
 import shlex
 import shutil
-import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.gateway.configuration import Installation, render
 from deploy.gateway.settings import GatewaySettings
+from deploy.local.address import GatewayAddress, needs_plain_port
 from deploy.local.components.users import as_unprivileged_user
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, Ports
@@ -37,17 +38,19 @@ cd {folder} && exec {command} > >(exec cat)
 _COMPLAINT = re.compile(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.*)")
 
 
-def settings(port: int, metrics_port: int | None = None) -> GatewaySettings:
+def settings(ports: Ports) -> GatewaySettings:
     """Return the settings in the environment's variables `GATEWAY_…`. Raises StackError."""
     try:
-        return GatewaySettings.of(os.environ, port=port, metrics_port=metrics_port)
+        own = GatewaySettings.of(os.environ, port=ports["gateway"], metrics_port=ports["gateway-metrics"])
     except ValueError as error:
         raise StackError(str(error)) from error
+    plain_port = ports["gateway-plain"] if needs_plain_port(own) else 0
+    return replace(own, plain_host=LOOPBACK, plain_port=plain_port)
 
 
-def url(port: int) -> str:
-    """Return the address; with a certificate its scheme is https."""
-    return f"{settings(port).scheme}://{LOOPBACK}:{port}"
+def address(ports: Ports, folder: Path) -> GatewayAddress:
+    """Return the gateway's address; `folder` is for the authorities of its clients. Raises StackError."""
+    return GatewayAddress.of(settings(ports), ports, folder)
 
 
 def program(
@@ -59,8 +62,7 @@ def program(
     """
     nginx = tools.program("nginx").resolve()
     as_user = as_unprivileged_user(data, USER)
-    own = settings(ports["gateway"], ports["gateway-metrics"])
-    own = _with_own_certificate(own, data, is_root=bool(as_user))
+    own = _with_own_certificate(settings(ports), data, is_root=bool(as_user))
     addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
     copy = _copy_kit(kit, data, is_root=bool(as_user)) if kit and kit.exists() else None
     installation = Installation(addresses, data, version=_version(nginx), kit=copy)
@@ -75,10 +77,9 @@ def program(
     return Program("gateway", [*as_user, "bash", str(start)], group="gateway", stop_seconds=2)
 
 
-def answers(port: int) -> bool:
+def answers(plain_url: str) -> bool:
     """Return whether `/healthz` answers."""
-    is_tls = settings(port).scheme == "https"
-    connection = _tls(port) if is_tls else http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    connection = http.client.HTTPConnection(urlsplit(plain_url).netloc, timeout=2)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK
@@ -86,14 +87,6 @@ def answers(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _tls(port: int) -> http.client.HTTPSConnection:
-    """Return a connection that accepts any certificate: it only asks whether the own process answers."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=context)
 
 
 def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) -> GatewaySettings:

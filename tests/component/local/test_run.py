@@ -19,6 +19,7 @@ import pytest
 from deploy.local.ports import Ports, is_open, variable
 from deploy.local.stack import Stack
 from deploy.local.tools import PROJECT
+from tests.support.certificates import make_certificates
 from tests.support.folders import stack_folder
 from tests.support.waiting import PATIENCE, until
 
@@ -53,7 +54,9 @@ class Terminal:
         )
 
     @contextmanager
-    def in_foreground(self, *arguments: str, ends_with: str = "") -> Iterator[subprocess.Popen[str]]:
+    def in_foreground(
+        self, *arguments: str, ends_with: str = "", **variables: str
+    ) -> Iterator[subprocess.Popen[str]]:
         """Run a command in the foreground, once it reports that everything is running.
 
         What it has printed until then contains `ends_with`.
@@ -61,7 +64,7 @@ class Terminal:
         with subprocess.Popen(
             self.words(*arguments),
             cwd=PROJECT,
-            env=self.environment,
+            env=self.environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,16 +101,41 @@ def terminal() -> Iterator[Terminal]:
         Stack(terminal.root, terminal.ports).stop()
 
 
-def test_a_day_with_the_stack(terminal: Terminal) -> None:
-    """One start is a third of a minute, so the things that need one are told as one story."""
-    with terminal.in_foreground("run", "--empty") as run:
-        variables = dict(
-            line.removeprefix("export ").split("=", maxsplit=1)
-            for line in terminal.do("env").stdout.splitlines()
+def use_as_a_client(variables: dict[str, str]) -> None:
+    """Use the gateway as programs do that know the variables of `make env` alone."""
+    program = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    for command in (
+        ["curl", "-sSf", "-H", f"x-api-key: {variables['ENDCAP_READ_KEY']}", "$ENDCAP_URL/shop/readyz"],
+        [sys.executable, "-c", program],
+    ):
+        words = [word.replace("$ENDCAP_URL", variables["ENDCAP_URL"]) for word in command]
+        own = {"PATH": os.environ["PATH"], "NO_PROXY": "*", **variables}
+        done = subprocess.run(
+            words, env=own, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_day_with_the_stack(terminal: Terminal) -> None:
+    """One start is a third of a minute, so the things that need one are told as one story.
+
+    The gateway has a certificate, which is for another name than the address that the shop's server calls.
+    """
+    files = make_certificates(terminal.root / "tls", ["localhost"])
+    tls = {
+        "GATEWAY_CERTIFICATE": str(files.certificate),
+        "GATEWAY_CERTIFICATE_KEY": str(files.key),
+        "GATEWAY_CERTIFICATE_AUTHORITY": str(files.authority),
+    }
+    address = f"https://localhost:{terminal.ports['gateway']}"
+    with terminal.in_foreground("run", "--empty", ends_with=f"{address}/shop/", **tls) as run:
+        lines = (line.removeprefix("export ") for line in terminal.do("env").stdout.splitlines())
+        variables = {name: shlex.split(value)[0] for name, value in (line.split("=", 1) for line in lines)}
         until(terminal.is_all_ready, every=1)
 
-        url, key = (shlex.split(variables[name])[0] for name in ("ENDCAP_TRACKER_URL", "ENDCAP_INGEST_KEY"))
+        assert variables["ENDCAP_URL"] == variables["AWS_ENDPOINT_URL"] == address
+        use_as_a_client(variables)
+        url, key = variables["ENDCAP_TRACKER_URL"], variables["ENDCAP_INGEST_KEY"]
         event = {"user_id": "c-1", "event_type": "view", "item_id": "i-1"}
         answer = httpx.post(
             f"{url}/v1/events", json=event, headers={"x-api-key": key}, trust_env=False, timeout=PATIENCE
@@ -134,8 +162,8 @@ def test_a_day_with_the_stack(terminal: Terminal) -> None:
     assert time.monotonic() - begin < 20
     assert terminal.anything_listens() == []
 
-    links = f"Open in a browser:\n\n  The API pages  http://127.0.0.1:{terminal.ports['gateway']}/docs/\n"
-    with terminal.in_foreground("run", "--empty", "--no-ui", ends_with=links) as run:
+    links = f"Open in a browser:\n\n  The API pages  {address}/docs/\n"
+    with terminal.in_foreground("run", "--empty", "--no-ui", ends_with=links, **tls) as run:
         assert "dashboard" not in terminal.do("status").stdout
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)

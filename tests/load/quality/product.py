@@ -18,7 +18,7 @@ import pyarrow as pa
 from botocore.config import Config
 from pyarrow import csv
 
-from deploy.local.environment import client_environment, external_components
+from deploy.local.environment import external_components
 from deploy.local.ports import Ports
 from deploy.local.stack import Stack
 from tests.load.quality.tasks import Task
@@ -46,7 +46,7 @@ def engine() -> Iterator[Product]:
             stack.start("s3")
             stack.bootstrap()
             stack.start_product(["engine", "engine-worker"])
-            yield Product(client_environment(ports, stack.secrets, stack.external, stack.keys()))
+            yield Product(stack.client_environment())
         finally:
             stack.stop()
 

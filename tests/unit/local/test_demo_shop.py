@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from deploy.local import demo_shop, product
+from deploy.local.address import GatewayAddress
 from deploy.local.ports import Ports
 from examples.shop.settings import Settings
 
-PORTS = Ports.usual({"SHOP_PORT": "9020", "GATEWAY_PORT": "9080"})
+PORTS = Ports.usual({"SHOP_PORT": "9020"})
+PLAIN = GatewayAddress("http://127.0.0.1:9080", "http://127.0.0.1:9080")
+SECURE = GatewayAddress("https://shop.example:9080", "http://127.0.0.1:9082")
 
 
 @pytest.fixture
@@ -19,18 +22,25 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("DATABASE_URL", "postgres://admin:secret@x/y")
     monkeypatch.setenv("ENDCAP_SERVICE_KEY", "secret")
     monkeypatch.setenv("SHOP_NAME", "Corner Shop")
-    monkeypatch.delenv("GATEWAY_CERTIFICATE", raising=False)
     return monkeypatch
 
 
 def test_it_has_no_password_of_the_stack(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    command = list(demo_shop.program(tmp_path, PORTS).command)
+    command = list(demo_shop.program(tmp_path, PORTS, PLAIN).command)
 
     assert command[:2] == ["env", "-i"]
     assert "secret" not in " ".join(command)
     assert {"SHOP_NAME=Corner Shop", "SHOP_PORT=9020", "SHOP_ENDCAP_URL=http://127.0.0.1:9080"} <= set(
         command
     )
+
+
+def test_with_tls_its_server_calls_the_gateway_of_its_machine_without(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = list(demo_shop.program(tmp_path, PORTS, SECURE).command)
+
+    assert {"SHOP_ENDCAP_URL=http://127.0.0.1:9082", "SHOP_SECURE_COOKIES=True"} <= set(command)
 
 
 def test_keys_are_made_once_for_each_address(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -41,12 +51,13 @@ def test_keys_are_made_once_for_each_address(environment: pytest.MonkeyPatch, tm
         return f"key-{words[3]}-{len(words)}"
 
     environment.setattr(product, "run_secret_module", run)
-    for ports in (PORTS, PORTS, Ports.usual({"GATEWAY_PORT": "9081"})):
-        demo_shop.create_keys({}, tmp_path / "log", tmp_path, ports)
+    for address in (PLAIN, PLAIN, SECURE):
+        demo_shop.create_keys({}, tmp_path / "log", tmp_path, address)
 
     assert sorted(words[3] for words in calls) == ["read", "read", "storefront", "storefront"]
     assert all("http://localhost:9080" in words for words in calls[:2])
-    assert all("http://localhost:9081" in words for words in calls[2:])
+    secure = {"https://shop.example:9080", "https://localhost:9080", "https://127.0.0.1:9080"}
+    assert all(secure <= set(words) for words in calls[2:])
     assert (tmp_path / "keys" / "shop-read").stat().st_mode & 0o077 == 0
 
 

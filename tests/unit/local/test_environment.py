@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.address import GatewayAddress
 from deploy.local.environment import client_environment, process_environment, role_url
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.secrets import Secrets
@@ -25,7 +26,8 @@ def plain_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_client_gets_exactly_these_variables(secrets: Secrets) -> None:
-    variables = client_environment(Ports.usual({}), secrets, {}, KEYS)
+    address = GatewayAddress("http://127.0.0.1:8080", "http://127.0.0.1:8080")
+    variables = client_environment(Ports.usual({}), secrets, {}, KEYS, address)
 
     assert set(variables) == {
         *(f"ENDCAP_{service.upper()}_URL" for service in SERVICES),
