@@ -52,7 +52,7 @@ def build(settings: Settings, services: Services | None = None) -> FastAPI:
         await audit_log.delete_old()
 
     provider = IdentityProvider(settings.oidc, settings.call_seconds)
-    sign_in = SignIn(site, sessions, settings)
+    sign_in = SignIn(site, sessions, provider, settings)
     app = application(
         "dashboard",
         parts=[

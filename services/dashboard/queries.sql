@@ -7,8 +7,8 @@ WHERE key_hash = :key_hash
 
 -- begin_session --
 -- Begin a session that ends after some hours.
-INSERT INTO sessions (token_hash, tenant, person, role, key_hash, ends_at)
-VALUES (:token_hash, :tenant, :person, :role, :key_hash, now() + :hours * interval '1 hour');
+INSERT INTO sessions (token_hash, tenant, person, role, key_hash, id_token, ends_at)
+VALUES (:token_hash, :tenant, :person, :role, :key_hash, :id_token, now() + :hours * interval '1 hour');
 
 -- session --
 -- A session that has not ended and was used within the idle time; of a session by key also the scopes of the
@@ -27,8 +27,8 @@ WHERE s.token_hash = :token_hash
 UPDATE sessions SET seen_at = now() WHERE token_hash = :token_hash;
 
 -- end_session --
--- End a session.
-DELETE FROM sessions WHERE token_hash = :token_hash;
+-- End a session, and return the ID token of one that began at an identity provider.
+DELETE FROM sessions WHERE token_hash = :token_hash RETURNING id_token;
 
 -- delete_ended_sessions --
 -- Delete sessions that have ended.

@@ -65,6 +65,11 @@ class OidcSettings(Block):
         description='role by value of the claim, such as {"staff": "viewer"}; * stands for everybody',
     )
     tenant: str = Field("default", min_length=1, description="the tenant of the people")
+    return_after_sign_out: bool = Field(
+        False,
+        description="after a sign-out the provider leads back to the page /sign-in, whose address must be "
+        "registered there",
+    )
 
 
 class Settings(ServiceSettings):

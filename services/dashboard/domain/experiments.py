@@ -50,6 +50,13 @@ class Scale(NamedTuple):
         return (value - self.low) / (self.high - self.low) * 100
 
 
+class Mean(NamedTuple):
+    """The mean of a variant; without an interval where all of its people are alike."""
+
+    value: float
+    interval: Interval | None
+
+
 class VariantRow(NamedTuple):
     """A variant's result on one metric; differences and the chance are to the first variant."""
 
@@ -58,7 +65,7 @@ class VariantRow(NamedTuple):
     answer: str | None
     units: int
     is_disabled: bool
-    mean: Interval | None
+    mean: Mean | None
     difference: Interval | None
     lift: Interval | None
     chance: float | None
@@ -179,7 +186,7 @@ def _row(result: Row, units: Row, weight: float, answer: str | None) -> VariantR
         answer=answer,
         units=units["units"],
         is_disabled=units["disabled"],
-        mean=_interval(result["mean"]),
+        mean=_mean(result["mean"]),
         difference=_interval(comparison.get("absolute")),
         lift=_interval(comparison.get("relative")),
         chance=comparison.get("chance_to_win"),
@@ -187,6 +194,11 @@ def _row(result: Row, units: Row, weight: float, answer: str | None) -> VariantR
         verdict=comparison.get("verdict", "control"),
         guardrail=comparison.get("guardrail"),
     )
+
+
+def _mean(estimate: Row) -> Mean | None:
+    value = estimate["value"]
+    return None if value is None else Mean(value, _interval(estimate))
 
 
 def _interval(estimate: Row | None) -> Interval | None:

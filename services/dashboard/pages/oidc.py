@@ -91,17 +91,18 @@ class OidcSignIn:
         if iss and iss != self._settings.issuer:  # RFC 9207
             return self._refuse(request, "Another identity provider answered.")
         try:
-            claims = await self._provider.claims(
+            confirmation = await self._provider.confirm(
                 code, pending.nonce, pending.verifier, self._redirect_uri(request)
             )
         except SignInRefused as refusal:
             log.warning("dashboard.sign_in_refused", reason=str(refusal))
             return self._refuse(request, f"Nobody was signed in: {refusal}.")
+        claims = confirmation.claims
         role = role_of_claims(claims, self._settings.role_claim, self._settings.roles)
         if role is None:
             detail = f"{name_of_claims(claims)} has no role here. An administrator can give one."
             return self._refuse(request, detail, 403)
-        person = Person(name_of_claims(claims), self._settings.tenant, role)
+        person = Person(name_of_claims(claims), self._settings.tenant, role, id_token=confirmation.id_token)
         return self._without_cookie(await self._sign_in.begin(request, person, pending.destination))
 
     def _check_configured(self) -> None:
@@ -110,10 +111,7 @@ class OidcSignIn:
             raise PageError(404, "NoIdentityProvider", detail)
 
     def _redirect_uri(self, request: Request) -> str:
-        settings = self._site.settings
-        scheme = "https" if self._site.guard.is_secure(request) else "http"
-        base = settings.public_url or f"{scheme}://{request.headers.get('host', '')}"
-        return f"{base}{self._site.root}{PATH}/callback"
+        return self._site.address(request, f"{PATH}/callback")
 
     def _refuse(self, request: Request, problem: str, status: int = 401) -> Response:
         SIGN_INS.labels("refused").inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,13 +12,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard.api.guard import COOKIE, PageError, Viewer
+from services.dashboard.api.guard import COOKIE, PageError, Viewer, Visitor
 from services.dashboard.metrics import SIGN_INS
 from services.dashboard.pages.site import THEME, THEMES, Site
+from shared.errors import Transient
 from shared.rates import TokenBuckets
 
 if TYPE_CHECKING:
     from services.dashboard.settings import Settings
+    from services.dashboard.store.identity_provider import IdentityProvider
     from services.dashboard.store.sessions import Person, Sessions
 
 ALL_ADDRESSES = "all"
@@ -30,9 +33,12 @@ YEAR_SECONDS = 365 * 86_400
 class SignIn:
     """The routes that begin and end a session."""
 
-    def __init__(self, site: Site, sessions: Sessions, settings: Settings) -> None:
+    def __init__(
+        self, site: Site, sessions: Sessions, provider: IdentityProvider, settings: Settings
+    ) -> None:
         self._site = site
         self._sessions = sessions
+        self._provider = provider
         self._session_seconds = int(settings.session_hours * 3600)
         per_second = settings.sign_ins_per_minute / 60
         self._of_address = TokenBuckets(per_second, burst_seconds=60)
@@ -53,10 +59,7 @@ class SignIn:
 
         @routes.post("/sign-out")
         async def sign_out(request: Request, visitor: Viewer) -> Response:
-            await self._sessions.end(visitor.token)
-            response = site.redirect(request, "/sign-in", "You are signed out.")
-            response.delete_cookie(COOKIE, path=site.root)
-            return response
+            return await self._sign_out(request, visitor)
 
         @routes.post("/theme")
         async def theme(request: Request, visitor: Viewer) -> Response:
@@ -70,6 +73,25 @@ class SignIn:
             return response
 
         return routes
+
+    async def _sign_out(self, request: Request, visitor: Visitor) -> Response:
+        """End the session; lead somebody of an identity provider there, to end the provider's session too.
+
+        The answer to the form is a page that leads on: browsers apply `form-action` of the
+        Content-Security-Policy to redirects, too.
+        """
+        id_token = await self._sessions.end(visitor.token)
+        address = None
+        if id_token is not None and self._provider.is_configured:
+            with suppress(Transient):  # the session here has ended in any case
+                address = await self._provider.sign_out_url(id_token, self._site.address(request, "/sign-in"))
+        if address is None:
+            response = self._site.redirect(request, "/sign-in", "You are signed out.")
+        else:
+            title = self._site.settings.oidc.title
+            response = self._site.render(request, None, "sign_out.html", address=address, provider=title)
+        response.delete_cookie(COOKIE, path=self._site.root)
+        return response
 
     async def _sign_in(self, request: Request) -> Response:
         """Begin a session, or show the form with the reason why not."""

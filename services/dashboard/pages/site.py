@@ -110,6 +110,12 @@ class Site:
             )
         return response
 
+    def address(self, request: Request, path: str) -> str:
+        """Return the address by which browsers reach a path below the root."""
+        scheme = "https" if self.guard.is_secure(request) else "http"
+        base = self.settings.public_url or f"{scheme}://{request.headers.get('host', '')}"
+        return f"{base}{self.root}{path}"
+
     def home(self) -> str:
         """Return the path of the first page below the root."""
         return f"/{self.pages[0].name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import time
@@ -16,6 +15,7 @@ import httpx
 import orjson
 
 from services.dashboard.domain.id_tokens import Claims, Expected, InvalidIdToken, UnknownKey, verified_claims
+from services.dashboard.store.http_part import HttpPart, TooLong
 from shared.errors import Transient
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ class SignInRefused(Exception):
     """The provider did not confirm the person; the text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person whom the provider confirmed, and the ID token that says so."""
+
+    claims: Claims
+    id_token: str
+
+
 @dataclass(slots=True)
 class _Document:
     """A document of the provider, and when it was read."""
@@ -41,41 +49,24 @@ class _Document:
     read_at: float
 
 
-class IdentityProvider:
-    """The provider. A part: it connects when somebody signs in."""
+class IdentityProvider(HttpPart):
+    """The provider. A part: it connects when somebody signs in or out."""
 
     name = "identity-provider"
 
     def __init__(self, settings: OidcSettings, seconds: float) -> None:
         """`seconds` is the time limit of a call."""
+        super().__init__()
         self._settings = settings
         self._issuer = settings.issuer or ""
         self._seconds = seconds
         self._metadata: _Document | None = None
         self._keys: _Document | None = None
-        self._client: httpx.AsyncClient | None = None
 
     @property
     def is_configured(self) -> bool:
         """Return whether people can sign in at a provider."""
         return self._settings.issuer is not None
-
-    async def start(self) -> None:
-        """Create the client, without a connection."""
-        self._client = httpx.AsyncClient(timeout=self._seconds, trust_env=False)
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    def alive(self) -> str | None:
-        """Return None: a client never needs a restart."""
-        return None
-
-    def ready(self) -> str | None:
-        """Return None: people with keys sign in without the provider."""
-        return None
 
     async def authorization_url(self, state: str, nonce: str, verifier: str, redirect_uri: str) -> str:
         """Return the address at which a person signs in; raise Transient without an answer."""
@@ -90,11 +81,25 @@ class IdentityProvider:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        endpoint = await self._endpoint("authorization_endpoint")
-        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+        return _with_query(await self._endpoint("authorization_endpoint"), query)
 
-    async def claims(self, code: str, nonce: str, verifier: str, redirect_uri: str) -> Claims:
-        """Return the claims of the person for whom the provider issued a code.
+    async def sign_out_url(self, id_token: str, return_to: str) -> str | None:
+        """Return the address at which a person signs out, or None if the provider has none.
+
+        See OpenID Connect RP-Initiated Logout 1.0. With an empty `id_token` the provider asks the person.
+        Raise Transient without an answer.
+        """
+        if "end_session_endpoint" not in await self._provider():
+            return None
+        query = {"client_id": self._settings.client_id}
+        if id_token:
+            query["id_token_hint"] = id_token
+        if self._settings.return_after_sign_out:
+            query["post_logout_redirect_uri"] = return_to
+        return _with_query(await self._endpoint("end_session_endpoint"), query)
+
+    async def confirm(self, code: str, nonce: str, verifier: str, redirect_uri: str) -> Confirmation:
+        """Return the person for whom the provider issued a code.
 
         Raise SignInRefused if the code or the token is wrong, Transient without an answer.
         """
@@ -114,7 +119,7 @@ class IdentityProvider:
             raise SignInRefused(f"the identity provider refused the code ({str(reason)[:200]})")
         expected = Expected(self._issuer, self._settings.client_id, nonce)
         try:
-            return await self._verified(token, expected)
+            return Confirmation(await self._verified(token, expected), token)
         except InvalidIdToken as error:
             raise SignInRefused(f"the token of the identity provider is not valid: {error}") from None
 
@@ -170,24 +175,11 @@ class IdentityProvider:
         return document
 
     async def _request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Return an answer of at most `MAX_BYTES`.
-
-        Raise Transient without one, RuntimeError before `start`.
-        """
-        if self._client is None:
-            message = "the client is used before start()"
-            raise RuntimeError(message)
+        """Return an answer of at most `MAX_BYTES`; raise Transient without one."""
         try:
-            async with (
-                asyncio.timeout(self._seconds),
-                self._client.stream(method, url, **options) as answer,
-            ):
-                content = b""
-                async for chunk in answer.aiter_bytes():
-                    content += chunk
-                    if len(content) > MAX_BYTES:
-                        raise Transient(f"the answer of {url} has more than {MAX_BYTES:,} bytes")
-                return httpx.Response(answer.status_code, content=content)
+            return await self.send(method, url, self._seconds, max_bytes=MAX_BYTES, **options)
+        except TooLong as error:
+            raise Transient(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Transient(f"the identity provider does not answer: {error!r}") from error
 
@@ -196,6 +188,10 @@ def _is_safe(endpoint: str, issuer: str) -> bool:
     """Return whether an endpoint has TLS, or the issuer has none either (a provider on this machine)."""
     scheme = urlsplit(endpoint).scheme
     return scheme == "https" or (scheme == "http" and urlsplit(issuer).scheme == "http")
+
+
+def _with_query(endpoint: str, query: Mapping[str, str]) -> str:
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

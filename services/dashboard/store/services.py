@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,17 +11,13 @@ import httpx
 import orjson
 
 from services.dashboard.metrics import CALL_SECONDS, CALLS
+from services.dashboard.store.http_part import HttpPart
 
 if TYPE_CHECKING:
     from services.dashboard.settings import Settings
 
 ABSENT = 0
 """The status of a reply of a service that did not answer."""
-
-CONNECT_SECONDS = 1.0
-"""Time to connect to a service, which is in the same network; arbitrary."""
-
-_CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +54,18 @@ class Reply:
         return self.body if self.ok and isinstance(self.body, list) else []
 
 
-class Services:
+class Services(HttpPart):
     """Calls of public APIs for a tenant. A call never raises: its reply says what went wrong."""
 
     name = "services"
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network in tests."""
+        super().__init__(transport)
         self._addresses = settings.services
         self._seconds = settings.call_seconds
         key = settings.auth.endcap_service_key
         self._key = key.get_secret_value() if key else ""
-        self._transport = transport
-        self._client: httpx.AsyncClient | None = None
-
-    async def start(self) -> None:
-        """Create the client, without a connection."""
-        self._client = httpx.AsyncClient(limits=_CONNECTIONS, trust_env=False, transport=self._transport)
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    def alive(self) -> str | None:
-        """Return None: a client never needs a restart."""
-        return None
-
-    def ready(self) -> str | None:
-        """Return None: pages are shown without other services, too."""
-        return None
 
     async def get(self, tenant: str, service: str, path: str, **parameters: Any) -> Reply:
         """Return the reply to a GET; parameters that are None are left out."""
@@ -126,14 +103,9 @@ class Services:
         self, service: str, method: str, url: str, seconds: float | None = None, **options: Any
     ) -> Reply:
         """Return the reply to a request without credentials; raises RuntimeError before `start`."""
-        if self._client is None:
-            message = "the client is used before start()"
-            raise RuntimeError(message)
-        began, seconds = time.perf_counter(), seconds or self._seconds
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+        began = time.perf_counter()
         try:
-            async with asyncio.timeout(seconds + CONNECT_SECONDS):
-                response = await self._client.request(method, url, timeout=timeout, **options)
+            response = await self.send(method, url, seconds or self._seconds, **options)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             CALLS.labels(service, "absent").inc()
             return Reply(service, ABSENT, problem=f"{service} does not answer ({_reason(error)}).")

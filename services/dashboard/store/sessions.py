@@ -23,14 +23,22 @@ SIGN_IN_SECONDS = 600.0
 """Time that a person has for a sign-in at an identity provider; arbitrary."""
 
 
+MAX_HINT = 6_000
+"""Characters of an ID token that are kept for the sign-out: proxies refuse addresses of more than 8 KiB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who may use the dashboard: the name for the audit log, the tenant and the role."""
+    """Somebody who may use the dashboard: the name for the audit log, the tenant and the role.
+
+    Who signed in with a key has its hash, and who signed in at an identity provider the ID token.
+    """
 
     name: str
     tenant: str
     role: Role
     key_hash: bytes | None = None
+    id_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Sessions:
                 person=person.name,
                 role=person.role,
                 key_hash=person.key_hash,
+                id_token=None if person.id_token is None else _hint(person.id_token),
                 hours=self._hours,
             )
         )
@@ -93,9 +102,10 @@ class Sessions:
             await self._database.execute(*SQL.see_session(token_hash=token_hash))
         return Person(row["person"], row["tenant"], role)
 
-    async def end(self, token: str) -> None:
-        """End a session."""
-        await self._database.execute(*SQL.end_session(token_hash=_hash(token)))
+    async def end(self, token: str) -> str | None:
+        """End a session; return its ID token, or an empty text for a long one, or None if a key began it."""
+        id_token = await self._database.fetchval(*SQL.end_session(token_hash=_hash(token)))
+        return None if id_token is None else str(id_token)
 
     async def begin_sign_in(self, pending: PendingSignIn, state: str, browser: str) -> None:
         """Remember a sign-in at an identity provider, for a browser with the token `browser`."""
@@ -120,6 +130,10 @@ class Sessions:
         """Delete the rows of sessions that have ended, and of sign-ins that were not completed."""
         await self._database.execute(*SQL.delete_ended_sessions(idle_hours=self._idle_hours))
         await self._database.execute(*SQL.delete_old_sign_ins(seconds=SIGN_IN_SECONDS))
+
+
+def _hint(id_token: str) -> str:
+    return id_token if len(id_token) <= MAX_HINT else ""
 
 
 def _hash(token: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,7 +32,9 @@ class KeyBody(BaseModel):
     """A key without the key itself."""
 
     id: str
-    kind: KeyKind
+    kind: KeyKind | Literal["custom", "service"] = Field(
+        description="`custom` if no kind has exactly these scopes, as those of a key of an earlier version"
+    )
     scopes: list[str]
     label: str
     created_at: datetime

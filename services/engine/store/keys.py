@@ -33,10 +33,12 @@ FOR_PEOPLE: frozenset[KeyKind] = frozenset({"merchandiser"})
 """Kinds of keys that each person gets, so an installation begins without any."""
 
 
-def kind_of(scopes: Collection[str]) -> KeyKind | Literal["service"]:
-    """Return the kind of a key by its scopes; `service` if they are those of no key of a tenant."""
+def kind_of(scopes: Collection[str]) -> KeyKind | Literal["service", "custom"]:
+    """Return the kind of a key by its scopes: of a service, or `custom` if no kind has exactly these."""
+    if "service" in scopes:
+        return "service"
     kinds = {frozenset(granted): kind for kind, granted in TENANT_SCOPES.items()}
-    return kinds.get(frozenset(scopes), "service")
+    return kinds.get(frozenset(scopes), "custom")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -15,6 +17,7 @@ from tests.component.dashboard.conftest import ADDRESS
 from tests.support.identity_provider import identity_provider, log_in
 from tests.support.stack import Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
+from tests.support.waiting import PATIENCE
 
 CALLBACK = f"{ADDRESS}/dashboard/sign-in/oidc/callback"
 CLIENT = {"client_id": "endcap", "client_secret": "a secret / of tests", "redirect_uris": [CALLBACK]}
@@ -79,6 +82,28 @@ async def test_a_person_signs_in_with_the_role_of_their_groups(browser: httpx.As
     assert "Ann Example (ann@shop.example)" in page.text
     assert "admin of default" in page.text
     assert again.status_code == 401
+
+
+async def test_a_sign_out_leads_to_the_sign_out_of_the_provider(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get(await log_in(await lead(browser), "ann"))
+    page = await browser.get(answer.headers["location"])
+    csrf = re.search(r'name="csrf" value="(\w+)"', page.text)
+    assert csrf is not None
+    left = await browser.post("/dashboard/sign-out", data={"csrf": csrf[1]})
+    after = await browser.get("/dashboard/audit")
+    address = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', left.text)
+    assert address is not None, left.text
+    url = urlsplit(html.unescape(address[1]))
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as provider:
+        accepted = await provider.get(url.geturl())
+        forged = await provider.get(url._replace(query=urlencode(query | {"id_token_hint": "x"})).geturl())
+
+    assert (left.status_code, after.status_code) == (200, 303)
+    assert after.headers["location"].startswith("/dashboard/sign-in")
+    assert query["client_id"] == CLIENT["client_id"]
+    assert "post_logout_redirect_uri" not in query
+    assert (accepted.status_code, forged.status_code) == (200, 400)
 
 
 async def test_a_person_without_a_role_does_not_get_in(browser: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
@@ -74,6 +75,29 @@ async def test_a_key_is_created_listed_rotated_and_revoked(
     successor = rows[rotated.json()["id"]]
     assert (successor["label"], successor["scopes"], successor["expires_at"]) == ("page", ["ingest"], None)
     assert successor["allowed_origins"] == ["https://shop.example"]
+
+
+async def test_a_key_with_scopes_of_no_kind_is_listed_and_rotated(
+    http: httpx.AsyncClient, tenants: tuple[Tenant, Tenant], module_database: Database
+) -> None:
+    """Kinds change with versions, and keys stay."""
+    created = await http.post("/v1/keys", json={"kind": "read"}, headers=key(tenants[0].admin))
+    identifier = created.json()["id"]
+    connection = await asyncpg.connect(module_database.url)
+    await connection.execute(
+        "UPDATE engine.keys SET scopes = $1 WHERE id = $2", ["read", "catalogue"], identifier
+    )
+    await connection.close()
+
+    listed = await http.get("/v1/keys", headers=key(tenants[0].admin))
+    rotated = await http.post(f"/v1/keys/{identifier}/rotate", headers=key(tenants[0].admin))
+    await http.delete(f"/v1/keys/{rotated.json()['id']}", headers=key(tenants[0].admin))
+    await http.delete(f"/v1/keys/{identifier}", headers=key(tenants[0].admin))
+
+    kinds = {row["id"]: row["kind"] for row in listed.json()["keys"]}
+    assert kinds[identifier] == "custom"
+    assert (rotated.status_code, rotated.json()["kind"]) == (201, "custom")
+    assert rotated.json()["scopes"] == ["read", "catalogue"]
 
 
 @pytest.mark.parametrize(

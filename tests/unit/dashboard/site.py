@@ -40,11 +40,14 @@ async def browser(
     async def begin(*_: Any) -> int:
         return 1
 
+    async def end(*_: Any) -> None:
+        return None
+
     async def nothing(*_: Any) -> list[dict[str, Any]]:
         return []
 
     patch.setattr(Sessions, "find", find)
-    patch.setattr(Sessions, "end", nothing)
+    patch.setattr(Sessions, "end", end)
     patch.setattr(AuditLog, "begin", begin)
     patch.setattr(AuditLog, "complete", nothing)
     patch.setattr(AuditLog, "entries", nothing)

@@ -10,6 +10,7 @@ import pytest
 
 from services.dashboard.domain.experiments import (
     Interval,
+    Mean,
     Scale,
     definition,
     form_of,
@@ -136,7 +137,7 @@ def test_a_metric_is_shown_for_each_variant() -> None:
     assert (new.verdict, new.guardrail, new.share, new.answer) == ("better", "safe", 0.75, "for-you")
     assert new.difference is not None
     assert new.difference.excludes_zero
-    assert clicks.rows[1].mean is None
+    assert clicks.rows[1].mean == Mean(0.0, None)
     assert "adjusted by the weeks before" in clicks.explanation
     assert metric_view({}, VARIANTS, "") is None
 
