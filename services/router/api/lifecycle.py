@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -12,6 +12,7 @@ from services.router.api.etags import IfMatch, author, etag
 from services.router.api.experiment_bodies import ChangeBody, DecisionBody, ExperimentBody, ForcedUnits
 from services.router.api.experiments import CHANGED, NOT_FOUND, Name, body
 from services.router.domain.experiments import Decision, StoredVersion
+from services.router.domain.lifecycle import Change
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
 from shared.experiments import VariantName
@@ -31,6 +32,18 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 _UNKNOWN_VARIANT: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "The experiment has no such variant."}
+}
+
+_STATE_CHANGES: Final[Mapping[Change, str]] = {
+    "start": "Start the newest version, instead of an older one, or go on with a paused one.",
+    "pause": "Answer all units as usual until it is started again; what they do still counts.",
+    "stop": "Stop the experiment; its results stay.",
+    "archive": "Leave a stopped or decided experiment out of lists; its results stay.",
+}
+"""The changes without a body, and the descriptions of their routes."""
+_SWITCHES: Final = {
+    "disable": "Answer the units of a variant as usual at once; later exposures do not count in the results.",
+    "enable": "Enable a variant again. The results stay as they are: define a new version to count anew.",
 }
 
 
@@ -53,30 +66,16 @@ class LifecycleRoutes:
 
     def _add_states(self, router: APIRouter) -> None:
         admin, experiments, answer = self._admin, self._experiments, self._answer
-
-        @router.post("/start", operation_id="start_experiment", responses=_RESPONSES)
-        async def start(
-            name: Name, response: Response, principal: Principal = admin, if_match: IfMatch = None
-        ) -> ExperimentBody:
-            """Start the newest version, instead of an older one, or go on with a paused one."""
-            by = author(principal, if_match)
-            return await answer(response, experiments.change(principal.own_tenant, name, "start", by))
-
-        @router.post("/pause", operation_id="pause_experiment", responses=_RESPONSES)
-        async def pause(
-            name: Name, response: Response, principal: Principal = admin, if_match: IfMatch = None
-        ) -> ExperimentBody:
-            """Answer all units as usual until it is started again; what they do still counts."""
-            by = author(principal, if_match)
-            return await answer(response, experiments.change(principal.own_tenant, name, "pause", by))
-
-        @router.post("/stop", operation_id="stop_experiment", responses=_RESPONSES)
-        async def stop(
-            name: Name, response: Response, principal: Principal = admin, if_match: IfMatch = None
-        ) -> ExperimentBody:
-            """Stop the experiment; its results stay."""
-            by = author(principal, if_match)
-            return await answer(response, experiments.change(principal.own_tenant, name, "stop", by))
+        for change, description in _STATE_CHANGES.items():
+            router.add_api_route(
+                f"/{change}",
+                self._state_route(change),
+                methods=["POST"],
+                operation_id=f"{change}_experiment",
+                name=change,
+                description=description,
+                responses=_RESPONSES,
+            )
 
         @router.post("/decide", operation_id="decide_experiment", responses=_RESPONSES | _UNKNOWN_VARIANT)
         async def decide(
@@ -99,14 +98,6 @@ class LifecycleRoutes:
                 response, experiments.change(principal.own_tenant, name, "decide", by, record)
             )
 
-        @router.post("/archive", operation_id="archive_experiment", responses=_RESPONSES)
-        async def archive(
-            name: Name, response: Response, principal: Principal = admin, if_match: IfMatch = None
-        ) -> ExperimentBody:
-            """Leave a stopped or decided experiment out of lists; its results stay."""
-            by = author(principal, if_match)
-            return await answer(response, experiments.change(principal.own_tenant, name, "archive", by))
-
     def _add_switches(self, router: APIRouter) -> None:
         admin, experiments, answer = self._admin, self._experiments, self._answer
 
@@ -122,31 +113,16 @@ class LifecycleRoutes:
             by = author(principal, if_match)
             return await answer(response, experiments.force(principal.own_tenant, name, forced.units, by))
 
-        @router.post("/variants/{variant}/disable", operation_id="disable_variant", responses=_RESPONSES)
-        async def disable(
-            name: Name,
-            variant: VariantName,
-            response: Response,
-            principal: Principal = admin,
-            if_match: IfMatch = None,
-        ) -> ExperimentBody:
-            """Answer the units of a variant as usual at once; later exposures do not count in the results."""
-            by = author(principal, if_match)
-            change = experiments.enable(principal.own_tenant, name, variant, by, enabled=False)
-            return await answer(response, change)
-
-        @router.post("/variants/{variant}/enable", operation_id="enable_variant", responses=_RESPONSES)
-        async def enable(
-            name: Name,
-            variant: VariantName,
-            response: Response,
-            principal: Principal = admin,
-            if_match: IfMatch = None,
-        ) -> ExperimentBody:
-            """Enable a variant again. The results stay as they are: define a new version to count anew."""
-            by = author(principal, if_match)
-            change = experiments.enable(principal.own_tenant, name, variant, by, enabled=True)
-            return await answer(response, change)
+        for switch, description in _SWITCHES.items():
+            router.add_api_route(
+                f"/variants/{{variant}}/{switch}",
+                self._switch_route(enabled=switch == "enable"),
+                methods=["POST"],
+                operation_id=f"{switch}_variant",
+                name=switch,
+                description=description,
+                responses=_RESPONSES,
+            )
 
         @router.get("/changes", operation_id="experiment_changes", responses=NOT_FOUND)
         async def changes(
@@ -159,6 +135,37 @@ class LifecycleRoutes:
             if not logged:
                 await experiments.get(principal.own_tenant, name)
             return [ChangeBody(**each._asdict()) for each in logged]
+
+    def _state_route(self, change: Change) -> Callable[..., Awaitable[ExperimentBody]]:
+        """Return the route of a change that needs no body."""
+
+        async def route(
+            name: Name, response: Response, principal: Principal = self._admin, if_match: IfMatch = None
+        ) -> ExperimentBody:
+            by = author(principal, if_match)
+            return await self._answer(
+                response, self._experiments.change(principal.own_tenant, name, change, by)
+            )
+
+        return route
+
+    def _switch_route(self, *, enabled: bool) -> Callable[..., Awaitable[ExperimentBody]]:
+        """Return the route that enables or disables a variant."""
+
+        async def route(
+            name: Name,
+            variant: VariantName,
+            response: Response,
+            principal: Principal = self._admin,
+            if_match: IfMatch = None,
+        ) -> ExperimentBody:
+            by = author(principal, if_match)
+            return await self._answer(
+                response,
+                self._experiments.enable(principal.own_tenant, name, variant, by, enabled=enabled),
+            )
+
+        return route
 
     async def _answer(self, response: Response, change: Awaitable[StoredVersion]) -> ExperimentBody:
         """Return the changed version, which this process knows from then on."""
