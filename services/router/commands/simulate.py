@@ -13,17 +13,12 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import orjson
+from services.router.commands.client import REQUEST_SECONDS, Api
 
 THREADS: Final = 8
-REQUEST_SECONDS: Final = 30.0
-TOO_MANY: Final = 429
-BUSY_SECONDS: Final = 60.0
-"""Time for which a request that is refused for its rate is sent again."""
 BATCH: Final = 200
 """Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
@@ -39,46 +34,6 @@ class Truth:
     def rate(self, variant: str) -> float:
         """Return the probability that a visitor of a variant purchases."""
         return self.treatment if variant == "treatment" else self.control
-
-
-class Api:
-    """Calls of the gateway with an administrator's key."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._url = urlsplit(url)
-        self._headers = {"x-api-key": key, "content-type": "application/json"}
-
-    def call(self, method: str, path: str, body: Any = None) -> tuple[Any, dict[str, str]]:
-        """Return the document of an answer and its headers in lower case; send again what a 429 refuses.
-
-        Raise SystemExit with the answer's text if it is no success, or if nobody answers.
-        """
-        content = None if body is None else orjson.dumps(body)
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            status, text, headers = self._send(method, path, content)
-            if status != TOO_MANY or time.monotonic() > deadline:
-                break
-            time.sleep(min(float(headers.get("retry-after", "1")), REQUEST_SECONDS))
-        if status >= 300:
-            message = f"{method} {path}: {status} {text.decode(errors='replace')}"
-            raise SystemExit(message)
-        return orjson.loads(text) if text else None, headers
-
-    def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes, dict[str, str]]:
-        """Return the status, the body and the headers in lower case; SystemExit if nobody answers."""
-        connect = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        connection = connect(self._url.netloc, timeout=REQUEST_SECONDS)
-        try:
-            connection.request(method, path, content, self._headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        except OSError as error:
-            message = f"{self._url.geturl()} does not answer: {error}"
-            raise SystemExit(message) from None
-        finally:
-            connection.close()
-        return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}
 
 
 def simulate(arguments: list[str]) -> int:
