@@ -62,6 +62,19 @@ ROUTES: tuple[Route, ...] = (
     Route("/users", "tracker"),
     Route("/actions", "tracker"),
     Route("/action-interactions", "tracker"),
+    # Clients of Segment and RudderStack.
+    *(
+        Route(f"/v1/{name}", "tracker")
+        for name in (
+            *("track", "identify", "page", "screen", "group", "alias", "batch", "import"),
+            *("t", "i", "p", "s", "g", "a", "b"),
+        )
+    ),
+    Route("/v1/projects/{key}/settings", "tracker"),
+    Route("/beacon/v1/batch", "tracker"),
+    Route("/pixel/v1/*", "tracker"),
+    Route("/sourceConfig", "tracker"),
+    Route("/sourceConfig/", "tracker"),
     # Orders and the catalogue.
     Route("/v1/imports", "sync", Transfer.UPLOAD),
     Route("/v1/imports/*", "sync"),

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.tracker.api import (
+    Collector,
     Intake,
+    client_routes,
+    client_settings_routes,
     event_routes,
     log_routes,
     personalize_operations,
     track_routes,
 )
+from services.tracker.api.events import ROUTE
 from services.tracker.api.front_end_events import FrontEndEvents
+from services.tracker.domain.formats import CLIENT_ROUTES
 from services.tracker.handlers import Handlers
 from services.tracker.store import CatalogueQuotas, Datasets, Erasures, InteractionLog, Tenants
 from shared.auth import Authenticator
@@ -43,6 +48,7 @@ def build(settings: Settings) -> FastPathApplication:
     tenants = Tenants(requests)
     trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
     intake = Intake(publisher, authenticator, settings)
+    collector = Collector(intake, authenticator, (ROUTE, *CLIENT_ROUTES))
     operations = personalize_operations(
         intake,
         tenants,
@@ -56,7 +62,9 @@ def build(settings: Settings) -> FastPathApplication:
         "tracker",
         parts=[database, publisher, trackers, authenticator],
         routers=[
-            event_routes(intake),
+            event_routes(collector),
+            client_routes(collector, CLIENT_ROUTES),
+            client_settings_routes(authenticator),
             track_routes(intake),
             operations.router(),
             log_routes(InteractionLog(requests), authenticator),
@@ -64,7 +72,8 @@ def build(settings: Settings) -> FastPathApplication:
         description=DESCRIPTION,
         http=settings.http,
     )
-    front = AwsFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
+    front_ends = AwsFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
+    front = AwsFastPath(front_ends, collector, of_pages=True)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 

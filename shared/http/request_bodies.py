@@ -11,15 +11,17 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from shared.errors import ApiError
-from shared.http import READING, UNKNOWN, allow_bytes, declared_bytes, too_large
+from shared.http import READING, UNKNOWN, ReadingBudget, allow_bytes, declared_bytes, too_large
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _MOST_MEMBERS = 100  # arbitrary; each costs a copy of the rest, and programs that append to a file make a few
 
 
-async def read_body(request: Request, limit: int, *, unpacked_limit: int | None = None) -> bytes:
-    """Return the whole body; ApiError 413 above `limit` bytes as sent, and 503 above `READING`'s limit.
+async def read_body(
+    request: Request, limit: int, *, unpacked_limit: int | None = None, budget: ReadingBudget = READING
+) -> bytes:
+    """Return the whole body; ApiError 413 above `limit` bytes as sent, and 503 above the limit of `budget`.
 
     With `unpacked_limit` a gzipped body is unpacked, whatever its headers say (some SDKs declare nothing).
     It raises ApiError 413 above that many unpacked bytes, and 400 for damaged gzip data.
@@ -27,29 +29,32 @@ async def read_body(request: Request, limit: int, *, unpacked_limit: int | None 
     allow_bytes(request.scope, limit)
     if limit < declared_bytes(request.scope) < UNKNOWN:
         raise too_large(limit)
-    body = await _joined(request.stream(), limit)
-    if unpacked_limit is not None and body.startswith(_GZIP_MAGIC):
-        return _unpacked(body, unpacked_limit)
-    return body
+    body = await _joined(request.stream(), limit, budget)
+    return body if unpacked_limit is None else unpacked(body, unpacked_limit)
 
 
-async def _joined(stream: AsyncIterator[bytes], limit: int) -> bytes:
+async def _joined(stream: AsyncIterator[bytes], limit: int, budget: ReadingBudget) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
         async for chunk in stream:
             size += len(chunk)
-            READING.take(len(chunk))
+            budget.take(len(chunk))
             if size > limit:
                 raise too_large(limit)
             chunks.append(chunk)
     finally:
-        READING.give_back(size)
+        budget.give_back(size)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _unpacked(body: bytes, limit: int) -> bytes:
-    """Return all members of a gzipped body (RFC 1952, section 2.2), unpacked, at most `limit` bytes."""
+def unpacked(body: bytes, limit: int) -> bytes:
+    """Return a body, with all members of gzip (RFC 1952, section 2.2) unpacked if it begins like gzip.
+
+    Raises ApiError 413 above `limit` unpacked bytes, and 400 for damaged gzip data.
+    """
+    if not body.startswith(_GZIP_MAGIC):
+        return body
     members: list[bytes] = []
     size, rest = 0, body
     while rest:

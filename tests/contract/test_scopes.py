@@ -26,6 +26,7 @@ REFUSALS = {
     "MissingCredentials",
     "AccessDeniedException",
     "MissingAuthenticationTokenException",
+    "UnknownKey",  # a route with the key in its path
 }
 
 
@@ -36,7 +37,9 @@ async def rows(_: Database, text: str, *arguments: Any) -> dict[str, Any] | None
         return {"account": "000000000000", "secret_encrypted": secret, "scopes": list(PAIR_SCOPES)}
     if "keys_v1" not in text:
         raise ConnectionRefusedError
-    kind = next(kind for kind, key in KEYS.items() if hash_key(key) == arguments[0])
+    kind = next((kind for kind, key in KEYS.items() if hash_key(key) == arguments[0]), None)
+    if kind is None:
+        return None
     return {
         "tenant": None if kind == "service" else "default",
         "scopes": list(SERVICE_SCOPES if kind == "service" else TENANT_SCOPES[kind]),  # type: ignore[index]

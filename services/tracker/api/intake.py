@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import Request, Response
@@ -22,22 +21,16 @@ from services.tracker.settings import Settings
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Transient, unavailable
 from shared.events.topics import INTERACTIONS, Topic
-from shared.http import SMALL_BODY_BYTES, declared_bytes
-from shared.http.request_bodies import read_body
+from shared.http import READING, SMALL_BODY_BYTES, ReadingBudget, declared_bytes
+from shared.http.request_bodies import read_body, unpacked
 from shared.kafka import Publisher
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
-
     from shared.events import Event, InteractionRecorded
 
 
 EVENT_BYTES = 512
 """Estimated memory of one event while it waits for Kafka."""
-
-_PUBLIC = frozenset({"ingest", "recommend"})
-"""The scopes of keys that pages contain."""
-_CREDENTIALS = frozenset({b"x-api-key", b"authorization"})
 
 
 class Intake:
@@ -53,21 +46,12 @@ class Intake:
     async def read(self, request: Request) -> tuple[Principal, bytes]:
         """Return the caller and the body. A large body is read only if the headers prove that it may be sent.
 
-        The key may be the query parameter `key`, because `navigator.sendBeacon` sends no headers. Only a
-        storefront or ingest key: addresses are written into logs. Raises ApiError 401 or 403 for a caller
-        without the scope `ingest`, 413 and 408 as `_body` does.
+        Raises ApiError 401 or 403 for a caller without the scope `ingest`, and as `read_body` does.
         """
-        from_query = _move_key_to_headers(request.scope)
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await self._authenticator.check_headers(request.scope, "ingest")
         body = await self._body(request)
-        caller = await self._caller(request, body)
-        if from_query and not caller.scopes <= _PUBLIC:
-            detail = (
-                "Only the key of a page may be in an address, which logs contain: send this one in a header."
-            )
-            raise ApiError(403, "KeyInAddress", detail)
-        return caller, body
+        return await self._caller(request, body), body
 
     async def _caller(self, request: Request, body: bytes) -> Principal:
         scope = request.scope
@@ -75,11 +59,14 @@ class Intake:
         return self._authenticator.admit(caller, "ingest")
 
     async def _body(self, request: Request) -> bytes:
-        """Return the body, decompressed if it is gzip. Raises ApiError 413 if too large, 408 if too slow."""
-        max_bytes = self.settings.max_batch_bytes
+        """Return the body, unpacked if it is gzip. Raises ApiError as `read_body` does, and 400."""
+        return unpacked(await self.read_body(request), self.settings.max_batch_bytes)
+
+    async def read_body(self, request: Request, budget: ReadingBudget = READING) -> bytes:
+        """Return the body as sent. Raises ApiError 413 if it is too large, 408 if it is too slow."""
         try:
             async with asyncio.timeout(self.settings.read_seconds):
-                return await read_body(request, max_bytes, unpacked_limit=max_bytes)
+                return await read_body(request, self.settings.max_batch_bytes, budget=budget)
         except TimeoutError:
             detail = f"The request did not arrive within {self.settings.read_seconds:g} seconds."
             raise ApiError(408, "RequestTimeout", detail) from None
@@ -113,17 +100,6 @@ class Intake:
             self._waiting_bytes -= size
             WAITING.set(self._waiting_bytes)
         ACCEPTED.labels(source).inc(len(events))
-
-
-def _move_key_to_headers(scope: Scope) -> bool:
-    """Make the query parameter `key` the header x-api-key, unless there are credentials; return whether."""
-    if b"key=" not in scope["query_string"] or any(name in _CREDENTIALS for name, _ in scope["headers"]):
-        return False
-    key = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("key")
-    if key is None:
-        return False
-    scope["headers"] = [*scope["headers"], (b"x-api-key", key.encode())]
-    return True
 
 
 def new_id() -> str:

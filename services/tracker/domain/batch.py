@@ -1,8 +1,8 @@
-"""Parse the events of one request to `POST /v1/events`, each in the wire format that matches it."""
+"""Parse the events of one request, each on its own: an invalid event does not reject its neighbours."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,10 +16,26 @@ MAX_CALL_EVENTS = 10_000
 """Events that the calls of one request may become with their products. Arbitrary: 500 KiB hold about 5,000
 products with a name and a price."""
 
-_ID_NAMES = ("event_id", "id", "messageId", "eventId")
+_ID_NAMES = ("event_id", "id", "messageId", "eventId", "uuid", "eid")
+
+Parse = Callable[[Mapping[str, Any], IngestContext], Outcome]
 
 
-def parse_events(events: Sequence[Any], context: IngestContext, *, max_bytes: int | None) -> list[Outcome]:
+def parse_in_any_format(event: Mapping[str, Any], context: IngestContext) -> Outcome:
+    """Return the outcome of an event of `POST /v1/events`: its members tell its format."""
+    for event_format in EVENT_FORMATS:
+        if event_format.matches(event):
+            return event_format.parse(event, context)
+    return Rejected("The event has no known format.", _sender_id(event))
+
+
+def parse_events(
+    events: Sequence[Any],
+    context: IngestContext,
+    *,
+    max_bytes: int | None,
+    parse: Parse = parse_in_any_format,
+) -> list[Outcome]:
     """Return the outcome of each event of a request.
 
     `max_bytes` bounds one event as JSON; None when the whole request is not larger than that.
@@ -27,7 +43,7 @@ def parse_events(events: Sequence[Any], context: IngestContext, *, max_bytes: in
     outcomes: list[Outcome] = []
     call_events = 0
     for event in events:
-        outcome = _parse_event(event, context, max_bytes)
+        outcome = _parse_event(event, context, max_bytes, parse)
         if isinstance(outcome, AcceptedCall):
             call_events += len(outcome.events)
             if call_events > MAX_CALL_EVENTS:
@@ -37,23 +53,20 @@ def parse_events(events: Sequence[Any], context: IngestContext, *, max_bytes: in
     return outcomes
 
 
-def _parse_event(event: Any, context: IngestContext, max_bytes: int | None) -> Outcome:
+def _parse_event(event: Any, context: IngestContext, max_bytes: int | None, parse: Parse) -> Outcome:
     if not isinstance(event, dict):
         return event if isinstance(event, Rejected) else Rejected("An event is a JSON object.")
     try:
         if max_bytes is not None and len(orjson.dumps(event)) > max_bytes:
             return Rejected(f"The event is larger than {max_bytes} bytes.", _sender_id(event))
-        for event_format in EVENT_FORMATS:
-            if event_format.matches(event):
-                return event_format.parse(event, context)
+        return parse(event, context)
     except ValidationError as error:
         return Rejected(validation_message(error), _sender_id(event))
     except (ValueError, TypeError) as error:  # a lone surrogate, or nesting that orjson cannot write
         return Rejected(f"The event cannot be written as JSON: {error}.", _sender_id(event))
-    return Rejected("The event has no known format.", _sender_id(event))
 
 
-def _sender_id(event: dict[str, Any]) -> str | None:
+def _sender_id(event: Mapping[str, Any]) -> str | None:
     """Return the sender's id of an event that is not valid, so that the response can name it."""
     for name in _ID_NAMES:
         value = event.get(name)

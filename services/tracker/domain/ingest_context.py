@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from services.tracker.domain.event_ids import content_based_id
-from shared.events import OrderLine, line_id
+from shared.events import OrderLine, canonical_type, line_id
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """Time that a client's clock may run ahead. Arbitrary."""
@@ -24,19 +24,37 @@ class IngestContext:
     new_id: Callable[[], str]
     _lines: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def event_time(self, claimed: datetime | None) -> tuple[datetime, str | None]:
+    def event_time(
+        self, claimed: datetime | None, sent_at: datetime | None = None
+    ) -> tuple[datetime, str | None]:
         """Return the time of an event in UTC, and the claimed time in ISO 8601 if it was changed.
 
-        The claimed time is clamped between `oldest` and five minutes after arrival: with a clock that runs
+        `sent_at` is the time of the request by the clock of `claimed`; by how much that clock differs from
+        ours, the claimed time is corrected (received_at − (sent_at − claimed), as Segment does). A difference
+        below `MAX_CLOCK_SKEW` is no change: it contains the time that the request took.
+
+        The time is then clamped between `oldest` and five minutes after arrival: with a clock that runs
         ahead, an event would stay the newest of its user. Without a claimed time it is the time of arrival.
         """
         if claimed is None:
             return self.received_at, None
-        if claimed.tzinfo is None:
-            claimed = claimed.replace(tzinfo=UTC)
-        clamped = min(max(claimed, self.oldest), self.received_at + MAX_CLOCK_SKEW)
+        claimed = _aware(claimed)
+        corrected, is_wrong = claimed, False
+        if sent_at is not None:
+            skew = self.received_at - _aware(sent_at)
+            is_wrong = abs(skew) > MAX_CLOCK_SKEW
+            try:
+                corrected = claimed + skew
+            except OverflowError:
+                is_wrong = True
+        clamped = min(max(corrected, self.oldest), self.received_at + MAX_CLOCK_SKEW)
         # Convert after clamping: times near year 1 or 9999 cannot be converted to UTC.
-        return clamped.astimezone(UTC), None if clamped == claimed else claimed.isoformat()
+        is_changed = is_wrong or clamped != corrected
+        return clamped.astimezone(UTC), claimed.isoformat() if is_changed else None
+
+    def canonical_type(self, event_type: str) -> str:
+        """Return the canonical name of an event type."""
+        return canonical_type(event_type)
 
     def event_id(self, claimed: datetime | None, *content: object) -> str:
         """Return the id of an event that has none.
@@ -50,3 +68,7 @@ class IngestContext:
         self._lines[order_id, item_id] += 1
         line = OrderLine(item_id=item_id, n=self._lines[order_id, item_id])
         return line_id(self.tenant, order_id, line, kind)
+
+
+def _aware(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

@@ -190,6 +190,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "tracker POST /items": {"datasetArn": [made["Items"]], "properties": item},
         "tracker POST /users": {"datasetArn": [made["Users"]], "properties": [Embedded({"AGE": 30})]},
         "tracker POST /v1/events": native,
+        **_calls(),
         "recommender POST /recommendations": recommendation,
         "recommender POST /personalize-ranking": of_the_user,
         "recommender GET /api/v1/placements/{name}": placement,
@@ -230,6 +231,25 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
         "sync GET /v1/imports/{import_id}": {"import_id": [made["sync-import"]]},
         "sync GET /v1/imports/{import_id}/rejects": {"import_id": [made["sync-import"]]},
+    }
+
+
+def _calls() -> dict[str, Known]:
+    """Right values of the routes of Segment and RudderStack."""
+    call: Known = {
+        "event": ["Product Viewed"],
+        "anonymousId": ["session"],
+        "previousId": ["session"],
+        "properties": [{"product_id": "i1"}],
+    }
+    batch: Known = {**call, "type": ["track", "identify", "page"]}
+    return {
+        **{
+            f"tracker POST /v1/{kind}": call
+            for kind in ("track", "identify", "page", "screen", "group", "alias")
+        },
+        **{f"tracker POST {path}": batch for path in ("/v1/batch", "/v1/import", "/beacon/v1/batch")},
+        **{f"tracker GET /pixel/v1/{kind}": call for kind in ("track", "page")},
     }
 
 

@@ -20,11 +20,12 @@ from services.sync.domain.mapping import Kind, find_columns
 from services.sync.domain.order_rows import order_row_parser
 from services.sync.domain.orders import StagedLine, assemble_orders
 from services.sync.domain.rows import interaction_row_parser, item_row_parser
-from services.tracker.api.events import _records
+from services.tracker.api.events import ROUTE
 from services.tracker.domain.batch import parse_events
 from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.personalize import item_puts
+from services.tracker.domain.wire_format import ClientRequest
 from shared.aws import WireError
 from shared.aws.personalize.events import PutItemsRequest
 from shared.errors import Permanent
@@ -41,7 +42,8 @@ def context() -> IngestContext:
 
 def posted(body: str) -> list[Any]:
     """The events of a body of POST /v1/events, each an interaction or why it was rejected."""
-    return parse_events(_records(body.encode(), "application/json"), context(), max_bytes=None)
+    request = ClientRequest(ROUTE.path, {}, {}, body.encode())
+    return parse_events(ROUTE.read(request).records, context(), max_bytes=None)
 
 
 def accepted(found: Any) -> Any:

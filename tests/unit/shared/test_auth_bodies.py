@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from services.tracker.api import Intake, event_routes
+from services.tracker.api import Collector, Intake, event_routes
+from services.tracker.api.events import ROUTE
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, encrypt, hash_key, new_api_key, new_secret_key
 from shared.auth.authenticator import MAX_SIGNED_BODY
@@ -57,6 +58,7 @@ async def _nothing(*_: object) -> None:
 def app() -> ASGIApp:
     """An application with a route of each kind that takes large bodies."""
     authenticator = Authenticator(Keys(), AuthSettings(endcap_secret_key=SecretStr(SECRET_KEY)))  # type: ignore[arg-type]
+    intake = Intake(None, authenticator, Settings())  # type: ignore[arg-type] # nothing is published
     operation = Operation("Ask", WireModel, "admin", _nothing)
     admin = APIRouter()
 
@@ -70,7 +72,7 @@ def app() -> ASGIApp:
         routers=[
             Json11(authenticator, [operation]).router(),
             RestJson(authenticator, {"/recommendations": operation}).router(),
-            event_routes(Intake(None, authenticator, Settings())),  # type: ignore[arg-type] # nothing is published
+            event_routes(Collector(intake, authenticator, [ROUTE])),
             admin,
         ],
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.tracker.domain.formats import backend, native, segment, shopify
-from services.tracker.domain.wire_format import EventFormat, RequestFormat
+from services.tracker.domain.formats import backend, native, rudderstack, segment, shopify
+from services.tracker.domain.wire_format import ClientRoute, EventFormat, RequestFormat
 
 EVENT_FORMATS: tuple[EventFormat, ...] = (segment.FORMAT, native.FORMAT)
 """Formats of `POST /v1/events`: an event is parsed by the first format that matches it."""
@@ -15,3 +15,9 @@ REQUEST_FORMATS: tuple[RequestFormat, ...] = (
     *shopify.FORMATS,
 )
 """Formats that have a route of their own."""
+
+CLIENT_ROUTES: tuple[ClientRoute, ...] = (
+    *segment.ROUTES,
+    *rudderstack.ROUTES,
+)
+"""Routes that the clients of vendors call by themselves."""

@@ -1,31 +1,29 @@
 """Calls of Segment and RudderStack: `type` is the kind of call, `event` names what happened.
 
-https://segment.com/docs/connections/spec/ and …/spec/ecommerce/v2/
+https://segment.com/docs/connections/spec/, …/spec/ecommerce/v2/ and
+…/sources/catalog/libraries/server/http-api/
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from functools import partial
+from typing import Annotated, Any, Final, cast
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from services.tracker.domain.event_ids import numbered_id
 from services.tracker.domain.ingest_context import IngestContext
-from services.tracker.domain.numbers import NumberOutOfRange, parse_number
 from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
-from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
-from services.tracker.domain.wire_format import EventFormat
-from shared.events import InteractionRecorded, OrderLine, canonical_type, line_id
-from shared.events.field_aliases import normalized_name
+from services.tracker.domain.tracking_calls import MAX_PRODUCTS, CallKind, TrackingCall, parse_tracking_call
+from services.tracker.domain.wire_format import ClientRequest, ClientRoute, EventFormat, Upload
+from shared.errors import Permanent
 from shared.events.values import Document, Name
 
+__all__ = ["CALL_TYPES", "FORMAT", "MAX_PRODUCTS", "ROUTES", "Call", "parse_call"]
+
 CALL_TYPES = frozenset({"track", "page", "screen", "identify", "alias", "group"})
-MAX_PRODUCTS = 500
-"""Products of one call: as many as the lines of a purchase in `track/purchase`. Arbitrary."""
 
 _TRACK_MEMBERS = frozenset(
     (
@@ -34,12 +32,6 @@ _TRACK_MEMBERS = frozenset(
     )
 )
 """Members of a track call without `type`, as SDKs send it to an endpoint for track calls alone."""
-_ITEM_NAMES = ("productid", "itemid", "sku")
-_PRODUCT_ITEM_NAMES = (*_ITEM_NAMES, "id")
-_VALUE_NAMES = ("value",)
-_ORDER_VALUE_NAMES = ("value", "revenue", "total")
-_ITEM_EVENT_TYPES = frozenset({"view", "click", "add_to_cart", "remove_from_cart", "wishlist"})
-"""Event types that are rejected without an item."""
 
 
 def _empty_as_none(value: object) -> object:
@@ -74,7 +66,18 @@ class Call(BaseModel):
     message_id: OptionalName = None
     timestamp: datetime | None = None
     original_timestamp: datetime | None = None
+    sent_at: datetime | None = Field(None, description="time of the request by the sender's clock")
     properties: Document | None = None
+
+
+class CallBatch(BaseModel):
+    """Several calls of one client. The members of `context` count for each call that does not have them."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    batch: list[Call] = Field(min_length=1)
+    sent_at: datetime | None = None
+    write_key: str | None = Field(None, description="the key, unless a header has it")
 
 
 def is_call(event: Mapping[str, Any]) -> bool:
@@ -90,191 +93,124 @@ def is_call(event: Mapping[str, Any]) -> bool:
     return isinstance(event.get("properties"), dict) and "event" in event and event.keys() <= _TRACK_MEMBERS
 
 
-def parse_call(event: Mapping[str, Any], context: IngestContext) -> AcceptedCall | Ignored | Rejected:
+def parse_call(
+    event: Mapping[str, Any], context: IngestContext, *, historical: bool = False
+) -> AcceptedCall | Ignored | Rejected:
     """Return the events of a call. Raises pydantic's ValidationError for a member of a wrong type."""
     call = Call.model_validate(event)
-    try:
-        return _parse(call, call.type.lower(), context)
-    except NumberOutOfRange as error:
-        return Rejected(f"properties: {error}.", call.message_id)
-
-
-def _parse(call: Call, call_type: str, context: IngestContext) -> AcceptedCall | Ignored | Rejected:
-    if call_type == "group":
+    kind = call.type.lower()
+    if kind not in CALL_TYPES:
+        return Rejected(
+            f"{call.type!r} is no type of call: {', '.join(sorted(CALL_TYPES))}.", call.message_id
+        )
+    if kind == "group":
         return Ignored("A group call has no item and no user; it is not stored.", call.message_id)
-    session = call.previous_id or call.anonymous_id if call_type == "alias" else call.anonymous_id
-    if call.user_id is None and session is None:
-        return Rejected(f"A {call_type} call needs userId or anonymousId.", call.message_id)
-    if call_type in {"identify", "alias"}:
-        return _parse_identity(call, session, call_type, context)
-    properties = dict(call.properties or {})
-    if nests_too_deep(properties):
-        return Rejected(f"The properties are nested deeper than {MAX_DEPTH} levels.", call.message_id)
-    if call_type == "track":
-        return _parse_track(call, session, properties, context)
-    if call.name is not None:
-        properties.setdefault("name", call.name)
-    fields = [_read_fields(properties, _ITEM_NAMES)]
-    return _accept(_CallContext(call, session, call_type, call_type), fields, context)
+    properties: Mapping[str, Any] = call.properties or {}
+    if kind in {"page", "screen"} and call.name is not None:
+        properties = {"name": call.name, **properties}
+    is_corrected = call.timestamp is not None and call.original_timestamp is not None
+    tracking_call = TrackingCall(
+        kind=cast("CallKind", kind),
+        source="segment",
+        user_id=call.user_id,
+        session_id=call.previous_id or call.anonymous_id if kind == "alias" else call.anonymous_id,
+        event=call.event,
+        message_id=call.message_id,
+        claimed=call.timestamp or call.original_timestamp,
+        # A timestamp beside the original one has been corrected by a server on the way.
+        sent_at=None if is_corrected else call.sent_at,
+        properties=properties,
+        historical=historical,
+    )
+    return parse_tracking_call(tracking_call, context)
 
 
-def _parse_identity(
-    call: Call, session: str | None, call_type: str, context: IngestContext
-) -> AcceptedCall | Ignored:
-    """Return the event that links a session to a user."""
-    if call.user_id is None or session is None or call.user_id == session:
-        id_name = "previousId" if call_type == "alias" else "anonymousId"
-        reason = f"The {call_type} call links no session to a user: it needs userId and {id_name}."
-        return Ignored(reason, call.message_id)
-    return _accept(_CallContext(call, session, call_type, call_type), [_Fields()], context)
+def read_batch(request: ClientRequest) -> Upload:
+    """Return the calls of a batch, with what the batch says for all. Raises Permanent without `batch`."""
+    document = request.document()
+    calls = document.get("batch") if isinstance(document, dict) else None
+    if not isinstance(calls, list):
+        message = 'The body must be an object with an array of calls: {"batch": [{"type": "track", …}]}'
+        raise Permanent(message)
+    for call in calls:
+        if isinstance(call, dict):
+            _take_defaults(call, document)
+    return Upload(calls, _key(document))
 
 
-def _parse_track(
-    call: Call, session: str | None, properties: dict[str, Any], context: IngestContext
-) -> AcceptedCall | Rejected:
-    """Return the event of a track call, or one event for each of its products."""
-    sender_type = call.event
-    if sender_type is None:
-        return Rejected("A track call needs `event`, which names what happened.", call.message_id)
-    event_type = canonical_type(sender_type)
-    products = properties.get("products")
-    if isinstance(products, list) and products:
-        problem = _products_problem(products)
-        if problem is not None:
-            return Rejected(problem, call.message_id)
-        lines = _read_products(properties, products)
-        needs_item, place = True, "each entry of properties.products"
-    else:
-        value_names = _ORDER_VALUE_NAMES if event_type == "purchase" else _VALUE_NAMES
-        lines = [_read_fields(properties, _ITEM_NAMES, value_names)]
-        needs_item, place = event_type in _ITEM_EVENT_TYPES, "properties"
-    if needs_item and any(line.item_id is None for line in lines):
-        return Rejected(f"{sender_type} needs product_id, item_id or sku in {place}.", call.message_id)
-    return _accept(_CallContext(call, session, event_type, sender_type), lines, context)
+def _take_defaults(call: dict[str, Any], batch: Mapping[str, Any]) -> None:
+    if batch.get("sentAt") is not None and call.get("sentAt") is None:
+        call["sentAt"] = batch["sentAt"]
+    if isinstance(batch.get("context"), dict):
+        own = call.get("context")
+        call["context"] = {**batch["context"], **(own if isinstance(own, dict) else {})}
 
 
-def _products_problem(products: list[Any]) -> str | None:
-    """Return the reason to reject a call because of its products, or None."""
-    if len(products) > MAX_PRODUCTS:
-        return f"properties.products has {len(products)} entries; {MAX_PRODUCTS} are allowed."
-    if not all(isinstance(product, dict) for product in products):
-        return "Each entry of properties.products must be an object."
-    return None
+def _read_call(request: ClientRequest, *, kind: str) -> Upload:
+    """Return the one call of a request; its path names the kind of call."""
+    document = request.document()
+    if not isinstance(document, dict):
+        message = f'The body must be one call as an object, such as {{"userId": "7", "type": "{kind}"}}'
+        raise Permanent(message)
+    return Upload([document | {"type": kind}], _key(document))
 
 
-class _Fields(NamedTuple):
-    """The fields of an event that are read from the properties of a call, or from one of its products."""
-
-    item_id: str | None = None
-    value: float | None = None
-    price: float | None = None
-    quantity: float | None = None
-    order_id: str | None = None
-    recommendation_id: str | None = None
-    properties: dict[str, Any] | None = None
+def _key(document: Mapping[str, Any]) -> str | None:
+    key = document.get("writeKey")
+    return key if isinstance(key, str) and key else None
 
 
-def _read_products(properties: dict[str, Any], products: list[dict[str, Any]]) -> list[_Fields]:
-    """Return the fields of each product, with the order id and currency of the call.
-
-    The other properties of the order are left out: a copy in each line would multiply the request.
-    """
-    order = _read_fields({name: value for name, value in properties.items() if name != "products"}, (), ())
-    currency = {"currency": properties["currency"]} if isinstance(properties.get("currency"), str) else {}
-    return [
-        _read_fields({**currency, **product}, _PRODUCT_ITEM_NAMES)._replace(
-            order_id=order.order_id, recommendation_id=order.recommendation_id
-        )
-        for product in products
-    ]
+_SHORT_NAMES: Final = {
+    "track": "t",
+    "identify": "i",
+    "page": "p",
+    "screen": "s",
+    "group": "g",
+    "alias": "a",
+}
+"""The last part of the paths that Segment's analytics.js posts to."""
 
 
-def _read_fields(
-    properties: dict[str, Any], item_names: tuple[str, ...], value_names: tuple[str, ...] = _VALUE_NAMES
-) -> _Fields:
-    """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
-    by_name = {normalized_name(name): value for name, value in properties.items()}
-    numbers = (parse_number(by_name.get(name)) for name in value_names)
-    return _Fields(
-        item_id=next((item_id for name in item_names if (item_id := _id(by_name.get(name)))), None),
-        value=next((number for number in numbers if number is not None), None),
-        price=parse_number(by_name.get("price")),
-        quantity=parse_number(by_name.get("quantity")),
-        order_id=_id(by_name.get("orderid")),
-        recommendation_id=_id(by_name.get("recommendationid")),
-        properties=properties or None,
+def _call_route(kind: str, name: str) -> ClientRoute:
+    return ClientRoute(
+        path=f"/v1/{name}",
+        is_alias=name != kind,
+        operation_id=f"{kind}Call",
+        summary=f"Record a {kind} call of a Segment or RudderStack SDK",
+        tag="Segment",
+        source="segment",
+        schema=Call,
+        read=partial(_read_call, kind=kind),
+        parse=parse_call,
+        key_parameters=("writeKey",),
+        key_in_body=True,
+        members={"success": True},
     )
 
 
-class _CallContext(NamedTuple):
-    """A call with its session and the type of its events: the canonical one and the sender's."""
-
-    call: Call
-    session_id: str | None
-    event_type: str
-    sender_type: str
-
-    @property
-    def claimed(self) -> datetime | None:
-        return self.call.timestamp or self.call.original_timestamp
-
-
-def _accept(call: _CallContext, lines: list[_Fields], context: IngestContext) -> AcceptedCall:
-    occurred_at, changed_from = context.event_time(call.claimed)
-    order_lines: Counter[str] = Counter()
-    events = tuple(
-        InteractionRecorded(
-            event_id=_event_id(call, fields, number, len(lines), order_lines, context),
-            tenant=context.tenant,
-            occurred_at=occurred_at,
-            received_at=context.received_at,
-            user_id=call.call.user_id,
-            session_id=call.session_id,
-            event_type=call.event_type,
-            sender_type=call.sender_type,
-            item_id=fields.item_id,
-            value=fields.value,
-            price=fields.price,
-            quantity=fields.quantity,
-            order_id=fields.order_id,
-            recommendation_id=fields.recommendation_id,
-            properties=with_claimed_time(fields.properties, changed_from),
-            source="segment",
-        )
-        for number, fields in enumerate(lines, 1)
+def _batch_route(name: str, operation_id: str, *, historical: bool = False) -> ClientRoute:
+    return ClientRoute(
+        path=f"/v1/{name}",
+        is_alias=name == "b",
+        operation_id=operation_id,
+        summary="Record calls of a Segment or RudderStack SDK" + (", as history" if historical else ""),
+        tag="Segment",
+        source="segment",
+        schema=CallBatch,
+        read=read_batch,
+        parse=partial(parse_call, historical=historical),
+        key_parameters=("writeKey",),
+        key_in_body=True,
+        members={"success": True},
     )
-    return AcceptedCall(call.call.message_id or events[0].event_id, events)
 
 
-def _event_id(
-    call: _CallContext,
-    fields: _Fields,
-    number: int,
-    count: int,
-    order_lines: Counter[str],
-    context: IngestContext,
-) -> str:
-    """Return the id of the `number`-th of `count` events of a call.
-
-    A purchased line has the id that the shop's order gives it. Its lines are counted within the call, since
-    the same order in another call of the request is not a second order.
-    """
-    message_id = call.call.message_id
-    if call.event_type == "purchase" and fields.order_id is not None and fields.item_id is not None:
-        order_lines[fields.item_id] += 1
-        line = OrderLine(item_id=fields.item_id, n=order_lines[fields.item_id])
-        return line_id(context.tenant, fields.order_id, line, "purchase")
-    if message_id is not None:
-        return message_id if count == 1 else numbered_id(context.tenant, message_id, number)
-    content = (call.call.user_id, call.session_id, call.event_type, number, *fields)
-    return context.event_id(call.claimed, *content)
-
-
-def _id(value: object) -> str | None:
-    """Return an id that is a text or a number; None for any other value, also for an empty text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value).strip() or None
-
+ROUTES: Final = (
+    *(_call_route(kind, kind) for kind in _SHORT_NAMES),
+    *(_call_route(kind, short) for kind, short in _SHORT_NAMES.items()),
+    _batch_route("batch", "callBatch"),
+    _batch_route("b", "callBatch"),
+    _batch_route("import", "callImport", historical=True),
+)
 
 FORMAT = EventFormat(Call, is_call, parse_call)
