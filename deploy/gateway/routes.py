@@ -75,12 +75,19 @@ ROUTES: tuple[Route, ...] = (
     Route("/pixel/v1/*", "tracker"),
     Route("/sourceConfig", "tracker"),
     Route("/sourceConfig/", "tracker"),
+    # Clients of PostHog, Snowplow and Google Analytics.
+    *(
+        Route(f"{path}{slash}", "tracker")
+        for path in ("/batch", "/capture", "/e", "/i/v0/e", "/flags", "/decide")
+        for slash in ("", "/")
+    ),
+    Route("/com.snowplowanalytics.snowplow/tp2", "tracker"),
+    Route("/i", "tracker"),
+    Route("/mp/collect", "tracker"),
+    Route("/debug/mp/collect", "tracker"),
     # Orders and the catalogue.
     Route("/v1/imports", "sync", Transfer.UPLOAD),
     Route("/v1/imports/*", "sync"),
-    Route("/v1/webhooks/*", "sync"),
-    Route("/v1/sources", "sync"),
-    Route("/v1/sources/*", "sync"),
     Route("/v1/categories", "sync"),
     Route("/v1/items", "sync"),
     Route("/v1/items/*", "sync"),

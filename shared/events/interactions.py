@@ -11,7 +11,17 @@ from pydantic import BaseModel, ConfigDict
 from shared.events.envelope import Document, Event, Name, Text
 from shared.events.values import Finite, Instant
 
-Source = Literal["events", "backend", "personalize", "segment", "order", "import"]
+Source = Literal[
+    "events",
+    "backend",
+    "personalize",
+    "segment",
+    "posthog",
+    "snowplow",
+    "google_analytics",
+    "order",
+    "import",
+]
 
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
@@ -21,15 +31,34 @@ _EVENT_TYPE_ALIASES = {
     for canonical, aliases in {
         "view": ("view productviewed viewedproduct viewitem detailpageview productview itemview"),
         "click": "click productclicked selectitem itemclick",
-        "add_to_cart": "addtocart productadded productaddedtocart cart cartadd",
-        "remove_from_cart": "removefromcart productremoved productremovedfromcart",
+        "add_to_cart": (
+            "addtocart productadded productaddedtocart cart cartadd addtobasket wishlistproductaddedtocart"
+        ),
+        "remove_from_cart": "removefromcart productremoved productremovedfromcart removefrombasket",
         "view_cart": "viewcart cartviewed shoppingcartpageview",
         "begin_checkout": "begincheckout checkoutstarted",
+        "checkout_step": (
+            "checkoutstep checkoutstepviewed checkoutstepcompleted addshippinginfo "
+            "checkoutaddressinfosubmitted checkoutcontactinfosubmitted checkoutshippinginfosubmitted"
+        ),
+        "add_payment_info": "addpaymentinfo paymentinfoentered paymentinfosubmitted",
         "purchase": ("purchase ordercompleted completedorder purchasecomplete checkoutcompleted buy"),
         "refund": "refund orderrefunded refundscreate",
         "order_update": "orderupdate orderupdated",
         "cancel": "cancel ordercancelled ordercanceled orderscancelled",
         "wishlist": "wishlist productaddedtowishlist addtowishlist",
+        "remove_from_wishlist": "removefromwishlist productremovedfromwishlist",
+        "view_promotion": "viewpromotion promotionviewed",
+        "select_promotion": "selectpromotion promotionclicked",
+        "coupon": "coupon couponentered couponapplied coupondenied couponremoved",
+        "share": "share productshared cartshared",
+        "review": "review productreviewed",
+        "email_delivered": "emaildelivered",
+        "email_opened": "emailopened",
+        "email_clicked": "emailclicked emaillinkclicked",
+        "email_bounced": "emailbounced",
+        "email_marked_as_spam": "emailmarkedasspam",
+        "unsubscribed": "unsubscribed",
         "search": "search productssearched viewsearchresults searchsubmitted",
         "list_view": (
             "listview productlistviewed viewedproductcategory viewitemlist categorypageview "
@@ -45,7 +74,17 @@ _EVENT_TYPE_ALIASES = {
 @lru_cache(4096)
 def canonical_type(event_type: str) -> str:
     """Return the canonical name of an event type, such as `view`; an unknown type in lower case."""
-    return _EVENT_TYPE_ALIASES.get(_PUNCTUATION.sub("", event_type.lower())) or event_type.lower()
+    return _EVENT_TYPE_ALIASES.get(normalized_type(event_type)) or event_type.lower()
+
+
+def normalized_type(event_type: str) -> str:
+    """Return an event type as names are compared: in lower case without punctuation."""
+    return _PUNCTUATION.sub("", event_type.lower())
+
+
+def is_known_type(event_type: str) -> bool:
+    """Return whether some wire format has an event of this name."""
+    return normalized_type(event_type) in _EVENT_TYPE_ALIASES
 
 
 class Claim(BaseModel):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from services.tracker.api.intake import EVENT_BYTES, Intake
-from services.tracker.api.replies import error_answer, reply
+from services.tracker.api.replies import error_answer, members_alone, reply
 from services.tracker.domain.batch import parse_events
 from services.tracker.domain.documents import InvalidJson
 from services.tracker.domain.outcomes import AcceptedCall, Outcome
@@ -98,6 +98,8 @@ class Collector:
             caller = await self._admitted(scope, body)
         if isinstance(upload, Permanent):
             raise upload
+        if not route.records:
+            return members_alone(route)
         records = upload.records
         self._check_limits(content, records)
         limit = settings.max_event_bytes
@@ -105,7 +107,7 @@ class Collector:
         context = self._intake.context(caller.own_tenant)
         outcomes = parse_events(records, context, max_bytes=max_bytes, parse=route.parse)
         events = [event for outcome in outcomes for event in _events(outcome)]
-        if events:
+        if events and route.reply != "validation":
             extra = max(0, len(events) - len(outcomes))
             await self._intake.accept(events, route.source, len(content) + extra * EVENT_BYTES)
         return reply(route, outcomes)

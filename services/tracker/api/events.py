@@ -13,6 +13,7 @@ from services.tracker.api.collector import Collector
 from services.tracker.domain.batch import parse_in_any_format
 from services.tracker.domain.documents import InvalidJson
 from services.tracker.domain.formats import EVENT_FORMATS
+from services.tracker.domain.formats.cloud_events import BATCH, STRUCTURED, binary_mode
 from services.tracker.domain.formats.native import NativeEvent
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.wire_format import ClientRequest, ClientRoute, Upload
@@ -35,11 +36,16 @@ the others are recorded, and each event has its own result. The body may be gzip
 
 The events may be calls of Segment and RudderStack (`type` is track, page, screen, identify, alias or
 group): `event` names what happened, `properties` contain the item, and each of the `products` becomes
-an event."""
+an event.
+
+An event may be a CloudEvent, in the structured, batched or binary mode (attributes as headers `ce-…`)."""
 
 
 def _read(request: ClientRequest) -> Upload:
     """Return the events of a body; a line that is not JSON is Rejected. Raises InvalidJson."""
+    cloud_event = binary_mode(request.headers, request.body)
+    if cloud_event is not None:
+        return Upload([cloud_event])
     media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type in LINE_MEDIA_TYPES:
         return Upload([_parse_line(line) for line in request.body.splitlines() if line.strip()])
@@ -80,6 +86,8 @@ def event_routes(collector: Collector) -> APIRouter:
         "application/json": {
             "schema": {"anyOf": [*schemas, {"type": "array", "items": {"anyOf": schemas}}]},
         },
+        STRUCTURED.decode(): {"schema": schemas[0]},
+        BATCH.decode(): {"schema": {"type": "array", "items": schemas[0], "minItems": 1}},
         "application/x-ndjson": {"schema": {"type": "string", "description": "one event per line"}},
     }
     add_client_route(router, collector, ROUTE, content=content, description=_DESCRIPTION)

@@ -52,6 +52,8 @@ def error_answer(error: ApiError) -> Answer:
 def reply(route: ClientRoute, outcomes: Sequence[Outcome]) -> Answer:
     """Return the answer to a request; it is a 400 if every event was rejected."""
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    if route.reply == "validation":
+        return _validation(rejected)
     ignored = sum(isinstance(outcome, Ignored) for outcome in outcomes)
     if ignored:
         IGNORED.labels(route.source).inc(ignored)
@@ -75,6 +77,20 @@ def reply(route: ClientRoute, outcomes: Sequence[Outcome]) -> Answer:
         document |= route.members
     document["results"] = [_result(index, outcome) for index, outcome in enumerate(outcomes)]
     return Answer(400 if is_failure else 200, [_JSON], orjson.dumps(document))
+
+
+def members_alone(route: ClientRoute) -> Answer:
+    """Return the answer of a route that records nothing."""
+    return Answer(200, [_JSON], orjson.dumps(route.members or {}))
+
+
+def _validation(rejected: Sequence[Rejected]) -> Answer:
+    """Return the messages about invalid events, as Google's validation server does."""
+    messages = [
+        {"fieldPath": "events", "description": outcome.reason, "validationCode": "VALUE_INVALID"}
+        for outcome in rejected
+    ]
+    return Answer(200, [_JSON], orjson.dumps({"validationMessages": messages}))
 
 
 def _result(index: int, outcome: Outcome) -> dict[str, Any]:

@@ -151,16 +151,29 @@ def _read_fields(
 ) -> _Fields:
     """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
     by_name = {normalized_name(name): value for name, value in properties.items()}
-    numbers = (parse_number(by_name.get(name)) for name in value_names)
     return _Fields(
-        item_id=next((item_id for name in item_names if (item_id := _id(by_name.get(name)))), None),
-        value=next((number for number in numbers if number is not None), None),
+        item_id=_first_id(by_name, item_names),
+        value=_first_number(by_name, value_names),
         price=parse_number(by_name.get("price")),
         quantity=parse_number(by_name.get("quantity")),
         order_id=_id(by_name.get("orderid")),
         recommendation_id=_id(by_name.get("recommendationid")),
         properties=properties or None,
     )
+
+
+def _first_id(by_name: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        if name in by_name and (item_id := _id(by_name[name])):
+            return item_id
+    return None
+
+
+def _first_number(by_name: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
+    for name in names:
+        if name in by_name and (number := parse_number(by_name[name])) is not None:
+            return number
+    return None
 
 
 def _accept(

@@ -71,7 +71,8 @@ class ClientRoute:
     `read` returns the records of a request; it raises Permanent for a body without records. `parse` returns
     the outcome of a record; it may raise pydantic's ValidationError, which rejects that record alone.
     `key_parameters` are parameters of the query that may be the key; with `key_in_body` the body may name it.
-    `reply` is the body of a success: JSON with `members` among it, a picture of one pixel, or nothing (204).
+    `reply` is the body of a success: JSON with `members` among it, a picture of one pixel, or nothing (204);
+    or the messages of a validation, which records nothing. Without `records` the answer is `members` alone.
     """
 
     path: str
@@ -85,7 +86,8 @@ class ClientRoute:
     method: Literal["GET", "POST"] = "POST"
     key_parameters: tuple[str, ...] = ()
     key_in_body: bool = False
-    reply: Literal["json", "pixel", "nothing"] = "json"
+    reply: Literal["json", "pixel", "nothing", "validation"] = "json"
     members: Mapping[str, Any] | None = None
+    records: bool = True
     is_alias: bool = False
     """True for another path of a documented route, which OpenAPI leaves out."""

@@ -10,7 +10,7 @@ from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.component.fuzz.other_services import ROWS
 from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
-from tests.component.fuzz.source_names import source_values
+from tests.component.fuzz.vendors import vendor_values
 from tests.support.fuzz.documents import Embedded
 from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
 
@@ -188,11 +188,10 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "engine POST /v1/keys/{id}/rotate": {"id": [made["key"]], "hours": [1, 24]},
         "engine ListSchemas": {"nextToken": [None, tokens["schemas"]]},
         "engine ListCampaigns": {"nextToken": [None, tokens["campaigns"]], "solutionArn": [None]},
-        **source_values(made, _new),
         "tracker POST /items": {"datasetArn": [made["Items"]], "properties": item},
         "tracker POST /users": {"datasetArn": [made["Users"]], "properties": [Embedded({"AGE": 30})]},
         "tracker POST /v1/events": native,
-        **_calls(),
+        **vendor_values(),
         "recommender POST /recommendations": recommendation,
         "recommender POST /personalize-ranking": of_the_user,
         "recommender GET /api/v1/placements/{name}": placement,
@@ -233,25 +232,6 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
         "sync GET /v1/imports/{import_id}": {"import_id": [made["sync-import"]]},
         "sync GET /v1/imports/{import_id}/rejects": {"import_id": [made["sync-import"]]},
-    }
-
-
-def _calls() -> dict[str, Known]:
-    """Right values of the routes of Segment and RudderStack."""
-    call: Known = {
-        "event": ["Product Viewed"],
-        "anonymousId": ["session"],
-        "previousId": ["session"],
-        "properties": [{"product_id": "i1"}],
-    }
-    batch: Known = {**call, "type": ["track", "identify", "page"]}
-    return {
-        **{
-            f"tracker POST /v1/{kind}": call
-            for kind in ("track", "identify", "page", "screen", "group", "alias")
-        },
-        **{f"tracker POST {path}": batch for path in ("/v1/batch", "/v1/import", "/beacon/v1/batch")},
-        **{f"tracker GET /pixel/v1/{kind}": call for kind in ("track", "page")},
     }
 
 

@@ -19,6 +19,8 @@ Known = Mapping[str, Sequence[Any]]
 
 _ENCODINGS: Mapping[str, Encoding] = {
     "application/json": "json",
+    "application/cloudevents+json": "json",
+    "application/cloudevents-batch+json": "json",
     "application/x-ndjson": "lines",
     "multipart/form-data": "form",
 }

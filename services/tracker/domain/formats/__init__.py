@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from services.tracker.domain.formats import backend, native, rudderstack, segment, shopify
+from services.tracker.domain.formats import (
+    backend,
+    cloud_events,
+    google_analytics,
+    native,
+    posthog,
+    rudderstack,
+    segment,
+    shopify,
+    snowplow,
+)
 from services.tracker.domain.wire_format import ClientRoute, EventFormat, RequestFormat
 
-EVENT_FORMATS: tuple[EventFormat, ...] = (segment.FORMAT, native.FORMAT)
+EVENT_FORMATS: tuple[EventFormat, ...] = (cloud_events.FORMAT, segment.FORMAT, native.FORMAT)
 """Formats of `POST /v1/events`: an event is parsed by the first format that matches it."""
 
 REQUEST_FORMATS: tuple[RequestFormat, ...] = (
@@ -19,5 +29,8 @@ REQUEST_FORMATS: tuple[RequestFormat, ...] = (
 CLIENT_ROUTES: tuple[ClientRoute, ...] = (
     *segment.ROUTES,
     *rudderstack.ROUTES,
+    *posthog.ROUTES,
+    *snowplow.ROUTES,
+    *google_analytics.ROUTES,
 )
 """Routes that the clients of vendors call by themselves."""

@@ -1,1 +1,0 @@
-"""Webhooks of shop systems: signatures, names of deliveries, and what their bodies say."""
