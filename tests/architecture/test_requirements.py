@@ -12,7 +12,7 @@ from tests.architecture.source import ROOT
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 # Programs that tests run in environments of their own, and what only some installations need.
-APART = {"aws-cli", "spark"}
+APART = {"aws-cli", "spark", "tracking-clients"}
 PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z0-9,._-]+\])?==(\S+)", re.MULTILINE | re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that can hang like a frozen server: it accepts connections and data, and sends nothing."""
+"""A TCP proxy that can hang like a frozen server, and that can lose answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes connections on to the server of a URL, except between `hang` and `resume`."""
+    """Passes connections on to the server of a URL, except between `hang` and `resume`.
+
+    While it hangs it accepts connections and data, and sends nothing.
+    """
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -18,6 +21,9 @@ class Proxy:
         self._flows.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self.answers_to_cut = 0
+        """The next answers that are lost: the server has sent them, and the connection of the client
+        breaks."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -48,6 +54,10 @@ class Proxy:
         """Pass data on again, including what was held back."""
         self._flows.set()
 
+    def cut_answers(self, count: int) -> None:
+        """Lose the next `count` answers."""
+        self.answers_to_cut = count
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -57,16 +67,24 @@ class Proxy:
             await self._flows.wait()
             upstream = await asyncio.open_connection(self._target.hostname, self._target.port)
             with suppress(OSError):
-                await asyncio.gather(self._pass(reader, upstream[1]), self._pass(upstream[0], writer))
+                await asyncio.gather(
+                    self._pass(reader, upstream[1]), self._pass(upstream[0], writer, is_answer=True)
+                )
             upstream[1].close()
         except asyncio.CancelledError:
             pass  # asyncio's own callback would report it as an error
         finally:
             writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool = False
+    ) -> None:
         while data := await reader.read(65_536):
             await self._flows.wait()
+            if is_answer and self.answers_to_cut:
+                self.answers_to_cut -= 1
+                writer.transport.abort()
+                return
             writer.write(data)
             await writer.drain()
         writer.close()

@@ -27,7 +27,18 @@ _TOOLS = (ROOT / ".local").resolve() / "tools"
 @pytest.fixture(scope="session")
 def aws_command() -> Path:
     """Return the folder of the real `aws` command."""
-    lock = ROOT / "requirements" / "aws-cli.txt"
+    return _environment("aws-cli") / "bin"
+
+
+@pytest.fixture(scope="session")
+def tracking_python() -> Path:
+    """Return a Python that has the clients of Segment, RudderStack, PostHog, Snowplow and CloudEvents."""
+    return _environment("tracking-clients") / "bin" / "python"
+
+
+def _environment(name: str) -> Path:
+    """Return a virtual environment with the packages of a lock of this name."""
+    lock = ROOT / "requirements" / f"{name}.txt"
     uv = str(ROOT / ".local" / "bootstrap" / "bin" / "uv")
 
     def install(folder: Path) -> None:
@@ -36,7 +47,7 @@ def aws_command() -> Path:
         sync = [uv, "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes"]
         _run([*sync, "--python", python, str(lock)])
 
-    return _installed("aws-cli", [lock], install) / "bin"
+    return _installed(name, [lock], install)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +75,13 @@ def javascript_sdk() -> Path:
 def graphql_clients() -> Path:
     """Return a folder whose node_modules contain the clients of AWS AppSync."""
     return _node_modules("graphql")
+
+
+@pytest.fixture(scope="session")
+def tracking_node() -> Path:
+    """Return a folder whose node_modules contain the clients of Segment, RudderStack, PostHog and
+    Snowplow."""
+    return _node_modules("trackers")
 
 
 def _node_modules(name: str) -> Path:
