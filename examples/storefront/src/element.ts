@@ -150,7 +150,7 @@ export class Recommendations extends Base implements PlacementView {
       `<li part="item" data-item="${escaped(item.product_id)}"><${tag}${href && ` href="${escaped(href)}"`} part="link">` +
       (picture ? `<img part="image" alt="" loading="lazy" src="${escaped(picture)}">` : '<span part="image"></span>') +
       `<span part="name">${escaped(item.product_name ?? item.product_id)}</span>` +
-      `<span part="price">${escaped(item.price === null ? '' : this.#price(item.price))}</span></${tag}>` +
+      `<span part="price">${escaped(this.#price(item.price))}</span></${tag}>` +
       (this.explains && sentence
         ? `<details part="reason"><summary part="why">${escaped(this.#text('text-why') ?? 'Why this?')}</summary>${escaped(sentence)}</details>`
         : '') +
@@ -161,15 +161,16 @@ export class Recommendations extends Base implements PlacementView {
   /** Return the address of an item: of the attribute's template, else of the first column that has one; '' for none. */
   #address(attribute: string, item: Item, columns: readonly string[]): string {
     const template = this.#text(attribute)?.replace('{id}', encodeURIComponent(item.product_id));
-    const [address] = String(template ?? columns.map((name) => item.columns?.[name]).find(Boolean) ?? '').split('|');
+    const [address = ''] = String(template ?? columns.map((name) => item.columns?.[name]).find(Boolean) ?? '').split('|');
     const link = document.createElement('a');
-    link.href = address ?? '';
-    return /^http/.test(link.protocol) ? (address ?? '') : '';
+    link.href = address;
+    return /^http/.test(link.protocol) ? address : '';
   }
 
-  #price(amount: number): string {
+  #price(amount: number | null): string {
     const currency = this.#text('currency');
-    return amount.toLocaleString(document.documentElement.lang || undefined, currency ? { style: 'currency', currency } : {});
+    const options = currency ? { style: 'currency' as const, currency } : {};
+    return amount?.toLocaleString(document.documentElement.lang || undefined, options) ?? '';
   }
 
   #clicked(event: Event): void {

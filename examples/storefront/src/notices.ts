@@ -2,3 +2,8 @@
 export function notify(name: 'event' | 'sent' | 'answer', detail: unknown): void {
   globalThis.dispatchEvent?.(new CustomEvent(`endcap:${name}`, { detail }));
 }
+
+/** Print why the server refused something: the developer of the page must know. */
+export function warn(reason: string | undefined): void {
+  if (reason) console.warn(`endcap: ${reason}`);
+}

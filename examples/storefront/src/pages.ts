@@ -1,7 +1,7 @@
 import { COLUMNS, type Answer, type PlacementQuery } from './answers.js';
 import { whenParsed } from './automatic.js';
 import type { Client } from './client.js';
-import { notify } from './notices.js';
+import { notify, warn } from './notices.js';
 import { follow } from './stream.js';
 import { headersOf } from './transport.js';
 
@@ -66,7 +66,7 @@ export class Pages {
       return;
     }
     const body = (await response?.json().catch(() => undefined)) as { placements?: Answer[]; detail?: string } | undefined;
-    if (body?.detail) console.warn(`endcap: ${body.detail}`);
+    warn(body?.detail);
     views.forEach((view, at) => this.#show(view, body?.placements?.[at], performance.now() - began));
   }
 

@@ -22,7 +22,7 @@ export function productsOf(data: unknown): ShownProduct[] {
   if (Array.isArray(data)) return data.flatMap(productsOf);
   const node = Object(data) as Node;
   if (node['@graph']) return productsOf(node['@graph']);
-  if (![node['@type']].flat().some((type) => /^(.*schema.org\/)?Product(Group)?$/.test(type as string))) return [];
+  if (![node['@type']].flat().some((type) => /(^|\/)Product(Group)?$/.test(type as string))) return [];
   const offer = Object([node['offers']].flat()[0]) as Node;
   const described = product(node['productID'] ?? node['productGroupID'] ?? node['sku'], offer['price'] ?? offer['lowPrice']);
   return described ? [described] : [];

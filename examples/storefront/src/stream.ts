@@ -1,24 +1,25 @@
 import type { Answer } from './answers.js';
+import { warn } from './notices.js';
 
 /** Milliseconds before a stream is opened anew, and the longest such pause. The first is what the server asks for. */
 const RECONNECT = 2_000;
 const LONGEST = 60_000;
 
 /**
- * Follow a placement's stream of server-sent events until `signal` ends it, over lost connections. It is read by fetch,
- * because `EventSource` sends no headers and a key in an address would be written into logs.
+ * Follow a placement's stream of server-sent events until `signal` ends it, over lost connections. A refusal ends it, such
+ * as that of a key that was revoked; what the page shows stays. The stream is read by fetch, because `EventSource` sends no
+ * headers and a key in an address would be written into logs.
  */
 export async function follow(url: string, headers: HeadersInit, signal: AbortSignal, show: (answer: Answer) => void): Promise<void> {
   for (let pause = RECONNECT; !signal.aborted; pause = Math.min(LONGEST, pause * 2)) {
     try {
       const response = await fetch(url, { headers: { ...headers, accept: 'text/event-stream' }, signal });
-      if (response.status === 400 || response.status === 404) return;
-      if (response.ok && response.body) {
-        await read(response.body, (answer) => {
-          pause = RECONNECT / 2;
-          show(answer);
-        });
-      }
+      if (/^4(?!29)/.test(`${response.status}`)) return warn(await response.text());
+      // The body of an error of the server has no events.
+      await read(response.body as ReadableStream, (answer) => {
+        pause = RECONNECT / 2;
+        show(answer);
+      });
     } catch {
       // The connection was lost; `signal` says whether it was the page that ended it.
     }

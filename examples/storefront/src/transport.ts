@@ -1,4 +1,4 @@
-import { notify } from './notices.js';
+import { notify, warn } from './notices.js';
 import type { Settings } from './options.js';
 import type { EventQueue, QueuedEvent } from './queue.js';
 import type { LocalStorage } from './storage.js';
@@ -122,5 +122,5 @@ export function headersOf(key: string | undefined): Record<string, string> {
 /** Print why the server rejected events: the developer of the page must know, and sending again would not help. */
 async function report(answer: Response): Promise<void> {
   const { results } = (await answer.json().catch(() => ({}))) as { results?: { reason?: string }[] };
-  results?.forEach(({ reason }) => reason && console.warn(`endcap: ${reason}`));
+  results?.forEach(({ reason }) => warn(reason));
 }

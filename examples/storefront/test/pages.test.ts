@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import type { Answer } from '../src/answers.js';
 import { followDataLayer } from '../src/datalayer.js';
 import { productsOf } from '../src/products.js';
-import { read } from '../src/stream.js';
+import { follow, read } from '../src/stream.js';
 
 test('schema.org data describes the product of a page', () => {
   const offer = { '@type': 'Offer', price: '12.50' };
@@ -48,5 +48,28 @@ test('a stream is read event by event, however it is cut', async () => {
     const shown: Answer[] = [];
     await read(new Blob(parts).stream(), (answer) => shown.push(answer));
     assert.deepEqual(shown.map(({ placement }) => placement), ['hömé', 'b']);
+  }
+});
+
+test('a refused stream ends with one warning, and a lost one is opened anew', async () => {
+  for (const [status, requests, warnings] of [[401, 1, 1], [403, 1, 1], [429, 3, 0], [503, 3, 0]] as const) {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const warned = mock.method(console, 'warn', () => undefined);
+    const page = new AbortController();
+    let sent = 0;
+    globalThis.fetch = async () => {
+      if (++sent === 3) page.abort();
+      return new Response('{"detail":"This key is not valid."}', { status });
+    };
+    const ended = follow('https://endcap.example/stream', {}, page.signal, () => undefined);
+    for (let turn = 0; turn < 4; turn++) {
+      await new Promise(setImmediate);
+      mock.timers.tick(60_000);
+    }
+    await ended;
+
+    assert.deepEqual([sent, warned.mock.callCount()], [requests, warnings], String(status));
+    if (warnings) assert.match(String(warned.mock.calls[0]?.arguments[0]), /not valid/);
+    mock.reset();
   }
 });
