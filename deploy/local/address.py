@@ -89,7 +89,9 @@ class GatewayAddress:
     def write_bundle(self, settings: GatewaySettings) -> None:
         """Write the system's authorities and the gateway's own, so that one file serves all programs."""
         if self.ca_bundle is not None:
-            store = next((path for path in map(Path, _stores()) if path.is_file()), None)
+            # A shell that has evaluated `make env` names the bundle itself.
+            stores = [Path(path) for path in _stores() if path != self.ca_bundle]
+            store = next((path for path in stores if path.is_file()), None)
             system = "" if store is None else store.read_text(errors="replace")
             write_private(Path(self.ca_bundle), system + _authorities(settings))
 

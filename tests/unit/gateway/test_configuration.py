@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.gateway.compose import configuration
+from deploy.gateway.compose import SETTINGS, configuration
 from deploy.gateway.configuration import Installation, match, render
 from deploy.gateway.routes import AWS_SERVICES, ROUTES, AwsService
 from deploy.gateway.settings import GatewaySettings
+from tests.support.processes import ROOT
 
 ALL = {name: f"{name}.internal:80" for name in sorted({route.service for route in ROUTES} | {"s3"})}
 
@@ -119,6 +121,18 @@ def test_the_kit_is_served_from_a_file_where_there_is_one() -> None:
 
     assert "alias /gateway/kit.js;" in locations(text)["= /kit.js"]
     assert "/kit.js" not in rendered()
+
+
+def test_containers_call_the_gateway_without_tls_also_when_clients_have_it() -> None:
+    secure = replace(SETTINGS, certificate=Path("/c.pem"), certificate_key=Path("/k.pem"))
+    compose = (ROOT / "docker-compose.yml").read_text()
+
+    for text in (configuration(), configuration(secure)):
+        assert "listen 0.0.0.0:8082;" in text
+    assert "listen 0.0.0.0:8080 ssl;" in configuration(secure)
+    assert "SHOP_ENDCAP_URL: http://gateway:8082" in compose
+    assert "http://127.0.0.1:8082/healthz" in compose
+    assert ":8082:" not in compose  # it is not published
 
 
 def test_containers_are_looked_up_while_they_run() -> None:

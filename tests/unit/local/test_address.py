@@ -68,13 +68,20 @@ def test_a_certificate_for_any_host_needs_a_name(tmp_path: Path) -> None:
     assert named.origins[0] == named.url
 
 
-def test_clients_are_told_one_file_with_the_systems_authorities_and_the_gateways(tmp_path: Path) -> None:
+def test_clients_are_told_one_file_with_the_systems_authorities_and_the_gateways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = make_certificates(tmp_path / "tls", ["localhost"])
     settings = secure(files, authority=files.authority)
     own = address(settings, tmp_path)
     own.write_bundle(settings)
-
     bundle = str(tmp_path / "ca-bundle.pem")
+    written = Path(bundle).read_text()
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)  # as in a shell that has evaluated `make env`
+    own.write_bundle(settings)
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    assert Path(bundle).read_text() == written
     assert {own.client_variables[name] for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")} == {bundle}
     trusted = ssl.create_default_context(cafile=bundle).get_ca_certs()
     names = [dict(part[0] for part in each["subject"]).get("commonName") for each in trusted]  # type: ignore[misc]
