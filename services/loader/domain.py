@@ -107,6 +107,7 @@ class RecommendationList:
     id: str
     items: bytes
     item_ids: list[str]
+    unknown_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,11 @@ class InvalidLine(ValueError):
     """A line without a valid list; the message continues "line 7 of file"."""
 
 
-def parse_line(line: bytes, recipe: str) -> RecommendationList:
-    """Parse a line of Personalize batch output; InvalidLine when it has no list."""
+def parse_line(line: bytes, recipe: str, catalogue: frozenset[str] = frozenset()) -> RecommendationList:
+    """Parse a line of Personalize batch output; InvalidLine when it has no list.
+
+    Items that are not in a catalogue are left out; without a catalogue all stay.
+    """
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -141,7 +145,11 @@ def parse_line(line: bytes, recipe: str) -> RecommendationList:
         raise InvalidLine("has no output.recommendedItems that is a list of ids")
     assert isinstance(output, dict)
     scores = _scores(output.get("scores"), len(items))
-    return RecommendationList(identifier, orjson.dumps([*zip(items, scores, strict=True)]), items)
+    pairs, unknown = [*zip(items, scores, strict=True)], frozenset[str]()
+    if catalogue and not catalogue.issuperset(items):
+        unknown = frozenset(items) - catalogue
+        pairs = [pair for pair in pairs if pair[0] not in unknown]
+    return RecommendationList(identifier, orjson.dumps(pairs), items, unknown)
 
 
 def _identifier(input_: Any, recipe: str) -> str:
@@ -184,20 +192,25 @@ def _are_scores(values: list[Any]) -> bool:
 
 @dataclass
 class LoadCounts:
-    """Counts of the lines that a load has read, by recipe, with the rejected lines and all item ids."""
+    """Counts of the lines that a load has read, by recipe, with the rejected lines and all item ids.
+
+    Lists keep the items of `catalogue`; if it is empty, all.
+    """
 
     lines: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     rejects: list[RejectedLine] = field(default_factory=list)
     items: set[str] = field(default_factory=set)
+    unknown_items: set[str] = field(default_factory=set)
+    catalogue: frozenset[str] = frozenset()
     max_rejects: int = 10_000
 
     def add(self, recipe: str, file: str, number: int, line: bytes) -> RecommendationList | None:
         """Count a line and return its list; None for a rejected line."""
         self.lines[recipe] += 1
         try:
-            entry = parse_line(line, recipe)
+            entry = parse_line(line, recipe, self.catalogue)
         except InvalidLine as reason:
             self.rejected[recipe] += 1
             if len(self.rejects) < self.max_rejects:
@@ -205,6 +218,7 @@ class LoadCounts:
             return None
         self.rows[recipe] += 1
         self.items.update(entry.item_ids)
+        self.unknown_items.update(entry.unknown_ids)
         return entry
 
 
@@ -240,7 +254,6 @@ def require_plausible(
     limits: Limits,
     *,
     last_rows: Mapping[str, int],
-    unknown_items: int,
 ) -> None:
     """Raise BatchRefused for a complete batch that is implausible; `force` overrides it."""
     override = 'activate it with {"force": true} if this is as it should be'
@@ -261,9 +274,10 @@ def require_plausible(
                 f"{name} has {rows} lists, fewer than {limits.least_share_of_last:.0%} of the "
                 f"{last} that are served now; {override}"
             )
-    if unknown_items > limits.most_unknown_items * len(counts.items):
+    unknown = len(counts.unknown_items)
+    if unknown > limits.most_unknown_items * len(counts.items):
         raise BatchRefused(
-            f"{unknown_items} of the {len(counts.items)} items recommended are not in the catalogue "
+            f"{unknown} of the {len(counts.items)} items recommended are not in the catalogue "
             f"(more than {limits.most_unknown_items:.0%}); import the items, or {override}"
         )
 

@@ -43,12 +43,9 @@ SELECT a.recipe, r.rows
 FROM active a JOIN generation_recipes r ON r.generation = a.generation AND r.recipe = a.recipe
 WHERE a.tenant = :tenant;
 
--- unknown_items --
--- How many of these items are not in the catalogue of the tenant, and whether it has a catalogue.
-SELECT count(*) FILTER (WHERE known.item_id IS NULL) AS unknown,
-       EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant) AS catalogue
-FROM unnest(:items::text[]) AS listed (item_id)
-LEFT JOIN sync.items_v1 known ON known.tenant = :tenant AND known.item_id = listed.item_id;
+-- catalogue --
+-- The items of the catalogue of a tenant.
+SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant;
 
 -- lock_loading --
 -- Lock a generation that is still loading until the end of the transaction.

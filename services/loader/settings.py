@@ -31,7 +31,11 @@ class Settings(ServiceSettings):
         0.5, ge=0, le=1, description="refuse a recipe with fewer lists than this share of those served now"
     )
     most_unknown_items: float = Field(
-        0.2, ge=0, le=1, description="refuse a batch when a larger share of its items is not in the catalogue"
+        0.2,
+        ge=0,
+        le=1,
+        description="refuse a batch when a larger share of its items is not in the catalogue; "
+        "fewer are left out of the lists",
     )
     most_rejected_lines: float = Field(
         0.01, ge=0, le=1, description="refuse a batch when a larger share of its lines has errors"

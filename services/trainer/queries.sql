@@ -147,8 +147,10 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
 
 -- interactions_csv --
 -- The interactions to train on, one per user, item, second and type. Events of a session belong to the first user who
--- logged in to it; sessions without a login and orders of guests do not train. Rows that were stored before intake had
--- bounds may have times and values out of bounds, which the import would refuse; `real` also refuses tiny values.
+-- logged in to it; sessions without a login and orders of guests do not train. Anybody can send events with the key of a
+-- storefront's pages, so a shop with a catalogue trains on the events of its items alone, and on all orders and files.
+-- Rows that were stored before intake had bounds may have times and values out of bounds, which the import would refuse;
+-- `real` also refuses tiny values.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -164,11 +166,18 @@ LEFT JOIN logins ON i.user_id IS NULL AND logins.session_id = i.session_id
 WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
   AND i.occurred_at >= :earliest AND i.occurred_at < :latest
   AND coalesce(i.user_id, logins.user_id) IS NOT NULL
+  AND (i.source IN ('order', 'import') OR i.item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+       OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
 GROUP BY 1, 2, 3, 4;
 
 -- excluded_rows --
 -- Counts of interactions and values of the catalogue that are out of bounds, and excluded.
 SELECT count(*) FILTER (WHERE occurred_at < :earliest OR occurred_at >= :latest) AS interactions,
+       count(*) FILTER (
+           WHERE source NOT IN ('order', 'import')
+             AND item_id NOT IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+             AND EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant)
+       ) AS unknown_items,
        count(value) FILTER (WHERE NOT abs(value) <= :largest) AS interaction_values,
        (
            SELECT count(price) FILTER (WHERE NOT abs(price) <= :largest)
@@ -217,6 +226,8 @@ WITH visits AS MATERIALIZED (
     LEFT JOIN sync.users_v1 u ON u.tenant = i.tenant AND u.user_id = i.user_id
     WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
       AND i.occurred_at >= :earliest AND i.occurred_at < :latest
+      AND (i.source IN ('order', 'import') OR i.item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+           OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
     ORDER BY i.item_id COLLATE "C", coalesce(i.user_id, i.session_id) COLLATE "C", i.occurred_at DESC
 ),
 weighted AS (
@@ -285,6 +296,8 @@ WITH purchases AS MATERIALIZED (
     FROM tracker.interactions_v1
     WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type = 'purchase'
       AND occurred_at >= :earliest AND occurred_at < :latest
+      AND (source IN ('order', 'import') OR item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+           OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
     GROUP BY item_id, basket
 ),
 baskets AS (
@@ -330,9 +343,12 @@ WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded:
   AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%';
 
 -- item_ids --
--- The items for which the batch computes lists: those with interactions, and the available ones of the catalogue.
+-- The items for which the batch computes lists: those with interactions that train, and the available ones of the
+-- catalogue.
 SELECT item_id AS id FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
+  AND (source IN ('order', 'import') OR item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+       OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
 UNION
 SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant AND available;
 

@@ -5,7 +5,7 @@ See docs/decisions/0028-generations.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,11 +150,10 @@ class Generations:
         rows = await self._database.fetch(*SQL.last_rows(tenant=tenant))
         return {row["recipe"]: row["rows"] for row in rows}
 
-    async def unknown_items(self, tenant: str, items: Iterable[str]) -> int:
-        """Return how many of the items are not in the catalogue; 0 for a tenant without a catalogue."""
-        row = await self._database.fetchrow(*SQL.unknown_items(tenant=tenant, items=[*items]))
-        assert row is not None
-        return int(row["unknown"]) if row["catalogue"] else 0
+    async def catalogue(self, tenant: str) -> frozenset[str]:
+        """Return the ids of the items in the catalogue; none for a tenant without one."""
+        rows = await self._database.pool.fetch(*SQL.catalogue(tenant=tenant), timeout=COPY_SECONDS)
+        return frozenset(row["item_id"] for row in rows)
 
     async def attach(
         self, generation: Generation, staging: str, manifest: Manifest, counts: LoadCounts

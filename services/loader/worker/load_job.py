@@ -61,7 +61,10 @@ class LoadJob:
         if generation is None:
             raise Permanent(f"generation {job.payload['generation']} is unknown")
         if generation.status == "loading":
-            counts = LoadCounts()
+            is_forced = job.payload["force"]
+            counts = LoadCounts(
+                catalogue=frozenset() if is_forced else await self.generations.catalogue(generation.tenant)
+            )
             try:
                 await self._load_into_postgres(job, generation, counts)
             except BatchRefused as refusal:
@@ -106,7 +109,6 @@ class LoadJob:
                 counts,
                 self.limits,
                 last_rows=await self.generations.last_rows(generation.tenant),
-                unknown_items=await self.generations.unknown_items(generation.tenant, counts.items),
             )
         await self.generations.index(staging)
         await self.generations.attach(generation, staging, manifest, counts)

@@ -91,9 +91,9 @@ class Snapshots:
         return taken
 
     async def describe_excluded(self, tenant: str) -> list[str]:
-        """Return a sentence for each kind of value that a snapshot excludes, since it is out of bounds.
+        """Return a sentence for each kind of value that a snapshot excludes.
 
-        Such rows were stored before there were bounds, so their number does not grow.
+        Values out of bounds were stored before there were bounds, so their number does not grow.
         """
         bounds = {"largest": LARGEST, "excluded": list(EXCLUDED_TYPES), **_TIMES}
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
@@ -103,6 +103,7 @@ class Snapshots:
         years = f"not between the years {EARLIEST.year} and {LATEST.year}"
         sentences = {
             "interactions": f"interactions are left out: their time is {years}",
+            "unknown_items": "events are left out: the catalogue does not have their items",
             "interaction_values": f"interactions have a value beyond {LARGEST:g}; they count without it",
             "item_prices": f"items have a price beyond {LARGEST:g}; they count without it",
             "item_times": f"items have a creation time that is {years}; they count as of unknown age",

@@ -141,6 +141,15 @@ async def test_items_unknown_to_the_catalogue_are_refused(loader: Loader) -> Non
     assert "2 of the 4 items recommended are not in the catalogue" in await refused(loader, strange)
 
 
+async def test_a_list_is_loaded_without_the_items_that_the_catalogue_does_not_have(loader: Loader) -> None:
+    await loader.administrator.execute(
+        "INSERT INTO sync.items (tenant, item_id) SELECT 'default', unnest($1::text[])", ITEMS
+    )
+    await loader.load(Batch.of(2, {"popularity": [("all", ["invented", *ITEMS])]}))
+
+    assert [item for item, _ in await loader.cached(2, "popularity", "all")] == list(ITEMS)
+
+
 async def test_a_few_bad_lines_go_to_the_rejects_and_many_refuse_the_batch(loader: Loader) -> None:
     good = [batch_line("popularity", f"city:{number}", ITEMS[:2]) for number in range(199)]
     bad = batch_line("popularity", "city:x", [], error="no such list")

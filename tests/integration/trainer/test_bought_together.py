@@ -53,7 +53,8 @@ def expected(baskets: dict[Any, dict[str, datetime]], withdrawn: str) -> dict[st
 
 async def test_the_lists_count_baskets_of_orders_and_of_days(trainer: Trainer) -> None:
     rng = random.Random(5)
-    await trainer.item("i3", available=False)
+    for number in range(8):
+        await trainer.item(f"i{number}", available=number != 3)
     baskets: defaultdict[Any, dict[str, datetime]] = defaultdict(dict)
     for n in range(160):
         user, item, day = f"u{n % 9}", f"i{rng.randrange(8)}", NOON - timedelta(days=rng.randrange(3))

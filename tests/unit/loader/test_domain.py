@@ -50,8 +50,8 @@ def read(text: bytes) -> Manifest:
 MANIFEST = read(a_manifest())
 
 
-def some_counts(*lines: bytes, recipe: str = "user-personalization") -> LoadCounts:
-    counts = LoadCounts()
+def some_counts(*lines: bytes, recipe: str = "user-personalization", catalogue: str = "") -> LoadCounts:
+    counts = LoadCounts(catalogue=frozenset(catalogue))
     for number, line in enumerate(lines, start=1):
         counts.add(recipe, "file.out", number, line)
     return counts
@@ -161,34 +161,43 @@ def test_a_batch_without_a_single_list_is_refused() -> None:
 
 def test_up_to_one_in_a_hundred_lines_may_have_errors() -> None:
     good = [a_line(user=str(number)) for number in range(99)]
-    require_plausible(MANIFEST, some_counts(*good, b"{"), LIMITS, last_rows={}, unknown_items=0)
+    require_plausible(MANIFEST, some_counts(*good, b"{"), LIMITS, last_rows={})
 
     with pytest.raises(BatchRefused, match=r"2 of 100 lines .* line 99 of file.out is not JSON"):
-        require_plausible(
-            MANIFEST, some_counts(*good[:98], b"{", b"{"), LIMITS, last_rows={}, unknown_items=0
-        )
+        require_plausible(MANIFEST, some_counts(*good[:98], b"{", b"{"), LIMITS, last_rows={})
 
 
 def test_a_recipe_may_not_lose_more_than_half_of_its_lists() -> None:
     counts = some_counts(*[a_line(user=str(number)) for number in range(5)])
-    require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 10}, unknown_items=0)
+    require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 10})
 
     with pytest.raises(BatchRefused, match="has 5 lists, fewer than 50% of the 11"):
-        require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 11}, unknown_items=0)
+        require_plausible(MANIFEST, counts, LIMITS, last_rows={"user-personalization": 11})
 
 
 def test_a_recipe_whose_files_are_empty_has_lost_all_of_its_lists() -> None:
     recipes: dict[str, Any] = {"user-personalization": {"files": []}, "popularity": {"files": []}}
     manifest, counts = read(a_manifest(recipes=recipes)), some_counts(a_line())
-    require_plausible(manifest, counts, LIMITS, last_rows={"user-personalization": 1}, unknown_items=0)
+    require_plausible(manifest, counts, LIMITS, last_rows={"user-personalization": 1})
 
     with pytest.raises(BatchRefused, match="popularity has 0 lists, fewer than 50% of the 7"):
-        require_plausible(manifest, counts, LIMITS, last_rows={"popularity": 7}, unknown_items=0)
+        require_plausible(manifest, counts, LIMITS, last_rows={"popularity": 7})
 
 
 def test_items_that_nobody_knows_are_refused_when_they_are_many() -> None:
-    counts = some_counts(a_line(items=("a", "b", "c", "d", "e")))
-    require_plausible(MANIFEST, counts, LIMITS, last_rows={}, unknown_items=1)
+    line = a_line(items=("a", "b", "c", "d", "e"))
+    counts = some_counts(line, catalogue="abcd")
+    require_plausible(MANIFEST, counts, LIMITS, last_rows={})
 
     with pytest.raises(BatchRefused, match="2 of the 5 items"):
-        require_plausible(MANIFEST, counts, LIMITS, last_rows={}, unknown_items=2)
+        require_plausible(MANIFEST, some_counts(line, catalogue="abc"), LIMITS, last_rows={})
+
+
+def test_a_list_loses_the_items_that_the_catalogue_does_not_have() -> None:
+    line = a_line(items=("a", "invented", "b"))
+    known = parse_line(line, "user-personalization", frozenset("ab"))
+    no_catalogue = parse_line(line, "user-personalization")
+
+    assert [item for item, _ in orjson.loads(known.items)] == ["a", "b"]
+    assert known.unknown_ids == {"invented"}
+    assert [item for item, _ in orjson.loads(no_catalogue.items)] == ["a", "invented", "b"]
