@@ -81,7 +81,7 @@ async def test_a_key_with_scopes_of_no_kind_is_listed_and_rotated(
     http: httpx.AsyncClient, tenants: tuple[Tenant, Tenant], module_database: Database
 ) -> None:
     """Kinds change with versions, and keys stay."""
-    created = await http.post("/v1/keys", json={"kind": "read"}, headers=key(tenants[0].admin))
+    created = await http.post("/v1/keys", json={"kind": "read"}, headers=key(tenants[1].admin))
     identifier = created.json()["id"]
     connection = await asyncpg.connect(module_database.url)
     await connection.execute(
@@ -89,10 +89,10 @@ async def test_a_key_with_scopes_of_no_kind_is_listed_and_rotated(
     )
     await connection.close()
 
-    listed = await http.get("/v1/keys", headers=key(tenants[0].admin))
-    rotated = await http.post(f"/v1/keys/{identifier}/rotate", headers=key(tenants[0].admin))
-    await http.delete(f"/v1/keys/{rotated.json()['id']}", headers=key(tenants[0].admin))
-    await http.delete(f"/v1/keys/{identifier}", headers=key(tenants[0].admin))
+    listed = await http.get("/v1/keys", headers=key(tenants[1].admin))
+    rotated = await http.post(f"/v1/keys/{identifier}/rotate", headers=key(tenants[1].admin))
+    await http.delete(f"/v1/keys/{rotated.json()['id']}", headers=key(tenants[1].admin))
+    await http.delete(f"/v1/keys/{identifier}", headers=key(tenants[1].admin))
 
     kinds = {row["id"]: row["kind"] for row in listed.json()["keys"]}
     assert kinds[identifier] == "custom"
