@@ -112,27 +112,6 @@ async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(trainer: T
     ]
 
 
-async def test_a_shop_with_a_catalogue_trains_on_its_items_orders_and_files(trainer: Trainer) -> None:
-    """Anybody can send events of invented items with the key in a page of the shop."""
-    for user in ("u1", "u2"):
-        for item, source in (("i1", "events"), ("invented", "events"), ("old", "order"), ("new", "import")):
-            await trainer.happened(user, item, source=source)
-    await taken(trainer)
-    without = {row["ITEM_ID"] for row in rows(trainer, "interactions")}
-
-    await trainer.item("i1")
-    await taken(trainer)
-
-    kept = {"i1", "old", "new"}
-    assert without == {*kept, "invented"}
-    assert {row["ITEM_ID"] for row in rows(trainer, "interactions")} == kept
-    assert ids(trainer, "item-ids") == kept
-    assert set((await popularity(trainer))["all"]) == kept
-    assert await trainer.snapshots.describe_excluded("default") == [
-        "2 events are left out: the catalogue does not have their items"
-    ]
-
-
 async def test_known_users_get_lists_and_guests_do_not(trainer: Trainer) -> None:
     await trainer.happened("u1", "i1", source="order")
     await trainer.happened(None, "i2", session_id="order:536365", source="order")
