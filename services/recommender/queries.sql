@@ -59,7 +59,7 @@ FROM engine.placements_v1;
 -- experiments --
 -- Running experiments, and recently stopped ones, which a process may still believe to be running.
 SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at, layer, unit,
-    forced, disabled, revision
+    design, forced, disabled, revision
 FROM router.experiments_v1
 WHERE status = 'running' OR stopped_at > now() - interval '1 day';
 

@@ -1,7 +1,7 @@
 """Router: answer each request by the variant of its unit, and measure what followed.
 
 Owns        experiments, which units were exposed to which variant, and their outcomes
-Consumes    exposures-v1, interactions-v1 (worker, to count), erasures-v1
+Consumes    exposures-v1, interactions-v1, servings-v1 (worker, to count), erasures-v1
 Publishes   exposures-v1 (VariantExposed), erasure-receipts-v1 (UserErased)
 HTTP        the recommender's API, proxied; experiments and their results
 

@@ -25,6 +25,7 @@ from services.router.store.accounts import Accounts
 from services.router.store.change_log import Author
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
+from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.metric_sums import MetricStore
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
@@ -33,7 +34,7 @@ from services.router.store.upstream import Upstream
 from services.router.worker import Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
-from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS
+from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS, SERVINGS
 from shared.http.fast_path import AwsFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 COMMAND = Author("command")
 """The author of changes from a shell of the server."""
+
+OF_SEVERAL_VARIANTS = b'"arms":'
+"""Text of the records of servings-v1 that have an interleaved answer; the worker decodes no others."""
 
 GATHER_SECONDS = 0.1
 """Interactions are gathered into one batch for this long: each batch may read the running experiments."""
@@ -73,7 +77,12 @@ def build(settings: Settings) -> FastPathApplication:
         routers=[
             ExperimentRoutes(experiments, OutcomeCounts(requests, settings), running, authenticator).router(),
             LifecycleRoutes(experiments, running, authenticator).router(),
-            ResultRoutes(experiments, MetricStore(requests, settings), authenticator).router(),
+            ResultRoutes(
+                experiments,
+                MetricStore(requests, settings),
+                InterleavedAnswers(requests, settings),
+                authenticator,
+            ).router(),
             runtime.routes.router(),
             GraphqlRoutes(upstream, authenticator).router(),
             ProxyRoutes(upstream, previews, authenticator).router(),
@@ -92,9 +101,11 @@ def worker(settings: Settings) -> FastAPI:
     experiments = Experiments(database, settings)
     running = RunningExperiments(experiments, settings.poll_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPERIMENTS, ERASURE_RECEIPTS], essential=False)
-    handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher))
+    interleaved = InterleavedAnswers(database, settings)
+    handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher), interleaved)
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
+    consumer.subscribe(SERVINGS, handlers.recommendations_served, only=OF_SEVERAL_VARIANTS)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
     monitor = Monitor(experiments, MetricStore(database, settings))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from services.router.domain.attribution import is_answered_by
 from services.router.metrics import OUTCOMES
 from services.router.store.erasures import Erasures
+from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.outcomes import Correction, Login, OutcomeStore, RecordedOutcome
 from services.router.store.running_experiments import RunningExperiments
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
+from shared.events.servings import RecommendationServed
 from shared.kafka import Tombstone
 
 if TYPE_CHECKING:
@@ -23,11 +25,12 @@ _NO_OUTCOME = frozenset({"impression", "exposure", "identify", "alias"})
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """The handlers of exposures-v1, interactions-v1 and erasures-v1."""
+    """The handlers of exposures-v1, servings-v1, interactions-v1 and erasures-v1."""
 
     outcomes: OutcomeStore
     running: RunningExperiments
     erasures: Erasures
+    interleaved: InterleavedAnswers
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
         """Erase users. Tombstones, which end an erasure, change nothing: old records may still arrive."""
@@ -49,6 +52,12 @@ class Handlers:
                 )
                 for event in events
             ]
+        )
+
+    async def recommendations_served(self, events: Sequence[RecommendationServed]) -> None:
+        """Record which variant picked each item of interleaved answers."""
+        await self.interleaved.record(
+            [(event.tenant, serving) for event in events for serving in event.servings if serving.arms]
         )
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:
@@ -112,6 +121,8 @@ def _outcome(event: InteractionRecorded, experiment: Experiment) -> RecordedOutc
         event.occurred_at,
         event.order_id,
         is_answered_by(event.recommendation_id, experiment),
+        event.item_id if experiment.is_interleaved else None,
+        event.recommendation_id if experiment.is_interleaved else None,
     )
 
 

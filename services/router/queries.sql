@@ -66,10 +66,10 @@ WHERE status IN ('running', 'paused') OR stopped_at > now() - interval '1 day';
 -- add --
 -- Add a version, as a draft.
 INSERT INTO experiments (
-    tenant, name, version, surface, traffic, salt, variants, layer, unit, metrics, phase, changed_at
+    tenant, name, version, surface, traffic, salt, variants, layer, unit, design, metrics, phase, changed_at
 )
 VALUES (
-    :tenant, :name, :version, :surface, :traffic, :salt, :variants, :layer, :unit, :metrics, :phase, now()
+    :tenant, :name, :version, :surface, :traffic, :salt, :variants, :layer, :unit, :design, :metrics, :phase, now()
 )
 RETURNING *;
 
@@ -158,20 +158,23 @@ SET first_at = least(exposed_units.first_at, excluded.first_at),
 -- Record events of users and sessions, each once. An earlier row that has only one of an event's two units gets
 -- the other when the event is recorded again.
 INSERT INTO outcomes AS kept (
-    tenant, experiment, version, event_id, unit, session_id, event_type, value, occurred_at, order_id, recommended
+    tenant, experiment, version, event_id, unit, session_id, event_type, value, occurred_at, order_id, recommended,
+    item_id, recommendation_id
 )
 SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.event_id, incoming.unit,
     CASE WHEN NOT EXISTS (
         SELECT FROM erased_units AS erased
         WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.session_id AND incoming.at <= erased.erased_at
     ) THEN incoming.session_id END,
-    incoming.event_type, incoming.value, incoming.at, incoming.order_id, incoming.recommended
+    incoming.event_type, incoming.value, incoming.at, incoming.order_id, incoming.recommended, incoming.item_id,
+    incoming.recommendation_id
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :event_ids::text[], :units::text[],
     :session_ids::text[], :event_types::text[], :values::float8[], :times::timestamptz[], :order_ids::text[],
-    :recommended::boolean[]
+    :recommended::boolean[], :item_ids::text[], :recommendation_ids::text[]
 ) AS incoming (
-    tenant, experiment, version, event_id, unit, session_id, event_type, value, at, order_id, recommended
+    tenant, experiment, version, event_id, unit, session_id, event_type, value, at, order_id, recommended, item_id,
+    recommendation_id
 )
 WHERE NOT EXISTS (
     SELECT FROM erased_units AS erased
@@ -438,6 +441,82 @@ FROM people
 LEFT JOIN bots USING (person)
 GROUP BY people.variant;
 
+-- record_interleaved --
+-- Record which variant picked each item of answers; `picks` are JSON objects with the arrays item_ids and arms.
+INSERT INTO interleaved_answers (tenant, experiment, version, recommendation_id, unit, served_at, item_ids, arms)
+SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.recommendation_id, incoming.unit, incoming.at,
+    ARRAY(SELECT jsonb_array_elements_text(incoming.picks -> 'item_ids')),
+    ARRAY(SELECT jsonb_array_elements_text(incoming.picks -> 'arms'))
+FROM unnest(
+    :tenants::text[], :experiments::text[], :versions::int[], :recommendation_ids::text[], :units::text[],
+    :times::timestamptz[], :picks::jsonb[]
+) AS incoming (tenant, experiment, version, recommendation_id, unit, at, picks)
+WHERE NOT EXISTS (
+    SELECT FROM erased_units AS erased
+    WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.unit AND incoming.at <= erased.erased_at
+)
+ON CONFLICT DO NOTHING;
+
+-- credits --
+-- The credits of the variants of an interleaving experiment, by metric (numbered from 1), with the number of people who
+-- have exactly these; number 0 is all people who got an answer, and its credits are the number of bots.
+--
+-- An event is credited to the variant that picked its item in the answer that the event names, else in the person's
+-- last answer before it that had the item; only answers of the last :window_seconds count. `until` is the end of the
+-- second of an event that is dated in whole seconds.
+WITH metrics AS MATERIALIZED (
+    SELECT *
+    FROM unnest(:numbers::int[], :events::text[], :measures::text[]) AS m (number, event_type, measure)
+), picked AS MATERIALIZED (
+    SELECT a.recommendation_id, a.served_at, coalesce(login.user_id, a.unit) AS person, pick.item_id, pick.arm
+    FROM interleaved_answers AS a
+    LEFT JOIN session_users AS login ON login.tenant = a.tenant AND login.session_id = a.unit
+    CROSS JOIN LATERAL unnest(a.item_ids, a.arms) AS pick (item_id, arm)
+    WHERE a.tenant = :tenant AND a.experiment = :name AND a.version = ANY(:versions::int[])
+      AND a.served_at < coalesce(:until::timestamptz, 'infinity')
+), happened AS MATERIALIZED (
+    SELECT o.event_id, o.event_type, o.value, o.order_id, o.item_id, o.recommendation_id, o.occurred_at,
+        coalesce(login.user_id, o.unit) AS person,
+        CASE WHEN o.occurred_at = date_trunc('second', o.occurred_at)
+            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until
+    FROM outcomes AS o
+    LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    WHERE o.tenant = :tenant AND o.experiment = :name AND o.version = ANY(:versions::int[])
+      AND o.event_type = ANY(:events::text[])
+), bots AS MATERIALIZED (
+    SELECT DISTINCT person
+    FROM (
+        SELECT person FROM happened GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
+    ) AS busy
+), credited AS MATERIALIZED (
+    SELECT DISTINCT ON (h.event_id) h.event_type, h.event_id, h.value, h.order_id, h.item_id, p.person, p.arm
+    FROM happened AS h
+    JOIN picked AS p ON p.person = h.person AND p.item_id = h.item_id AND p.served_at <= h.until
+        AND p.served_at > h.occurred_at - make_interval(secs => :window_seconds)
+    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = h.person)
+    ORDER BY h.event_id, coalesce(p.recommendation_id = h.recommendation_id, false) DESC, p.served_at DESC
+), amounts AS (
+    SELECT m.number, c.person, c.arm,
+        CASE m.measure
+            WHEN 'conversion' THEN count(DISTINCT c.item_id)
+            WHEN 'events' THEN count(*)
+            WHEN 'orders' THEN count(DISTINCT coalesce(c.order_id, c.event_id))
+            ELSE coalesce(sum(c.value) FILTER (WHERE abs(c.value) <= :largest), 0)
+        END::float8 AS amount
+    FROM metrics AS m
+    JOIN credited AS c USING (event_type)
+    GROUP BY m.number, m.measure, c.person, c.arm
+), people AS (
+    SELECT number, jsonb_object_agg(arm, amount) AS credits FROM amounts GROUP BY number, person
+)
+SELECT number, credits, count(*) AS people
+FROM people
+GROUP BY number, credits
+UNION ALL
+SELECT 0, jsonb_build_object('bots', (SELECT count(*) FROM bots)), count(DISTINCT person)
+FROM picked
+WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = picked.person);
+
 -- tenants_of_account --
 -- The tenants of an account.
 SELECT array_agg(tenant ORDER BY tenant) AS tenants
@@ -486,6 +565,10 @@ WITH renamed AS (
 )
 SELECT experiment FROM renamed WHERE is_first;
 
+-- rename_interleaved --
+-- Rename the unit of interleaved answers, which still count.
+UPDATE interleaved_answers SET unit = :name WHERE tenant = :tenant AND unit = :unit AND served_at <= :erased_at;
+
 -- rename_logins --
 -- Rename the user and the session of logins.
 UPDATE session_users
@@ -495,4 +578,4 @@ WHERE tenant = :tenant AND (session_id = :unit OR user_id = :unit) AND first_at 
 
 -- lock_counts --
 -- Wait for transactions that write counts, and let no other begin until the erasure is committed.
-LOCK TABLE exposed_units, outcomes, session_users IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE exposed_units, outcomes, session_users, interleaved_answers IN SHARE ROW EXCLUSIVE MODE;

@@ -40,7 +40,11 @@ class Monitor:
 
     async def check(self) -> None:
         """Check each running experiment; one that cannot be read does not stop the others."""
-        running = [each for each in await self._experiments.running_or_recent() if each.status == "running"]
+        running = [
+            each
+            for each in await self._experiments.running_or_recent()
+            if each.status == "running" and not each.is_interleaved
+        ]
         names = {(version.tenant, version.name) for version in running}
         self._not_before = {name: at for name, at in self._not_before.items() if name in names}
         for version in running:

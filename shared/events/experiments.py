@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events.envelope import Event, Name, Text
+from shared.events.envelope import Document, Event, Name, Text
 from shared.events.placements import FilterUse, Placement
 from shared.events.values import LARGEST_INT4, Finite, Instant
 
@@ -40,6 +40,7 @@ class ExperimentChanged(Event):
     A version begins once and ends once, so of two states of an experiment the later one has the higher
     version, or the same version and `stopped_at`, or the same of both and the higher revision.
     `forced` are units for tests with their variants, `disabled` variants whose units are answered as usual.
+    `design` says how requests get to the variants, such as `{"kind": "interleaving"}`; None for a split.
     """
 
     name: Name
@@ -54,6 +55,7 @@ class ExperimentChanged(Event):
     stopped_at: Instant | None = None
     layer: LayerState | None = None
     unit: Text = "user_else_session"
+    design: Document | None = None
     forced: dict[Name, Name] = Field(default_factory=dict)
     disabled: tuple[Name, ...] = ()
     revision: int = Field(1, ge=1, le=LARGEST_INT4)
@@ -67,7 +69,9 @@ class ExperimentChanged(Event):
 class VariantExposed(Event):
     """A unit (a user, else a session) was served by a variant; assigned and exposed are one step.
 
-    `event_id` derives from experiment version, unit and UTC day, so a unit counts once a day.
+    `event_id` derives from experiment version, unit and UTC day, so a unit counts once a day. `propensity` is
+    the probability with which the unit got the variant. The variant of an answer that has items of all
+    variants is `interleaved`; its serving names the variant of each item.
     """
 
     experiment: Name
@@ -75,6 +79,7 @@ class VariantExposed(Event):
     variant: Name
     unit: Name
     surface: Text
+    propensity: Finite | None = None
     recommendation_id: Name | None = None
     item_ids: tuple[Name, ...] = ()
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Document, Event, Name, Text
-from shared.events.values import Instant, Whole
+from shared.events.values import Finite, Instant, Whole
 
 
 class Serving(BaseModel):
@@ -36,6 +36,10 @@ class Serving(BaseModel):
     experiment: Name | None = None
     experiment_version: Whole | None = None
     variant: Name | None = None
+    propensity: Finite | None = None
+    """The probability with which the unit got the variant."""
+    arms: tuple[Name, ...] = ()
+    """The variant that picked each item, in the order of `item_ids`, of an answer of several variants."""
     history_events: int | None = Field(None, ge=0, description="recent events that were scored")
     newest_event_at: Instant | None = None
     rules: tuple[Text, ...] = ()

@@ -192,7 +192,7 @@ SERVINGS = Topic(
     key="tenant:user (or session)",
     partitions=12,
     producers=_names("recommender"),
-    consumers=_names("analytics"),
+    consumers=_names("router analytics"),
     lookups=_names("recommender"),
 )
 ERASURES = Topic(

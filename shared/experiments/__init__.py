@@ -5,6 +5,7 @@ The recommender chooses the variant of a request; the router defines experiments
 See docs/decisions/0033-experiments.
 """
 
+from shared.experiments.designs import INTERLEAVED, Design, Interleaving, Split
 from shared.experiments.experiment import (
     Experiment,
     Layer,
@@ -32,13 +33,17 @@ __all__ = [
     "AFFINITY",
     "BACKEND",
     "HOLDOUT",
+    "INTERLEAVED",
     "PREFIX",
     "RECOMMENDATIONS",
     "RESERVED",
     "SIMILAR",
+    "Design",
     "Experiment",
+    "Interleaving",
     "Layer",
     "Slug",
+    "Split",
     "Status",
     "Strategy",
     "Surface",

@@ -21,6 +21,7 @@ from shared.events import ExperimentChanged, LayerState, VariantState, derived_i
 from shared.events.placements import FilterUse, Placement
 from shared.events.values import LONGEST_ID, Name
 from shared.experiments.assignment import in_segment, is_eligible, range_ends, variant_index
+from shared.experiments.designs import INTERLEAVED, Design, Split
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -46,6 +47,9 @@ no part."""
 Status = Literal["draft", "running", "paused", "stopped", "decided", "archived"]
 ENDED = frozenset({"stopped", "decided", "archived"})
 """The states after the measurement."""
+
+LEAST_INTERLEAVED = 2
+"""Variants below which nothing can be interleaved."""
 
 _NAME = TypeAdapter[str](Name)
 
@@ -113,6 +117,7 @@ class Experiment(BaseModel):
     stopped_at: datetime | None = None
     layer: Layer | None = None
     unit: UnitRule = "user_else_session"
+    design: Design = Split()
     forced: Mapping[str, str] = Field(default_factory=dict, description="unit → the variant that it gets")
     disabled: tuple[str, ...] = Field((), description="variants whose units are answered as usual")
     revision: int = Field(1, description="grows with every change of the state of this version")
@@ -121,6 +126,21 @@ class Experiment(BaseModel):
     @cached_property
     def _ends(self) -> tuple[int, ...]:
         return range_ends([variant.weight for variant in self.variants])
+
+    @cached_property
+    def enabled(self) -> tuple[Variant, ...]:
+        """Return the variants that are not disabled."""
+        return tuple(variant for variant in self.variants if variant.name not in self.disabled)
+
+    @cached_property
+    def _common(self) -> Variant | None:
+        """Return the variant of all units in a design that does not divide them; None if none answers."""
+        return Variant(name=INTERLEAVED) if len(self.enabled) >= LEAST_INTERLEAVED else None
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Return whether answers have items of all variants."""
+        return self.design.kind == "interleaving"
 
     @cached_property
     def _by_name(self) -> dict[str, Variant]:
@@ -150,6 +170,7 @@ class Experiment(BaseModel):
             stopped_at=self.stopped_at,
             layer=None if self.layer is None else LayerState(**self.layer.model_dump()),
             unit=self.unit,
+            design=None if isinstance(self.design, Split) else self.design.model_dump(mode="json"),
             forced=dict(self.forced),
             disabled=self.disabled,
             revision=self.revision,
@@ -172,14 +193,28 @@ class Experiment(BaseModel):
         """Return the unit's variant, without state: the same in every process and after every outage.
 
         None for a unit outside of the segment or the traffic, for one that is not a valid name, and for one
-        of a disabled variant. A forced unit gets its variant in any case.
+        of a disabled variant. A forced unit gets its variant in any case. All units of an interleaving
+        experiment get the same one, named `interleaved`.
         """
         if self.forced and unit in self.forced:
             return self._by_name.get(self.forced[unit])
         if not _is_name(unit) or not self.takes_part(unit):
             return None
+        if self.is_interleaved:
+            return self._common
         variant = self.variants[variant_index(self.salt, unit, self._ends)]
         return None if variant.name in self.disabled else variant
+
+    def propensity(self, variant: Variant) -> float | None:
+        """Return the probability with which a unit that takes part gets a variant; None if none is drawn."""
+        return self._propensities.get(variant.name)
+
+    @cached_property
+    def _propensities(self) -> dict[str, float]:
+        if self.is_interleaved:
+            return {}
+        total = sum(variant.weight for variant in self.variants)
+        return {variant.name: round(variant.weight / total, 9) for variant in self.variants}
 
     def takes_part(self, unit: str) -> bool:
         """Return whether a unit, which must be a valid name, is in the segment and within the traffic."""

@@ -68,6 +68,7 @@ class Subscription:
         dead_letters: Producer,
         max_consecutive_bad: int,
         positions: bool = False,
+        only: bytes | None = None,
     ) -> None:
         """Prepare the subscription; its `session` reads once it is started."""
         self.topic = topic
@@ -87,6 +88,7 @@ class Subscription:
         self._names = {"topic": topic.name, "group": group}
         self._decoder = Decoder(topic)
         self._positions = positions
+        self._only = only
         self._caller = RetryingHandler(handler, self.activity, topic.name, group)
         self._dead_letters = DeadLetters(dead_letters, topic.dlq(service), self.activity, topic.name, group)
         self._bad_records = BadRecordCounter(max_consecutive_bad, settings.kafka_halt_tenants)
@@ -118,6 +120,10 @@ class Subscription:
         if known := self._dead_letters.among(records):
             consumer.finish(known)
             records = [record for record in records if record not in known]
+        if self._only is not None:
+            text = self._only
+            consumer.finish([record for record in records if text not in (record.value or b"")])
+            records = [record for record in records if text in (record.value or b"")]
         begin = 0
         while begin < len(records):
             events, failure = self._decode(records, begin)

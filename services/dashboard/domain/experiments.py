@@ -12,8 +12,13 @@ Row = Mapping[str, Any]
 VARIANTS: Final = 4
 """Variants of a form; the API takes up to twenty. Arbitrary."""
 SURFACES: Final = ("recommendations", "similar-items", "item-affinity", "holdout")
-KEPT: Final = ("layer", "unit", "metrics")
+KEPT: Final = ("layer", "unit", "metrics", "design")
 """Members of a definition that the form does not show, and passes on."""
+DESIGNS: Final = {
+    "split": "each visitor gets one variant",
+    "interleaving": "each answer has items of all variants",
+}
+"""The designs that a form offers, and what they do; their other members have defaults."""
 KEPT_OF_VARIANTS: Final = ("placement", "filter")
 
 Verdict = Literal["control", "better", "worse", "no difference shown", "too few units"]
@@ -92,13 +97,21 @@ def definition(field: Callable[[str], str]) -> dict[str, Any]:
         if name:
             variant = {"name": name, "weight": weight or "1", "strategy": strategy or None}
             variants.append(variant | kept["variants"].get(name, {}))
+    kept["design"] = _design(kept.get("design"), field("design"))
     return {
-        **{name: kept[name] for name in KEPT if name in kept},
+        **{name: kept[name] for name in KEPT if kept.get(name) is not None},
         "name": field("name"),
         "surface": field("surface"),
         "traffic": _share(field("traffic") or "100"),
         "variants": variants,
     }
+
+
+def _design(kept: Any, kind: str) -> dict[str, Any] | None:
+    """Return the design of a form: the kept one with its members unless another kind is chosen."""
+    if isinstance(kept, dict) and kept.get("kind") == kind:
+        return kept
+    return {"kind": kind} if kind not in {"", "split"} else None
 
 
 def _kept(text: str) -> dict[str, Any]:
@@ -135,6 +148,7 @@ def form_of(experiment: Row | None) -> dict[str, str]:
         "name": str(experiment["name"]),
         "surface": str(experiment["surface"]),
         "traffic": f"{experiment['traffic'] * 100:g}",
+        "design": str((experiment.get("design") or {}).get("kind", "split")),
         "kept": orjson.dumps(
             {name: experiment[name] for name in KEPT if experiment.get(name) is not None}
             | {
@@ -168,6 +182,14 @@ def metric_view(results: Row, variants: Sequence[Row], name: str) -> MetricView 
     ]
     is_share = metric["measure"] == "conversion" and metric["per"] is None
     return MetricView(metric["name"], _explanation(metric, result["adjusted_by"]), is_share, rows)
+
+
+def preference_of(results: Row, name: str) -> Row | None:
+    """Return the preferences by the metric of a name, by default the first; None in another design."""
+    preferences: Sequence[Row] = results.get("preferences") or []
+    return next(
+        (each for each in preferences if each["metric"]["name"] == name), next(iter(preferences), None)
+    )
 
 
 def answer_of(variant: Row) -> str | None:

@@ -12,12 +12,14 @@ from starlette.responses import Response
 
 from services.dashboard.api.guard import Admin, Viewer, Visitor
 from services.dashboard.domain.experiments import (
+    DESIGNS,
     SURFACES,
     VARIANTS,
     Scale,
     definition,
     form_of,
     metric_view,
+    preference_of,
 )
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 
@@ -83,12 +85,13 @@ class ExperimentPages(PageRoutes):
             self._strategies(visitor.tenant),
         )
         shown = metric_view(results.body, reply.get("variants", []), metric) if results.ok else None
+        preference = preference_of(results.body, metric) if results.ok else None
         rows = [] if shown is None else shown.rows
         form = form_of(reply.body) if reply.ok else form_of(None)
         return self._site.render(
             request, visitor, "experiment.html", name=name, reply=reply, version=version, results=results,
-            metric=shown, scale=Scale.of(row.lift for row in rows), changes=changes.rows,
-            **self._form(form, strategies),
+            metric=shown, preference=preference, scale=Scale.of(row.lift for row in rows),
+            changes=changes.rows, **self._form(form, strategies),
         )  # fmt: skip
 
     @post("/experiments/{name}/delete")
@@ -138,7 +141,14 @@ class ExperimentPages(PageRoutes):
 
     @staticmethod
     def _form(form: Mapping[str, str], strategies: list[str]) -> dict[str, Any]:
-        return {"form": form, "surfaces": SURFACES, "form_rows": range(VARIANTS), "strategies": strategies}
+        rows = range(VARIANTS)
+        return {
+            "form": form,
+            "surfaces": SURFACES,
+            "designs": DESIGNS,
+            "form_rows": rows,
+            "strategies": strategies,
+        }
 
     async def _strategies(self, tenant: str) -> list[str]:
         """Return the recipes of the newest generation, which variants can name."""

@@ -124,7 +124,7 @@ class AbTestRoutes:
         variant = self._experiments.peek(experiment, user_id)
         first = experiment.variants[0]
         share = 1 - first.weight / sum(each.weight for each in experiment.variants)
-        is_treatment = variant is not None and variant.name != first.name
+        is_treatment = variant in experiment.variants[1:]
         return VariantBody(
             variant="treatment" if is_treatment else "control",
             algorithm="ml" if is_treatment else "sql",

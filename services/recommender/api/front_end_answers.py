@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.recommender.api.interleaved_lists import ListRequest
 from services.recommender.domain.properties import property_value
 from services.recommender.domain.recipes import AFFINITY, USER
 from services.recommender.serving.recommendation import POPULAR
@@ -27,7 +28,8 @@ from shared.http.request_bodies import members_with
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-    from services.recommender.api.rest_answers import Reply, RestAnswers
+    from services.recommender.api.replies import Reply
+    from services.recommender.api.rest_answers import RestAnswers
     from services.recommender.serving.experiments import Assignment, Experiments
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 PATHS: Final = frozenset({"/", "/recommendations"})
 MOST_RESULTS: Final = 500
 _JSON: Final = [(b"content-type", b"application/json")]
+_LISTS: Final = {RECOMMENDATIONS: USER, AFFINITY_SURFACE: AFFINITY}
 _FALLBACK: Final = "No list is known for this user; popular items are shown."
 
 
@@ -95,9 +98,7 @@ class FrontEndAnswers:
             assigned = self._experiments.assign(tenant, RECOMMENDATIONS, request.user_id, request.session_id)
         else:
             assigned = self._experiments.assign_named(tenant, named, request.user_id, request.session_id)
-        reply, exposed = await self._experiments.answer(
-            assigned, lambda strategy: self._by_strategy(tenant, request, assigned, strategy)
-        )
+        reply, exposed = await self._reply(tenant, request, assigned)
         rows = self._rows(tenant, reply)
         if exposed is not None:
             items = tuple(row["item_id"] for row in rows)
@@ -117,6 +118,22 @@ class FrontEndAnswers:
             document |= {"fallback": True, "warning": document.get("warning", _FALLBACK)}
         headers = [*_JSON, *(() if exposed is None else exposed.headers)]
         return Answer(200, headers, orjson.dumps(document))
+
+    async def _reply(
+        self, tenant: str, request: FrontEndRequest, assigned: Assignment | None
+    ) -> tuple[Reply, Assignment | None]:
+        """Return the answer of a variant, or of several; the usual one if it can't be given."""
+        if assigned is None or not assigned.is_interleaved:
+            return await self._experiments.answer(
+                assigned, lambda strategy: self._by_strategy(tenant, request, assigned, strategy)
+            )
+        recipe = _LISTS.get(assigned.experiment.surface, USER)
+        of_list = ListRequest(tenant, request.user_id, None, request.num_results, recipe, request.session_id)
+        return await self._experiments.interleave(
+            assigned,
+            lambda: self._answers.interleaved(of_list, assigned),
+            lambda: self._by_strategy(tenant, request, None, None),
+        )
 
     async def _by_strategy(
         self, tenant: str, request: FrontEndRequest, assigned: Assignment | None, strategy: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.recommender.api.rest_answers import Reply
+from services.recommender.api.replies import Reply
 from services.recommender.domain.properties import property_value
 from services.recommender.metrics import PLACEMENTS
 from services.recommender.serving.placements.explanations import explain
@@ -170,7 +170,7 @@ def _suffix(algorithm: str | None, strategy: str) -> bytes:
 
 def _variant(assignment: Assignment) -> bytes:
     """Return the member that names the variant."""
-    name, version, variant = assignment.answered
+    name, version, variant, *_ = assignment.answered
     return b',"experiment":' + orjson.dumps({"name": name, "version": version, "variant": variant})
 
 

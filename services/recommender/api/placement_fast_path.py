@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.recommender.api.placement_answers import PlacementAnswers
-    from services.recommender.api.rest_answers import Reply
+    from services.recommender.api.replies import Reply
     from shared.auth import Authenticator, Principal
     from shared.http.direct import DirectPath
 

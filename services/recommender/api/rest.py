@@ -34,7 +34,8 @@ from shared.experiments import BACKEND, PREFIX, RESERVED
 
 if TYPE_CHECKING:
     from services.recommender.api.audience_answers import AudienceAnswers
-    from services.recommender.api.rest_answers import Reply, RestAnswers
+    from services.recommender.api.replies import Reply
+    from services.recommender.api.rest_answers import RestAnswers
     from services.recommender.api.status import Status
     from services.recommender.store.lists import Location
 

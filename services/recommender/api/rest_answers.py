@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from services.recommender.api.interleaved_lists import (
+    InterleavedLists,
+    ListRequest,
+    by_campaign,
+    campaign_rows,
+)
+from services.recommender.api.replies import Reply, encode_body
 from services.recommender.api.shop_fields import for_backend, with_affinity
 from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, USER
 from services.recommender.serving.query import RecommendationQuery
-from services.recommender.serving.recommendation import MODEL, POPULAR
-from shared.errors import ApiError, EndcapError
 from shared.experiments import surfaces
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    from services.recommender.serving.experiments import Experiments
+    from services.recommender.serving.experiments import Assignment, Experiments
     from services.recommender.serving.live_lists import ServedList
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
     from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.recommender import Recommender
     from services.recommender.serving.recorder import AnswerRecorder
-    from services.recommender.serving.targets import Target, TargetResolver
+    from services.recommender.serving.targets import TargetResolver
     from services.recommender.store.catalogues import Catalogues
     from services.recommender.store.lists import Location
 
@@ -32,49 +36,6 @@ if TYPE_CHECKING:
 _GUEST = b'"user_id":null'
 _SURFACES = {USER: surfaces.RECOMMENDATIONS, AFFINITY: surfaces.AFFINITY, SIMILAR: surfaces.SIMILAR}
 """The recipe by which a route answers without a strategy → the surface of its experiments."""
-_BODY = b'{%b,"recommendations":[%b],"count":%d,"source":"%b","generation":%b,"recommendation_id":"%b"}'
-
-
-@dataclass(slots=True)
-class Reply:
-    """The body of an answer, and what its headers say about it."""
-
-    body: bytes
-    source: bytes
-    generation: int | None
-    recommendation_id: bytes = b""
-    assigned: Sequence[tuple[bytes, bytes]] = ()
-    """The headers of the variant of an experiment, if one answered."""
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the raw headers, including the length."""
-        return [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self.body)),
-            (b"x-recs-source", self.source),
-            (b"x-recs-generation", b"" if self.generation is None else b"%d" % self.generation),
-            (b"x-recommendation-id", self.recommendation_id),
-            *self.assigned,
-        ]
-
-    def message(self, head: bytes) -> bytes:
-        """Return the whole HTTP message, with the same headers; `head` is its beginning."""
-        body = self.body
-        message = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-recs-source: %b\r\n" % (
-            head,
-            len(body),
-            self.source,
-        )
-        generation = b"" if self.generation is None else b"%d" % self.generation
-        assigned = b"".join([b"%b: %b\r\n" % header for header in self.assigned])
-        return b"%bx-recs-generation: %b\r\nx-recommendation-id: %b\r\n%b\r\n%b" % (
-            message,
-            generation,
-            self.recommendation_id,
-            assigned,
-            body,
-        )
 
 
 class RestAnswers:
@@ -101,6 +62,7 @@ class RestAnswers:
         self._catalogues = catalogues
         self._experiments = experiments
         self._recorder = recorder
+        self._interleaved = InterleavedLists(precomputed, recommender, targets, catalogues)
 
     def for_user(
         self,
@@ -119,13 +81,11 @@ class RestAnswers:
         if strategy is not None or not self._experiments.may_run(tenant):
             return self.by_strategy(tenant, user_id, limit, strategy, default_recipe, session_id, None, read)
         return self._by_variant(
-            tenant,
-            default_recipe,
+            ListRequest(tenant, user_id, None, limit, default_recipe, session_id),
             user_id,
             lambda *chosen: self.by_strategy(
                 tenant, user_id, limit, chosen[0], default_recipe, session_id, chosen[1], read
             ),
-            session_id,
         )
 
     async def by_strategy(
@@ -182,8 +142,7 @@ class RestAnswers:
         if strategy is not None or unit is None or not self._experiments.may_run(tenant):
             return self._for_item(tenant, item_id, limit, strategy, default_recipe, unit)
         return self._by_variant(
-            tenant,
-            default_recipe,
+            ListRequest(tenant, unit, item_id, limit, default_recipe),
             unit,
             lambda *chosen: self._for_item(
                 tenant, item_id, limit, chosen[0], default_recipe, unit, chosen[1]
@@ -239,16 +198,32 @@ class RestAnswers:
         )
         return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
 
-    async def _by_variant(
-        self, tenant: str, recipe: str, user_id: str, answer: _Answer, session_id: str | None = None
-    ) -> Reply:
+    async def interleaved(self, request: ListRequest, assignment: Assignment) -> Reply:
+        """Return an answer with items of all variants; raise ApiError (400) if one of them cannot answer."""
+        recipe = request.recipe
+        encoded, arms = await self._interleaved.rows(request, assignment)
+        variant = assignment.answered._replace(arms=arms)
+        facts = recipe, encoded, request.parameters, variant, request.session_id
+        reply = self._reply(request.tenant, request.member, request.user_id, *facts)
+        return with_affinity(reply) if recipe == AFFINITY else reply
+
+    async def _by_variant(self, request: ListRequest, unit: str, answer: _Answer) -> Reply:
         await self._experiments.read()
-        assigned = self._experiments.assign(tenant, _SURFACES[recipe], user_id, session_id)
+        surface = _SURFACES[request.recipe]
+        assigned = self._experiments.assign(request.tenant, surface, unit, request.session_id)
         if assigned is None:
             return await answer(None, None)
+        if assigned.is_interleaved:
+            reply, assignment = await self._experiments.interleave(
+                assigned, lambda: self.interleaved(request, assigned), lambda: answer(None, None)
+            )
+            return self._exposed(reply, assignment)
         reply, assignment = await self._experiments.answer(
             assigned, lambda strategy: answer(strategy, assigned.served(strategy))
         )
+        return self._exposed(reply, assignment)
+
+    def _exposed(self, reply: Reply, assignment: Assignment | None) -> Reply:
         if assignment is not None:
             self._experiments.expose(assignment, reply.body)
             reply.assigned = assignment.headers
@@ -262,39 +237,11 @@ class RestAnswers:
         member: bytes,
         variant: ServedVariant | None = None,
     ) -> Reply:
-        try:
-            target = await self._targets.campaign(tenant, None, arn)
-            recommended = await self._recommender.recommend(target, query)
-        except EndcapError as error:
-            raise ApiError(400, "UnknownStrategy", str(error)) from None
-        scores = [(each.item_id, each.score) for each in recommended.items]
+        target, recommended = await by_campaign(self._targets, self._recommender, tenant, arn, query)
         source, generation = recommended.source, recommended.generation
-        items = self._catalogues.of(tenant).encode(scores, set(), query.limit, _algorithm(target, source))
+        items = campaign_rows(self._catalogues, target, recommended, query.limit)
         request = {"item_id": query.item_id, "limit": query.limit}
         id_ = self._recorder.scored(
             target, "rest", query.user_id, arn, recommended, request, variant
         ).encode()
         return Reply(encode_body(member, items, source, generation, id_), source, generation, id_)
-
-
-def encode_body(
-    member: bytes, items: list[bytes], source: bytes, generation: int | None, recommendation_id: bytes
-) -> bytes:
-    """Return the JSON body of an answer; `member` names the user, the item or the location."""
-    return _BODY % (
-        member,
-        b",".join(items),
-        len(items),
-        source,
-        b"null" if generation is None else b"%d" % generation,
-        recommendation_id,
-    )
-
-
-def _algorithm(target: Target, source: bytes) -> str:
-    """Return the recipe that chose the items: the model's, or that of the lists used instead."""
-    if source == POPULAR:
-        return POPULARITY
-    if source == MODEL and target.deployed is not None:
-        return target.deployed.campaign.recipe.rpartition("/")[2]
-    return target.recipe

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from services.recommender.api.rest_answers import Reply, RestAnswers
+    from services.recommender.api.replies import Reply
+    from services.recommender.api.rest_answers import RestAnswers
     from services.recommender.api.usual_lists import UsualLists
     from shared.auth import Authenticator
 

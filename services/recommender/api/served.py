@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -33,6 +34,7 @@ class ShownItem(BaseModel):
     product_id: str
     rank: int = Field(description="its position, from 1")
     strategy: str = Field(description="the strategy, recipe or campaign that proposed it; empty for a filler")
+    picked_by: str | None = Field(None, description="the variant that picked it, in an interleaved answer")
 
 
 class ShownVariant(BaseModel):
@@ -207,8 +209,10 @@ def _shown(serving: Serving) -> ShownRecommendation:
             name=serving.experiment, version=serving.experiment_version or 1, variant=serving.variant
         )
     items = [
-        ShownItem(product_id=item_id, rank=rank, strategy=strategy)
-        for rank, (item_id, strategy) in enumerate(zip(serving.item_ids, strategies, strict=True), 1)
+        ShownItem(product_id=item_id, rank=rank, strategy=strategy, picked_by=arm)
+        for rank, (item_id, strategy, arm) in enumerate(
+            zip(serving.item_ids, strategies, serving.arms or repeat(None), strict=False), 1
+        )
     ]
     facts = serving.model_dump(
         include={

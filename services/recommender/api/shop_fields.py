@@ -13,7 +13,7 @@ from services.recommender.serving.recommendation import POPULAR
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.recommender.api.rest_answers import Reply
+    from services.recommender.api.replies import Reply
     from services.recommender.domain.catalogue import Catalogue
     from services.recommender.domain.properties import PropertyValue
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.recommender.api.rest_answers import Reply, encode_body
+from services.recommender.api.replies import Reply, encode_body
 from services.recommender.domain.recipes import USER
 from services.recommender.serving.live_lists import ServedList
 from services.recommender.serving.precomputed import count_answer
@@ -58,8 +58,8 @@ class UsualLists:
             await self._experiments.read()
             assignment = self._experiments.assign(tenant, RECOMMENDATIONS, user_id)
         generation = self._active.of(tenant).generations.get(USER)
-        names_strategy = assignment is not None and assignment.variant.strategy is not None
-        if generation is not None and not names_strategy and not self._overrides.has_any(tenant):
+        is_usual = assignment is None or assignment.is_usual
+        if generation is not None and is_usual and not self._overrides.has_any(tenant):
             may_be_live = self._live.may_replace(tenant, USER)
             lookup = await self._lists.look_up(
                 tenant, generation, USER, user_id, user_id, with_newest_event=may_be_live

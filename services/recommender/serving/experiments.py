@@ -14,7 +14,7 @@ from services.recommender.serving.recommendation import ServedVariant
 from services.recommender.store.exposure_publisher import NOTHING_SHOWN
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
-from shared.experiments import HOLDOUT
+from shared.experiments import HOLDOUT, INTERLEAVED
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -37,7 +37,20 @@ class Assignment(NamedTuple):
     @property
     def answered(self) -> ServedVariant:
         """Return the variant as the answer by it names it."""
-        return ServedVariant(self.experiment.name, self.experiment.version, self.variant.name)
+        experiment, variant = self.experiment, self.variant
+        is_drawn = self.unit not in experiment.forced
+        propensity = experiment.propensity(variant) if is_drawn else None
+        return ServedVariant(experiment.name, experiment.version, variant.name, propensity)
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Return whether the answer has items of all variants; a forced unit gets a variant alone."""
+        return self.variant.name == INTERLEAVED and self.experiment.is_interleaved
+
+    @property
+    def is_usual(self) -> bool:
+        """Return whether the variant gives the usual answer of a list."""
+        return self.variant.strategy is None and not self.is_interleaved
 
     def served(self, strategy: str | None) -> ServedVariant | None:
         """Return the variant as the answer by `strategy` names it.
@@ -149,6 +162,24 @@ class Experiments:
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
             return answered, None
         return answered, assignment
+
+    async def interleave(
+        self,
+        assignment: Assignment,
+        answer: Callable[[], Awaitable[Answer]],
+        usual: Callable[[], Awaitable[Answer]],
+    ) -> tuple[Answer, Assignment | None]:
+        """Return the answer with items of all variants, and the assignment.
+
+        The usual answer, and None, if the strategy of a variant is refused: it would always lose.
+        """
+        try:
+            return await answer(), assignment
+        except (ApiError, WireError, Permanent) as error:
+            if not _is_client_error(error):
+                raise
+            SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
+            return await usual(), None
 
     def expose(self, assignment: Assignment, answer: bytes | Shown) -> None:
         """Record that an answer goes to the unit; publishing it happens later.

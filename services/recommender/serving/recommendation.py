@@ -49,3 +49,7 @@ class ServedVariant(NamedTuple):
     experiment: str
     version: int
     name: str
+    propensity: float | None = None
+    """The probability with which the unit got it; None if none was drawn."""
+    arms: tuple[str, ...] = ()
+    """The variant that picked each item of an interleaved answer."""

@@ -127,7 +127,10 @@ class AnswerRecorder:
         now = time.time_ns() // 1_000_000
         id_ = self._ids.new(tenant, PLACEMENT_SOURCE + request.placement, partition, now)
         assignment = answer.assignment
-        facts = (id_, now, answer, None if assignment is None else assignment.answered, surface)
+        variant = None if assignment is None else assignment.answered
+        if variant is not None and answer.arms:
+            variant = variant._replace(arms=answer.arms)
+        facts = (id_, now, answer, variant, surface)
         self.servings.add(tenant, placement_document, facts)
         if assignment is not None and self._expose is not None:
             self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))

@@ -131,7 +131,11 @@ def placement_document(
 
 def _add(serving: dict[str, Any], variant: ServedVariant | None, history: History | None) -> None:
     if variant is not None:
-        serving["experiment"], serving["experiment_version"], serving["variant"] = variant
+        serving["experiment"], serving["experiment_version"], serving["variant"], propensity, arms = variant
+        if propensity is not None:
+            serving["propensity"] = propensity
+        if arms:
+            serving["arms"] = arms
     if history is not None:
         serving["history_events"] = history.events
         if history.newest_seconds is not None:

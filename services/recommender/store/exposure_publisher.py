@@ -185,6 +185,7 @@ def _event(exposure: Exposure) -> VariantExposed:
         variant=exposure.variant.name,
         unit=exposure.unit,
         surface=experiment.surface,
+        propensity=experiment.propensity(exposure.variant),
         recommendation_id=shown.recommendation_id,
         item_ids=shown.item_ids,
     )

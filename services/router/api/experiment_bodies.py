@@ -11,7 +11,7 @@ from services.router.domain.experiments import Decision, Outcome
 from services.router.domain.metrics import Metric
 from services.router.domain.split import LARGEST_SAMPLE
 from shared.events.values import Name, Text
-from shared.experiments import Layer, Status, UnitRule, Variant, VariantName
+from shared.experiments import Design, Layer, Status, UnitRule, Variant, VariantName
 
 MAX_FORCED = 1_000
 MAX_SPLIT_UNITS = 1_000
@@ -28,6 +28,7 @@ class ExperimentBody(BaseModel):
     salt: str
     layer: Layer | None
     unit: UnitRule
+    design: Design
     status: Status
     created_at: datetime
     started_at: datetime | None

@@ -149,15 +149,14 @@ def body(version: StoredVersion) -> ExperimentBody:
 
 def _split(version: StoredVersion, holdouts: Sequence[Experiment], request: SplitRequest) -> SplitBody:
     result = split(version, holdouts, sample_units(request.sample))
-    variants = {variant.name for variant in version.variants}
+    variants = result.variants.keys()
+    weights = [variant.weight for variant in version.variants]
+    counts = [result.variants.get(variant.name, 0) for variant in version.variants]
     names = ((unit, assigned(version, holdouts, unit)) for unit in request.units)
     return SplitBody(
         variants=result.variants,
         held_out=result.held_out,
         outside=result.outside,
-        sample_ratio_p=sample_ratio_p(
-            [result.variants[variant.name] for variant in version.variants],
-            [variant.weight for variant in version.variants],
-        ),
+        sample_ratio_p=sample_ratio_p(counts, weights),
         units={unit: name if name in variants else None for unit, name in names},
     )

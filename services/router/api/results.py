@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.router.api.experiments import NOT_FOUND, Name, Version
-from services.router.domain.late_analysis import results_of
+from services.router.domain.late_analysis import preferences_of, results_of
 from services.router.domain.results import Results
 from shared.auth import Authenticator, Principal
 
 if TYPE_CHECKING:
     from services.router.store.experiments import Experiments
+    from services.router.store.interleaved_answers import InterleavedAnswers
     from services.router.store.metric_sums import MetricStore
 
 PRE_DAYS = 14
@@ -24,9 +25,16 @@ PRE_DAYS = 14
 class ResultRoutes:
     """The route of results."""
 
-    def __init__(self, experiments: Experiments, metrics: MetricStore, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        experiments: Experiments,
+        metrics: MetricStore,
+        interleaved: InterleavedAnswers,
+        authenticator: Authenticator,
+    ) -> None:
         self._experiments = experiments
         self._metrics = metrics
+        self._interleaved = interleaved
         self._admin = Depends(authenticator.require("admin"))
 
     def router(self) -> APIRouter:
@@ -48,6 +56,10 @@ class ResultRoutes:
         ) -> Results:
             """Return the results of the phase of a version; the first variant is the control."""
             stored = await self._experiments.get(principal.own_tenant, name, version)
+            if stored.is_interleaved:
+                return await asyncio.to_thread(
+                    preferences_of, stored, await self._interleaved.sums(stored, stored.measured)
+                )
             sums = await self._metrics.sums(stored, stored.measured, pre_days)
             return await asyncio.to_thread(
                 results_of,

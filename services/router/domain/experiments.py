@@ -8,10 +8,26 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from services.router.domain.metrics import DEFAULT_METRICS, MAX_METRICS, Metric
+from services.router.domain.metrics import DEFAULT_METRICS, INTERLEAVING_METRICS, MAX_METRICS, Metric
 from shared.events.placements import Placement, strategy_problems
 from shared.events.values import Text
-from shared.experiments import HOLDOUT, Experiment, Layer, Slug, Surface, UnitRule, Variant
+from shared.experiments import (
+    AFFINITY,
+    HOLDOUT,
+    INTERLEAVED,
+    RECOMMENDATIONS,
+    SIMILAR,
+    Design,
+    Experiment,
+    Layer,
+    Slug,
+    Split,
+    Surface,
+    UnitRule,
+    Variant,
+)
+
+_INTERLEAVED_SURFACES = frozenset({RECOMMENDATIONS, SIMILAR, AFFINITY})
 
 
 class Definition(BaseModel):
@@ -36,6 +52,9 @@ class Definition(BaseModel):
         None, description="a segment of a layer, which excludes the units of its other segments"
     )
     unit: UnitRule = Field("user_else_session", description="which of a request's two ids gets the variant")
+    design: Design = Field(
+        Split(), description="how requests get to the variants; by default each unit gets one of them"
+    )
     metrics: tuple[Metric, ...] | None = Field(
         None,
         min_length=1,
@@ -65,10 +84,24 @@ class Definition(BaseModel):
         if self.surface == HOLDOUT and (len(names) != 2 or self.layer is not None):
             message = "a holdout has two variants, the held-out one first, and no layer"
             raise ValueError(message)
-        problems = [problem for variant in self.variants for problem in _problems(variant, self.surface)]
+        problems = [*_design_problems(self)]
+        problems += [problem for variant in self.variants for problem in _problems(variant, self.surface)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _design_problems(definition: Definition) -> Iterator[str]:
+    """Yield a sentence for each member that the design does not go with."""
+    if definition.design.kind == "interleaving":
+        surface = definition.surface
+        if not surface.startswith("placement/") and surface not in _INTERLEAVED_SURFACES:
+            yield f"answers of {surface} cannot be interleaved, only those of placements and of REST lists"
+        if INTERLEAVED in {variant.name for variant in definition.variants}:
+            yield f"{INTERLEAVED} is the name that interleaved answers have; name the variant otherwise"
+        for metric in definition.metrics or ():
+            if metric.per is not None or metric.margin is not None or metric.winsorize is not None:
+                yield f"metric {metric.name}: preferences take no per, no margin and no winsorize"
 
 
 def _problems(variant: Variant, surface: str) -> Iterator[str]:
@@ -117,7 +150,7 @@ class StoredVersion(Experiment):
     @property
     def measured(self) -> tuple[Metric, ...]:
         """Return the metrics, the deciding one first."""
-        return self.metrics or DEFAULT_METRICS
+        return self.metrics or (INTERLEAVING_METRICS if self.is_interleaved else DEFAULT_METRICS)
 
 
 class Outcome(BaseModel):
@@ -165,7 +198,7 @@ def next_version(
     unchanged = (
         latest.variants == definition.variants
         and (latest.surface, latest.salt, latest.unit) == (definition.surface, salt, definition.unit)
-        and latest.layer == definition.layer
+        and (latest.layer, latest.design) == (definition.layer, definition.design)
     )
     if unchanged and (latest.traffic, latest.metrics) == (definition.traffic, definition.metrics):
         return None
@@ -188,6 +221,7 @@ def _fields(definition: Definition, version: int, salt: str, phase: int) -> dict
         "variants": [variant.model_dump(mode="json", exclude_none=True) for variant in definition.variants],
         "layer": None if definition.layer is None else definition.layer.model_dump(),
         "unit": definition.unit,
+        "design": definition.design.model_dump(mode="json"),
         "metrics": None if metrics is None else [each.model_dump(mode="json") for each in metrics],
         "phase": phase,
     }

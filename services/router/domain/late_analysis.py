@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from services.router.domain.experiments import StoredVersion
-    from services.router.domain.metric_sums import MetricSums
+    from services.router.domain.metric_sums import InterleavedSums, MetricSums
     from services.router.domain.results import Results
+
+
+def preferences_of(version: StoredVersion, sums: InterleavedSums) -> Results:
+    """Return the results of an interleaving experiment's phase; call it in a thread, as `results_of`."""
+    from services.router.domain import preferences  # noqa: PLC0415 - 50 MB that only results need
+
+    return preferences.preferences_of(version, sums)
 
 
 def results_of(

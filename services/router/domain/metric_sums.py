@@ -26,3 +26,17 @@ class MetricSums(NamedTuple):
     began_at: datetime | None
     people: Mapping[str, People]
     sums: Mapping[tuple[int, str], Sums]
+
+
+Credits = tuple[Mapping[str, float], int]
+"""Credit by variant, and the number of people who have exactly these credits."""
+
+
+class InterleavedSums(NamedTuple):
+    """The credits of a phase, by the position of the metric. `people` got an answer; `bots` do not count."""
+
+    versions: Sequence[int]
+    began_at: datetime | None
+    people: int
+    bots: int
+    credited: Mapping[int, Sequence[Credits]]

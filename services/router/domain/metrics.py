@@ -80,3 +80,11 @@ DEFAULT_METRICS: Final = (
     Metric(name="cart-conversion", event="add_to_cart"),
 )
 """The metrics of an experiment that names none; the first metric is the one that decides."""
+
+INTERLEAVING_METRICS: Final = (
+    Metric(name="clicks", event="click"),
+    Metric(name="carts", event="add_to_cart"),
+    Metric(name="purchases", event="purchase"),
+    Metric(name="revenue", event="purchase", measure="value"),
+)
+"""The same for interleaved answers: an event is credited to the variant that picked the item."""

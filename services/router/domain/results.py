@@ -64,6 +64,35 @@ class MetricResult(BaseModel):
     variants: list[VariantMetric]
 
 
+class Preference(BaseModel):
+    """The people who prefer a variant to the first one: more credit for items that it picked."""
+
+    wins: int
+    losses: int
+    ties: int
+    share: float | None = Field(description="(wins + ties / 2) / people, above 0.5 for the variant")
+    low: float | None = Field(description="lower end of the 95 % interval of the share, by a bootstrap")
+    high: float | None
+    p: float | None = Field(description="of wins against losses, valid at any look")
+    one_look_p: float | None = Field(description="exact sign test: valid for a look decided beforehand")
+    verdict: Verdict
+
+
+class VariantCredit(BaseModel):
+    """The credit of a variant for the items that it picked."""
+
+    variant: str
+    credit: float
+    comparison: Preference | None = Field(description="null for the first variant")
+
+
+class PreferenceResult(BaseModel):
+    """A metric of an interleaving experiment."""
+
+    metric: Metric
+    variants: list[VariantCredit]
+
+
 class VariantUnits(BaseModel):
     """The people of a variant."""
 
@@ -112,4 +141,5 @@ class Results(BaseModel):
     units: list[VariantUnits]
     health: Health
     planning: Planning
-    metrics: list[MetricResult]
+    metrics: list[MetricResult] = Field(description="of a design that gives each unit one variant")
+    preferences: list[PreferenceResult] = Field([], description="only of the design interleaving")

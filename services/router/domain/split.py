@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from shared.experiments import INTERLEAVED
+
 if TYPE_CHECKING:
     from shared.experiments import Experiment
 
@@ -38,7 +40,8 @@ def assigned(experiment: Experiment, holdouts: Sequence[Experiment], unit: str) 
 def split(experiment: Experiment, holdouts: Sequence[Experiment], units: Iterable[str]) -> Split:
     """Return how many of the units each variant would get."""
     counts = Counter(assigned(experiment, holdouts, unit) for unit in units)
-    variants = {variant.name: counts[variant.name] for variant in experiment.variants}
+    groups = [INTERLEAVED] if experiment.is_interleaved else [variant.name for variant in experiment.variants]
+    variants = {name: counts[name] for name in groups}
     return Split(variants, counts[HELD_OUT], counts[OUTSIDE])
 
 

@@ -34,6 +34,9 @@ class RecordedOutcome(NamedTuple):
     order_id: str | None
     recommended: bool
     """True for an event that names an answer of the experiment."""
+    item_id: str | None = None
+    recommendation_id: str | None = None
+    """The item and the answer that it names; only kept for interleaved answers."""
 
 
 class Login(NamedTuple):
@@ -154,7 +157,7 @@ class OutcomeStore:
         # Sorted, so that two workers cannot deadlock.
         columns = _columns([rows[key] for key in sorted(rows)])
         tenants, experiments, versions, event_ids, units, session_ids, types, values, *rest = columns
-        times, order_ids, recommended = rest
+        times, order_ids, recommended, item_ids, recommendation_ids = rest
         await self._database.execute(
             *SQL.record_outcomes(
                 tenants=tenants,
@@ -168,6 +171,8 @@ class OutcomeStore:
                 times=times,
                 order_ids=order_ids,
                 recommended=recommended,
+                item_ids=item_ids,
+                recommendation_ids=recommendation_ids,
             )
         )
 

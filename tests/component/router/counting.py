@@ -14,6 +14,7 @@ from services.router.handlers import Handlers
 from services.router.store.change_log import Author
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
+from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
@@ -100,7 +101,10 @@ async def counting(world: Any, traffic: float = 1.0, **fields: Any) -> AsyncIter
         began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
         await world.sql("UPDATE router.experiments SET started_at = $1", (began,))
         handlers = Handlers(
-            OutcomeStore(database), RunningExperiments(experiments, 60), Erasures(database, publisher)
+            OutcomeStore(database),
+            RunningExperiments(experiments, 60),
+            Erasures(database, publisher),
+            InterleavedAnswers(database, world.settings()),
         )
         counts = OutcomeCounts(database, world.settings())
         yield Shop(world.tenant, handlers, experiments, counts, began)

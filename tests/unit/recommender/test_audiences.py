@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from services.recommender.api.rest_answers import Reply
+from services.recommender.api.replies import Reply
 from services.recommender.api.shop_fields import for_backend, with_affinity
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.erased_users import ErasedUsers

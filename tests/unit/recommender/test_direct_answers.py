@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.recommender.api.replies import Reply
 from services.recommender.api.rest import RestRoutes
-from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.domain.recipes import USER
 from shared.auth import Authenticator

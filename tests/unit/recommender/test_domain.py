@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.recommender.api.rest_answers import encode_body
+from services.recommender.api.replies import encode_body
 from services.recommender.domain.activations import Activation, ActiveGenerations
 from services.recommender.domain.catalogue import Catalogue
 from services.recommender.domain.history_events import Login, history_event, is_kept, login

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.recommender.api.replies import Reply
 from services.recommender.api.rest import RestRoutes
-from services.recommender.api.rest_answers import Reply
 from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.shop_fields import for_backend
 from services.recommender.domain.catalogue import Catalogue

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from services.recommender.api.placement_fast_path import PlacementFastPath, parsed
 from services.recommender.api.placements import PREFIX, PlacementRoutes
-from services.recommender.api.rest_answers import Reply
+from services.recommender.api.replies import Reply
 from services.recommender.serving.placements.request import PlacementRequest
 from shared.auth import Authenticator
 from shared.errors import ApiError

@@ -57,7 +57,7 @@ class PlacementField:
             )
         )
         catalogue = self._catalogues.of(tenant)
-        answer.items = [item for item in answer.items if not catalogue.is_withdrawn(item.item_id)]
+        answer.remove(catalogue.is_withdrawn)
         variant = None if answer.assignment is None else answer.assignment.answered
         return (
             orjson.dumps(answer.request.placement),

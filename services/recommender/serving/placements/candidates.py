@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -94,3 +95,12 @@ class PlacementAnswer:
     facts: dict[str, Any] = field(default_factory=dict)
     assignment: Assignment | None = None
     """The variant by which the placement answered, if the visitor takes part in an experiment."""
+    arms: tuple[str, ...] = ()
+    """The variant that picked each item of an interleaved answer."""
+
+    def remove(self, is_removed: Callable[[str], bool]) -> None:
+        """Remove the items of which `is_removed` returns True."""
+        kept = [not is_removed(item.item_id) for item in self.items]
+        if not all(kept):
+            self.items = [*compress(self.items, kept)]
+            self.arms = tuple(compress(self.arms, kept))

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from services.recommender.domain.catalogue_index import CATEGORY, categories_of
 from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer, Proposal
+from services.recommender.serving.placements.interleaving import interleaved
 from services.recommender.serving.placements.selection import MAX_CANDIDATES, Selection, excluded_items
 from services.recommender.serving.placements.strategies.parts import NOTHING
+from services.recommender.serving.placements.variants import Choice
 from services.recommender.serving.recommendation import POPULAR
 from services.recommender.store.placements import DefinedPlacement
 from shared.errors import ApiError
@@ -20,7 +22,6 @@ from shared.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.candidates import Strategy
     from services.recommender.serving.placements.placement_rules import PlacementRules
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
@@ -66,13 +67,11 @@ class PlacementEngine:
         answers, or the default one. Raise ApiError (404) for an unknown name.
         """
         if placement is None:
-            named, assignment = await self._choose(request)
+            choice = await self._choose(request)
         else:
-            named, assignment = DefinedPlacement(request.placement, placement), None
-        visitor = await self._visitors.of(request, self._list_keys([named], request))
-        answer = await self._answer(named, request, visitor)
-        answer.assignment = assignment
-        return answer
+            choice = Choice(DefinedPlacement(request.placement, placement))
+        visitor = await self._visitors.of(request, self._list_keys(choice.placements, request))
+        return await self._by_choice(choice, request, visitor)
 
     async def page(self, requests: Sequence[PlacementRequest]) -> list[PlacementAnswer]:
         """Return the items of several placements for one visitor, in order; no item is in two of them.
@@ -82,15 +81,14 @@ class PlacementEngine:
         chosen = [await self._choose(request) for request in requests]
         lists = [
             key
-            for (named, _), request in zip(chosen, requests, strict=True)
-            for key in self._list_keys([named], request)
+            for choice, request in zip(chosen, requests, strict=True)
+            for key in self._list_keys(choice.placements, request)
         ]
         visitor = await self._visitors.of(requests[0], lists)
         answers: list[PlacementAnswer] = []
         shown = requests[0].shown
-        for (named, assignment), request in zip(chosen, requests, strict=True):
-            answer = await self._answer(named, replace(request, shown=shown), visitor)
-            answer.assignment = assignment
+        for choice, request in zip(chosen, requests, strict=True):
+            answer = await self._by_choice(choice, replace(request, shown=shown), visitor)
             shown |= {item.item_id for item in answer.items}
             answers.append(answer)
         return answers
@@ -112,6 +110,16 @@ class PlacementEngine:
     def forget(self, tenant: str, placement: Placement) -> None:
         """Forget what was prepared for a definition that is not used any more."""
         self._rules.forget(tenant, placement)
+
+    async def _by_choice(
+        self, choice: Choice, request: PlacementRequest, visitor: Visitor
+    ) -> PlacementAnswer:
+        if choice.arms and choice.assignment is not None:
+            answers = [await self._answer(arm.named, request, visitor) for arm in choice.arms]
+            return interleaved(choice.arms, answers, request, choice.assignment)
+        answer = await self._answer(choice.named, request, visitor)
+        answer.assignment = choice.assignment
+        return answer
 
     async def _answer(
         self, named: DefinedPlacement, request: PlacementRequest, visitor: Visitor
@@ -151,7 +159,7 @@ class PlacementEngine:
             run.count_answer(answer.items)
         return answer
 
-    async def _choose(self, request: PlacementRequest) -> tuple[DefinedPlacement, Assignment | None]:
+    async def _choose(self, request: PlacementRequest) -> Choice:
         """Return a placement as the visitor's variant defines it; raise ApiError (404) if there is none."""
         named = await self._find(request.tenant, request.placement)
         return await self._variants.choose(named, request)

@@ -5,15 +5,18 @@ See docs/decisions/0033-experiments.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from services.recommender.metrics import SET_ASIDE
+from services.recommender.serving.placements.interleaving import Arm
 from services.recommender.store.placements import DefinedPlacement
 from shared.aws import Arn
 from shared.events.placements import StrategyName, StrategyUse
 from shared.experiments import placement_surface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.recommender.serving.experiments import Assignment, Experiments
     from services.recommender.serving.placements.request import PlacementRequest
     from services.recommender.store.campaigns import Campaigns
@@ -28,6 +31,19 @@ _NEED_AN_ARGUMENT: Final = {"campaign", "recipe", "fixed"}
 _STRATEGIES: Final = frozenset(get_args(StrategyName)) - _NEED_AN_ARGUMENT
 
 
+class Choice(NamedTuple):
+    """The placement that answers, by the variant of the visitor; `arms` if several of them answer."""
+
+    named: DefinedPlacement
+    assignment: Assignment | None = None
+    arms: Sequence[Arm] = ()
+
+    @property
+    def placements(self) -> list[DefinedPlacement]:
+        """Return all placements that are answered."""
+        return [arm.named for arm in self.arms] if self.arms else [self.named]
+
+
 class PlacementVariants:
     """Chooses the definition of a placement for a visitor."""
 
@@ -38,29 +54,43 @@ class PlacementVariants:
         # The entries hold the definitions, so that no other one gets their identity.
         self._definitions: dict[tuple[int, int], tuple[Placement, Variant, Placement]] = {}
 
-    async def choose(
-        self, named: DefinedPlacement, request: PlacementRequest
-    ) -> tuple[DefinedPlacement, Assignment | None]:
+    async def choose(self, named: DefinedPlacement, request: PlacementRequest) -> Choice:
         """Return the placement as the visitor's variant defines it, with the variant.
 
         Without a user and a session, outside the traffic, or if the variant names a campaign or a filter
         that does not exist, it is the placement as it is.
         """
         if request.subject is None or not self._experiments.may_run(request.tenant):
-            return named, None
+            return Choice(named)
         await self._experiments.read()
         assignment = self._experiments.assign(
             request.tenant, placement_surface(named.name), request.user_id, request.session_id
         )
         if assignment is None:
-            return named, None
+            return Choice(named)
+        if assignment.is_interleaved:
+            arms = self._arms(named, assignment)
+            return Choice(named, assignment, arms) if arms else Choice(named)
         definition = self._definition(named.placement, assignment.variant)
         if definition is named.placement:
-            return named, assignment
+            return Choice(named, assignment)
         if not self._can_answer(request.tenant, assignment.variant, definition):
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
-            return named, None
-        return DefinedPlacement(named.name, definition, named.revision), assignment
+            return Choice(named)
+        return Choice(DefinedPlacement(named.name, definition, named.revision), assignment)
+
+    def _arms(self, named: DefinedPlacement, assignment: Assignment) -> Sequence[Arm]:
+        """Return the definitions of all variants; none if one of them can't answer: it would always lose."""
+        arms = []
+        for variant in assignment.experiment.enabled:
+            definition = self._definition(named.placement, variant)
+            if definition is not named.placement and not self._can_answer(
+                assignment.experiment.tenant, variant, definition
+            ):
+                SET_ASIDE.labels(assignment.experiment.name, variant.name).inc()
+                return ()
+            arms.append(Arm(variant.name, DefinedPlacement(named.name, definition, named.revision)))
+        return arms
 
     def _definition(self, placement: Placement, variant: Variant) -> Placement:
         key = id(placement), id(variant)

@@ -1,0 +1,63 @@
+"""Experiments that are no split: their forms, and what their pages show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from services.dashboard.domain.experiments import definition, form_of
+from tests.unit.dashboard.site import browser
+from tests.unit.dashboard.test_experiments import ADMIN, Router, experiment, results
+
+
+class Design(Router):
+    """The router with an experiment whose results have other members."""
+
+    def __init__(self, body: dict[str, Any], **members: Any) -> None:
+        super().__init__(body)
+        self.results = results() | members
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/results"):
+            return httpx.Response(200, json=self.results)
+        return super().__call__(request)
+
+
+def test_a_form_chooses_a_design_and_keeps_its_members() -> None:
+    design = {"kind": "interleaving", "window_days": 3.0}
+    fields = form_of(experiment(design=design))
+    defined = [
+        definition(lambda name, kind=kind: (fields | {"design": kind}).get(name, ""))
+        for kind in ("interleaving", "split")
+    ]
+
+    assert fields["design"] == "interleaving"
+    assert defined[0]["design"] == design
+    assert "design" not in defined[1]
+
+
+async def test_an_interleaving_experiment_shows_whom_people_prefer(monkeypatch: pytest.MonkeyPatch) -> None:
+    against = {
+        "wins": 65, "losses": 39, "ties": 96, "share": 0.565, "low": 0.51, "high": 0.62, "p": 0.2,
+        "one_look_p": 0.014, "verdict": "no difference shown",
+    }  # fmt: skip
+    preferences = [
+        {
+            "metric": {"name": name, "event": name},
+            "variants": [
+                {"variant": "control", "credit": 41.0, "comparison": None},
+                {"variant": "new", "credit": 70.0, "comparison": against},
+            ],
+        }
+        for name in ("click", "purchase")
+    ]
+    stored = experiment(design={"kind": "interleaving"})
+    router = Design(stored, metrics=[], preferences=preferences)
+    async with browser(monkeypatch, ADMIN, router) as client:
+        page = await client.get("/dashboard/experiments/home-model?metric=purchase")
+
+    assert "interleaving: each answer has items of all variants" in page.text
+    assert "An event of purchase is credited" in page.text
+    assert all(part in page.text for part in (">65<", ">39<", ">96<", "56.5", "no difference shown"))
