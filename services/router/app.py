@@ -22,6 +22,7 @@ from services.router.commands.simulate import simulate
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
 from services.router.store.accounts import Accounts
+from services.router.store.bandit_sums import BanditStore
 from services.router.store.change_log import Author
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
@@ -31,7 +32,7 @@ from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.upstream import Upstream
-from services.router.worker import Monitor
+from services.router.worker import Bandits, Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS, SERVINGS
@@ -81,6 +82,7 @@ def build(settings: Settings) -> FastPathApplication:
                 experiments,
                 MetricStore(requests, settings),
                 InterleavedAnswers(requests, settings),
+                BanditStore(requests, settings),
                 authenticator,
             ).router(),
             runtime.routes.router(),
@@ -110,8 +112,10 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
     monitor = Monitor(experiments, MetricStore(database, settings))
     check = PeriodicTask("monitor", monitor.check, seconds=settings.monitor_seconds)
+    bandits = Bandits(experiments, BanditStore(database, settings))
+    periods = PeriodicTask("bandits", bandits.check, seconds=settings.bandit_seconds)
     return application(
-        "router", parts=[database, publisher, Relay(database, publisher), running, check, consumer]
+        "router", parts=[database, publisher, Relay(database, publisher), running, check, periods, consumer]
     )
 
 

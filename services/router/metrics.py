@@ -11,4 +11,5 @@ PAUSED = counter(
     "Experiments that the monitor paused, by reason: sample_ratio or guardrail.",
     ["reason"],
 )
+PERIODS = counter("endcap_router_bandit_periods_total", "Periods of bandits that began with new weights.")
 OUTCOMES = counter("endcap_router_outcomes_total", "Events recorded as outcomes of experiments.")

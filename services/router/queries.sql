@@ -44,10 +44,11 @@ FROM experiments
 WHERE tenant = :tenant AND name = :name AND phase = :phase AND started_at IS NOT NULL;
 
 -- count_open --
--- The number of other draft and running experiments of a tenant, and of the versions of one experiment.
+-- The number of other draft and running experiments of a tenant, and of the versions of one experiment, without the
+-- periods of a bandit.
 SELECT
     count(DISTINCT name) FILTER (WHERE status IN ('draft', 'running', 'paused') AND name <> :name) AS open_experiments,
-    count(*) FILTER (WHERE name = :name) AS versions
+    count(*) FILTER (WHERE name = :name AND NOT (design ->> 'kind' = 'bandit' AND salt LIKE '%#' || version)) AS versions
 FROM experiments
 WHERE tenant = :tenant;
 
@@ -516,6 +517,88 @@ UNION ALL
 SELECT 0, jsonb_build_object('bots', (SELECT count(*) FROM bots)), count(DISTINCT person)
 FROM picked
 WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = picked.person);
+
+-- lock_due_bandit --
+-- The newest version of a bandit if it runs and its period is over.
+SELECT *
+FROM experiments AS e
+WHERE tenant = :tenant AND name = :name AND version = :version AND status = 'running'
+  AND started_at <= now() - make_interval(mins => :period_minutes::int)
+  AND NOT EXISTS (
+    SELECT FROM experiments AS later
+    WHERE later.tenant = e.tenant AND later.name = e.name AND later.version > e.version
+)
+FOR UPDATE;
+
+-- bandit_sums --
+-- People, Σy and Σy² of a bandit's periods by version and variant, of the run to which :version belongs.
+--
+-- A run is a version that somebody defined, and the periods after it. A person is counted once in each period, with the
+-- variant of the first exposure in it, unless several were shown. y is the reward of the person's events in
+-- :reward_seconds after that; an event counts for the last exposure before it. Only people whose time for a reward is
+-- over count.
+WITH run AS MATERIALIZED (
+    SELECT e.version, e.started_at, e.variants
+    FROM experiments AS e
+    WHERE e.tenant = :tenant AND e.name = :name AND e.started_at IS NOT NULL AND e.version <= :version
+      AND e.version >= (
+        SELECT max(f.version)
+        FROM experiments AS f
+        WHERE f.tenant = :tenant AND f.name = :name AND f.version <= :version
+          AND NOT (f.design ->> 'kind' = 'bandit' AND f.salt LIKE '%#' || f.version)
+    )
+), exposed AS MATERIALIZED (
+    SELECT u.version, u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person
+    FROM exposed_units AS u
+    JOIN run ON run.version = u.version
+    LEFT JOIN session_users AS login ON login.tenant = u.tenant AND login.session_id = u.unit
+    WHERE u.tenant = :tenant AND u.experiment = :name
+), people AS MATERIALIZED (
+    SELECT version, person, min(variant) AS variant, min(first_at) AS first_at
+    FROM exposed
+    GROUP BY version, person
+    HAVING NOT bool_or(mixed) AND min(variant) = max(variant)
+), happened AS MATERIALIZED (
+    SELECT o.event_id, o.value, o.order_id, o.occurred_at, coalesce(login.user_id, o.unit) AS person,
+        CASE WHEN o.occurred_at = date_trunc('second', o.occurred_at)
+            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until
+    FROM outcomes AS o
+    JOIN run ON run.version = o.version
+    LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    WHERE o.tenant = :tenant AND o.experiment = :name AND o.event_type = :event
+), bots AS MATERIALIZED (
+    SELECT DISTINCT person
+    FROM (
+        SELECT person FROM happened GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
+    ) AS busy
+), rewarded AS MATERIALIZED (
+    SELECT DISTINCT ON (h.event_id) h.event_id, h.value, h.order_id, p.version, p.person
+    FROM happened AS h
+    JOIN people AS p USING (person)
+    WHERE h.until >= p.first_at AND h.occurred_at < p.first_at + make_interval(secs => :reward_seconds)
+    ORDER BY h.event_id, p.first_at DESC
+), amounts AS (
+    SELECT version, person,
+        CASE :measure::text
+            WHEN 'conversion' THEN 1
+            WHEN 'events' THEN count(*)
+            WHEN 'orders' THEN count(DISTINCT coalesce(order_id, event_id))
+            ELSE coalesce(sum(value) FILTER (WHERE abs(value) <= :largest), 0)
+        END::float8 AS y
+    FROM rewarded
+    GROUP BY version, person
+), judged AS (
+    SELECT p.version, p.variant, count(*)::float8 AS people, coalesce(sum(a.y), 0) AS y, coalesce(sum(a.y * a.y), 0) AS yy
+    FROM people AS p
+    LEFT JOIN amounts AS a USING (version, person)
+    WHERE p.first_at <= now() - make_interval(secs => :reward_seconds)
+      AND NOT EXISTS (SELECT FROM bots WHERE bots.person = p.person)
+    GROUP BY p.version, p.variant
+)
+SELECT run.version, run.started_at, run.variants, judged.variant, judged.people, judged.y, judged.yy
+FROM run
+LEFT JOIN judged USING (version)
+ORDER BY run.version;
 
 -- tenants_of_account --
 -- The tenants of an account.

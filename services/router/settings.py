@@ -43,6 +43,9 @@ class Settings(ServiceSettings):
         description="seconds between checks of running experiments, which pause those with a sample-ratio "
         "mismatch or a harmed guardrail",
     )
+    bandit_seconds: float = Field(
+        30.0, gt=0, description="seconds between looks for bandits whose period is over"
+    )
     results_seconds: float = Field(
         20.0, gt=0, description="time limit of reading the results of an experiment"
     )

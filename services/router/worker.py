@@ -1,26 +1,29 @@
-"""The monitor: pauses experiments whose counting is faulty, or whose variants do harm."""
+"""The monitor, which pauses experiments that are faulty or do harm, and the periods of bandits."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router.domain.late_analysis import results_of
-from services.router.metrics import PAUSED
+from services.router.domain.late_analysis import next_weights, results_of
+from services.router.metrics import PAUSED, PERIODS
 from services.router.store.change_log import MAX_CHANGES, Author
 from shared.errors import ApiError
+from shared.experiments import Bandit
 
 if TYPE_CHECKING:
     from services.router.domain.experiments import StoredVersion
     from services.router.domain.results import Results
+    from services.router.store.bandit_sums import BanditStore
     from services.router.store.experiments import Experiments
     from services.router.store.metric_sums import MetricStore
 
 MONITOR: Final = Author("monitor")
+BANDIT: Final = Author("bandit")
 LARGEST_SHARE: Final = 0.05
 """Share of the time that checks of one experiment take at most, so a large one has fewer. Arbitrary."""
 
@@ -77,6 +80,44 @@ class Monitor:
         if paused.status == "paused":
             PAUSED.labels(kind).inc()
             log.warning("experiment.paused", tenant=version.tenant, name=version.name, reason=reason)
+
+
+class Bandits:
+    """Begins the next period of each bandit whose period is over.
+
+    Replicas may do it at the same time, and one may be killed: one transaction ends a period and begins the
+    next, and only one finds the period over.
+    """
+
+    def __init__(self, experiments: Experiments, rewards: BanditStore) -> None:
+        self._experiments = experiments
+        self._rewards = rewards
+
+    async def check(self) -> None:
+        """Change the weights that are due; a bandit that cannot be read does not stop the others."""
+        now = datetime.now(UTC)
+        for version in await self._experiments.running_or_recent():
+            if version.status != "running" or not _is_due(version, now):
+                continue
+            try:
+                periods = await self._rewards.periods(version)
+                weights = await asyncio.to_thread(next_weights, version, periods)
+                period = await self._experiments.next_period(version, weights, BANDIT)
+            except (TimeoutError, ApiError) as error:
+                log.warning("bandit.not_changed", name=version.name, error=repr(error))
+                continue
+            if period is not None:
+                PERIODS.inc()
+                log.info("bandit.period", name=period.name, version=period.version, weights=dict(weights))
+
+
+def _is_due(version: StoredVersion, now: datetime) -> bool:
+    design, began = version.design, version.started_at
+    return (
+        isinstance(design, Bandit)
+        and began is not None
+        and began + timedelta(minutes=design.period_minutes) <= now
+    )
 
 
 def only_guardrails(version: StoredVersion) -> StoredVersion:

@@ -5,8 +5,9 @@ The recommender chooses the variant of a request; the router defines experiments
 See docs/decisions/0033-experiments.
 """
 
-from shared.experiments.designs import INTERLEAVED, Design, Interleaving, Split
+from shared.experiments.designs import INTERLEAVED, Bandit, Design, Interleaving, Split
 from shared.experiments.experiment import (
+    PERIOD_MARK,
     Experiment,
     Layer,
     Slug,
@@ -34,10 +35,12 @@ __all__ = [
     "BACKEND",
     "HOLDOUT",
     "INTERLEAVED",
+    "PERIOD_MARK",
     "PREFIX",
     "RECOMMENDATIONS",
     "RESERVED",
     "SIMILAR",
+    "Bandit",
     "Design",
     "Experiment",
     "Interleaving",

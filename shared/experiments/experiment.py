@@ -48,6 +48,8 @@ Status = Literal["draft", "running", "paused", "stopped", "decided", "archived"]
 ENDED = frozenset({"stopped", "decided", "archived"})
 """The states after the measurement."""
 
+PERIOD_MARK = "#"
+"""Before the version in the salt of a bandit's period: each period draws the variants anew."""
 LEAST_INTERLEAVED = 2
 """Variants below which nothing can be interleaved."""
 
@@ -220,7 +222,12 @@ class Experiment(BaseModel):
         """Return whether a unit, which must be a valid name, is in the segment and within the traffic."""
         if self.layer is not None and not in_segment(self.layer.name, unit, self.layer.start, self.layer.end):
             return False
-        return self.traffic == 1 or is_eligible(self.salt, unit, self.traffic)
+        return self.traffic == 1 or is_eligible(self._traffic_salt, unit, self.traffic)
+
+    @cached_property
+    def _traffic_salt(self) -> str:
+        """Return the salt of the traffic: the periods of a bandit have the same units."""
+        return self.salt.partition(PERIOD_MARK)[0] if self.design.kind == "bandit" else self.salt
 
     def was_running(self, at: datetime) -> bool:
         """Return whether the experiment was running at that time."""

@@ -17,6 +17,7 @@ KEPT: Final = ("layer", "unit", "metrics", "design")
 DESIGNS: Final = {
     "split": "each visitor gets one variant",
     "interleaving": "each answer has items of all variants",
+    "bandit": "weights follow the rewards",
 }
 """The designs that a form offers, and what they do; their other members have defaults."""
 KEPT_OF_VARIANTS: Final = ("placement", "filter")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.router.api.experiments import NOT_FOUND, Name, Version
-from services.router.domain.late_analysis import preferences_of, results_of
+from services.router.domain.late_analysis import bandit_result, preferences_of, results_of
 from services.router.domain.results import Results
 from shared.auth import Authenticator, Principal
 
 if TYPE_CHECKING:
+    from services.router.store.bandit_sums import BanditStore
     from services.router.store.experiments import Experiments
     from services.router.store.interleaved_answers import InterleavedAnswers
     from services.router.store.metric_sums import MetricStore
@@ -30,11 +31,13 @@ class ResultRoutes:
         experiments: Experiments,
         metrics: MetricStore,
         interleaved: InterleavedAnswers,
+        bandits: BanditStore,
         authenticator: Authenticator,
     ) -> None:
         self._experiments = experiments
         self._metrics = metrics
         self._interleaved = interleaved
+        self._bandits = bandits
         self._admin = Depends(authenticator.require("admin"))
 
     def router(self) -> APIRouter:
@@ -61,7 +64,7 @@ class ResultRoutes:
                     preferences_of, stored, await self._interleaved.sums(stored, stored.measured)
                 )
             sums = await self._metrics.sums(stored, stored.measured, pre_days)
-            return await asyncio.to_thread(
+            read = await asyncio.to_thread(
                 results_of,
                 stored,
                 sums,
@@ -69,5 +72,9 @@ class ResultRoutes:
                 relative_effect=effect,
                 now=stored.stopped_at or datetime.now(UTC),
             )
+            if stored.design.kind == "bandit":
+                periods = await self._bandits.periods(stored)
+                read.bandit = await asyncio.to_thread(bandit_result, stored, periods)
+            return read
 
         return router

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from shared.experiments import (
     AFFINITY,
     HOLDOUT,
     INTERLEAVED,
+    PERIOD_MARK,
     RECOMMENDATIONS,
     SIMILAR,
     Design,
@@ -93,6 +94,14 @@ class Definition(BaseModel):
 
 def _design_problems(definition: Definition) -> Iterator[str]:
     """Yield a sentence for each member that the design does not go with."""
+    design, first = definition.design, next(iter(definition.metrics or ()), None)
+    if design.kind == "bandit":
+        if definition.surface == HOLDOUT:
+            yield "a holdout is no bandit: its shares stay"
+        if design.floor * len(definition.variants) > 1:
+            yield f"design.floor: {design.floor:g} for each variant is more than all units"
+        if first is not None and (first.per is not None or first.winsorize is not None):
+            yield f"metric {first.name}: the reward of a bandit takes no per and no winsorize"
     if definition.design.kind == "interleaving":
         surface = definition.surface
         if not surface.startswith("placement/") and surface not in _INTERLEAVED_SURFACES:
@@ -193,6 +202,7 @@ def next_version(
     """
     if latest is None:
         return _fields(definition, 1, definition.salt or new_salt, 1)
+    definition = _with_learnt_weights(definition, latest)
     same_ranges = _ranges(definition.variants) == _ranges(latest.variants)
     salt = definition.salt or (latest.salt if same_ranges else new_salt)
     unchanged = (
@@ -204,6 +214,37 @@ def next_version(
         return None
     is_same_phase = unchanged and latest.traffic <= definition.traffic and latest.stopped_at is None
     return _fields(definition, latest.version + 1, salt, latest.phase + (not is_same_phase))
+
+
+def _with_learnt_weights(definition: Definition, latest: StoredVersion) -> Definition:
+    """Return the definition with the present weights of a bandit that goes on with the same variants."""
+    weights = {variant.name: variant.weight for variant in latest.variants}
+    names = {variant.name for variant in definition.variants}
+    is_same = definition.design.kind == latest.design.kind == "bandit" and names == weights.keys()
+    if not is_same or latest.stopped_at is not None:
+        return definition
+    variants = [each.model_copy(update={"weight": weights[each.name]}) for each in definition.variants]
+    base = latest.salt.partition(PERIOD_MARK)[0]
+    salt = None if definition.salt == base else definition.salt
+    return definition.model_copy(update={"variants": tuple(variants), "salt": salt})
+
+
+def period_of(version: StoredVersion, weights: Mapping[str, float]) -> dict[str, Any]:
+    """Return the fields of the next period of a bandit: a version and a phase of its own."""
+    number = version.version + 1
+    variants = [each.model_copy(update={"weight": weights[each.name]}) for each in version.variants]
+    definition = Definition.model_construct(
+        name=version.name,
+        surface=version.surface,
+        variants=tuple(variants),
+        traffic=version.traffic,
+        layer=version.layer,
+        unit=version.unit,
+        design=version.design,
+        metrics=version.metrics,
+    )
+    salt = f"{version.salt.partition(PERIOD_MARK)[0]}{PERIOD_MARK}{number}"
+    return _fields(definition, number, salt, version.phase + 1)
 
 
 def _ranges(variants: tuple[Variant, ...]) -> list[tuple[str, float]]:

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from services.router.domain.experiments import StoredVersion
-    from services.router.domain.metric_sums import InterleavedSums, MetricSums
-    from services.router.domain.results import Results
+    from services.router.domain.metric_sums import InterleavedSums, MetricSums, PeriodSums
+    from services.router.domain.results import BanditResult, Results
 
 
 def preferences_of(version: StoredVersion, sums: InterleavedSums) -> Results:
@@ -16,6 +18,20 @@ def preferences_of(version: StoredVersion, sums: InterleavedSums) -> Results:
     from services.router.domain import preferences  # noqa: PLC0415 - 50 MB that only results need
 
     return preferences.preferences_of(version, sums)
+
+
+def next_weights(version: StoredVersion, periods: Sequence[PeriodSums]) -> Mapping[str, float]:
+    """Return the weights of a bandit's next period; call it in a thread, as `results_of`."""
+    from services.router.domain import bandits  # noqa: PLC0415 - 50 MB that only results need
+
+    return bandits.next_weights(version, periods)
+
+
+def bandit_result(version: StoredVersion, periods: Sequence[PeriodSums]) -> BanditResult:
+    """Return what a bandit has learnt; call it in a thread, as `results_of`."""
+    from services.router.domain import bandits  # noqa: PLC0415 - 50 MB that only results need
+
+    return bandits.bandit_result(version, periods)
 
 
 def results_of(

@@ -10,6 +10,15 @@ Sums = tuple[float, float, float, float, float]
 """Σy, Σy², Σx, Σx², Σxy over people; those without an event add nothing."""
 
 
+class PeriodSums(NamedTuple):
+    """A period of a bandit: its weights as shares, and n, Σy and Σy² of the people of each variant."""
+
+    version: int
+    began_at: datetime
+    weights: Mapping[str, float]
+    sums: Mapping[str, tuple[float, float, float]]
+
+
 class People(NamedTuple):
     """The people of a variant: those who count, and those who were left out or joined."""
 

@@ -93,6 +93,33 @@ class PreferenceResult(BaseModel):
     variants: list[VariantCredit]
 
 
+class BanditArm(BaseModel):
+    """A variant of a bandit over all periods."""
+
+    variant: str
+    weight: float = Field(description="in the present period")
+    units: int = Field(description="people whose time for a reward is over")
+    mean: Estimate = Field(description="reward per person, each counted by 1 / propensity")
+    best: float = Field(description="posterior probability to be the best variant")
+
+
+class BanditPeriod(BaseModel):
+    """The weights of a period, which is a version of the experiment."""
+
+    version: int
+    began_at: datetime
+    weights: dict[str, float]
+    units: dict[str, int]
+
+
+class BanditResult(BaseModel):
+    """What a bandit has learnt."""
+
+    next_at: datetime | None = Field(description="when the weights change next; null unless it runs")
+    arms: list[BanditArm]
+    periods: list[BanditPeriod] = Field(description="the newest hundred, oldest first")
+
+
 class VariantUnits(BaseModel):
     """The people of a variant."""
 
@@ -143,3 +170,4 @@ class Results(BaseModel):
     planning: Planning
     metrics: list[MetricResult] = Field(description="of a design that gives each unit one variant")
     preferences: list[PreferenceResult] = Field([], description="only of the design interleaving")
+    bandit: BanditResult | None = Field(None, description="only of the design bandit")

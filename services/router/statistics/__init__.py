@@ -4,7 +4,11 @@ Every function broadcasts: an argument of shape [simulations, looks, variants] c
 where a sample is too small or constant, never an exception or a warning. See docs/experiments.md.
 """
 
-from services.router.statistics.bandits import bandit_weights, best_probabilities
+from services.router.statistics.bandits import (
+    bandit_weights,
+    best_probabilities,
+    propensity_weighted_moments,
+)
 from services.router.statistics.comparisons import (
     TUNED_UNITS,
     Difference,
@@ -69,6 +73,7 @@ __all__ = [
     "mean_moments",
     "minimum_detectable_effect",
     "preference",
+    "propensity_weighted_moments",
     "proportion_moments",
     "ratio_moments",
     "relative_difference",

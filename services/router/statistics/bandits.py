@@ -5,13 +5,33 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from services.router.statistics.moments import Floats, SampleMoments, floats
+from services.router.statistics.moments import Floats, SampleMoments, divide, floats
 
 DRAWS: Final = 10_000
 """Draws from the posterior, as in GrowthBook: a probability of 0.5 has a standard error of 0.005."""
 LEAST_UNITS: Final = 100
 """Units of a variant below which the weights stay equal, because the normal posterior is asymptotic."""
+
+
+def propensity_weighted_moments(
+    n: ArrayLike, total: ArrayLike, squares: ArrayLike, propensities: ArrayLike
+) -> SampleMoments:
+    """Return the moments of variants over periods with different weights, float64[V] each.
+
+    The arguments are [periods, V]: units, Σy, Σy², and the probability of a unit to get the variant. A unit
+    counts 1 / propensity: m = Σ y/p / Σ 1/p (Hájek 1971), with the linearised variance Σ ((y − m)/p)² /
+    (Σ 1/p)². A plain mean would compare the units of different times (Simpson's paradox), since a period in
+    which everybody buys more may have had other weights. NaN for a variant without units.
+    """
+    units, sums, products = floats(n), floats(total), floats(squares)
+    weight = np.where(units > 0, divide(1.0, propensities), 0.0)
+    whole = np.sum(weight * units, axis=0)
+    mean = divide(np.sum(weight * sums, axis=0), whole)
+    spread = np.sum(weight**2 * (products - 2 * mean * sums + units * mean**2), axis=0)
+    count = np.sum(units, axis=0)
+    return SampleMoments(count, mean, divide(np.maximum(spread, 0.0), whole**2) * count)
 
 
 def best_probabilities(

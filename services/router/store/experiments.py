@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.router.domain.experiments import Decision, Definition, StoredVersion, next_version
+from services.router.domain.experiments import (
+    Decision,
+    Definition,
+    StoredVersion,
+    next_version,
+    period_of,
+)
 from services.router.domain.lifecycle import Change, state_after
 from services.router.settings import Settings
 from services.router.store import SQL
@@ -20,6 +26,7 @@ from services.router.store.change_log import (
     unknown_variant,
 )
 from shared.errors import ApiError
+from shared.experiments import Bandit
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -107,6 +114,37 @@ class Experiments:
             if decision is not None:
                 details |= decision.model_dump(mode="json", include={"variant", "reason"})
             return await self._log.record(connection, row, change, author, details)
+
+    async def next_period(
+        self, version: StoredVersion, weights: Mapping[str, float], author: Author
+    ) -> StoredVersion | None:
+        """Start the next period of a bandit with other weights; return its version.
+
+        One transaction ends the period and begins the next: a process that is killed leaves one of them. None
+        if the period is not over or not the newest version any more: another process was first, somebody
+        paused it, or defined another version.
+        """
+        assert isinstance(version.design, Bandit)
+        key = {"tenant": version.tenant, "name": version.name}
+        async with self._database.transaction() as connection:
+            await connection.execute(*SQL.lock_tenant(tenant=version.tenant))
+            due = SQL.lock_due_bandit(
+                **key, version=version.version, period_minutes=version.design.period_minutes
+            )
+            current = await self._find(connection, due)
+            if current is None:
+                return None
+            fields = period_of(current, weights)
+            await self._end_live(
+                connection, current.model_copy(update={"version": fields["version"]}), author
+            )
+            await connection.fetchrow(*SQL.add(tenant=version.tenant, **fields))
+            number = {**key, "version": fields["version"]}
+            await connection.execute(*SQL.set_forced(**number, forced=dict(current.forced)))
+            await connection.execute(*SQL.set_disabled(**number, disabled=list(current.disabled)))
+            row = await connection.fetchrow(*SQL.set_status(**number, status="running", decision=None))
+            details = {"weights": dict(weights), "before": current.version}
+            return await self._log.record(connection, row, "next period", author, details)
 
     async def force(self, tenant: str, name: str, forced: Mapping[str, str], author: Author) -> StoredVersion:
         """Set the units that get a variant for tests. Raise ApiError (400) for an unknown variant."""

@@ -61,3 +61,29 @@ async def test_an_interleaving_experiment_shows_whom_people_prefer(monkeypatch: 
     assert "interleaving: each answer has items of all variants" in page.text
     assert "An event of purchase is credited" in page.text
     assert all(part in page.text for part in (">65<", ">39<", ">96<", "56.5", "no difference shown"))
+
+
+async def test_a_bandit_shows_its_weights_and_periods(monkeypatch: pytest.MonkeyPatch) -> None:
+    mean = {"value": 0.066, "low": 0.06, "high": 0.072}
+    nothing = {"value": None, "low": None, "high": None}
+    bandit = {
+        "next_at": "2026-11-03T00:00:00Z",
+        "arms": [
+            {"variant": "control", "weight": 0.125, "units": 0, "mean": nothing, "best": 0.03},
+            {"variant": "new", "weight": 0.875, "units": 4_321, "mean": mean, "best": 0.97},
+        ],
+        "periods": [
+            {
+                "version": 7,
+                "began_at": "2026-11-02T00:00:00Z",
+                "weights": {"new": 0.625},
+                "units": {"new": 77},
+            }
+        ],
+    }
+    router = Design(experiment(design={"kind": "bandit"}), bandit=bandit)
+    async with browser(monkeypatch, ADMIN, router) as client:
+        page = await client.get("/dashboard/experiments/home-model")
+
+    assert "bandit: weights follow the rewards" in page.text
+    assert all(part in page.text for part in ("87.5", "4,321", "0.066", "97.0", "62.5", "77 people"))
