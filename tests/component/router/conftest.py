@@ -217,7 +217,7 @@ class World:
     async def expose(self, *units: str) -> None:
         """Publish exposures of units to the variants of the running experiment, as the recommender does."""
         (row,) = await self.sql("SELECT * FROM router.experiments WHERE status = 'running'")
-        documents = {name: orjson.loads(row[name]) for name in ("variants", "forced")}
+        documents = {name: orjson.loads(row[name]) for name in ("variants", "forced", "design")}
         experiment = Experiment.model_validate({**row, **documents})
         variants = [(unit, experiment.assign(unit)) for unit in units]
         await self.publish(
