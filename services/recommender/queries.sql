@@ -56,6 +56,10 @@ FROM engine.filters_v1;
 SELECT tenant, name, revision, definition
 FROM engine.placements_v1;
 
+-- has_generation --
+-- Whether a tenant has lists of a generation.
+SELECT EXISTS (SELECT FROM loader.lists_v1 WHERE tenant = :tenant AND generation = :generation);
+
 -- experiments --
 -- Running experiments, and recently stopped ones, which a process may still believe to be running.
 SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at, layer, unit,

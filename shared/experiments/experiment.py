@@ -34,10 +34,12 @@ Surface = Annotated[
 ]
 Strategy = Annotated[
     str,
-    StringConstraints(max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*|arn:[!-~]*:campaign/[!-~]+)$"),
+    StringConstraints(
+        max_length=256, pattern=r"^([a-z0-9][a-z0-9-]*(@[1-9][0-9]{0,17})?|arn:[!-~]*:campaign/[!-~]+)$"
+    ),
 ]
 """A recipe, or a campaign's ARN: printable ASCII of at most 256 characters, as in Amazon Personalize. For a
-placement also the name of a strategy of placements."""
+placement also the name of a strategy of placements. `recipe@17` are the recipe's lists of generation 17."""
 
 UnitRule = Literal["user_else_session", "session_else_user", "user", "session"]
 """The rule that chooses the unit of the two ids of a request. With `session_else_user` a visitor who logs in

@@ -21,6 +21,7 @@ from services.recommender.store.exposure_publisher import ExposurePublisher
 from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.item_quotas import ItemQuotaCounts
 from services.recommender.store.list_batches import ListBatches
+from services.recommender.store.stored_generations import StoredGenerations
 from services.recommender.store.trending import Trending
 from services.recommender.store.unclicked_impressions import UnclickedImpressions
 from services.recommender.store.visitor_states import VisitorStates
@@ -68,6 +69,7 @@ class AnswerParts:
         batches = ListBatches(stores.redis, stores.lists, stores.active, stores.activations)
         states = VisitorStates(stores.redis, stores.profiles, stores.lists, batches)
         live = LiveLists(stores.campaigns, recommender, stores.profiles, states, stores.erased_users)
+        generations = StoredGenerations(stores.requests)
         precomputed = PrecomputedRecommendations(
             stores.lists,
             stores.popularity,
@@ -76,6 +78,7 @@ class AnswerParts:
             stores.activations,
             stores.overrides,
             live,
+            generations,
         )
         strategy_parts = StrategyParts(
             batches,
@@ -97,7 +100,7 @@ class AnswerParts:
             item_filters,
             quotas,
             UnclickedImpressions(stores.redis),
-            PlacementVariants(experiments, stores.campaigns, stores.filters),
+            PlacementVariants(experiments, stores.campaigns, stores.filters, generations),
         )
         return cls(
             AnswerRecorder.of(publisher, settings, experiments.expose),

@@ -17,6 +17,12 @@ GLOBAL_LIST_ID = "all"
 """The id of the popularity list over all users."""
 
 
+def split_generation(recipe: str) -> tuple[str, int | None]:
+    """Return the recipe and the generation of `recipe@17`; None as the generation for the active one."""
+    name, mark, generation = recipe.partition("@")
+    return name, int(generation) if mark else None
+
+
 def category_list_id(category: str) -> str:
     """Return the id of the popularity list of a category."""
     return f"category:{category}"

@@ -18,6 +18,7 @@ from services.recommender.domain.recipes import (
     POPULARITY,
     SIMILAR,
     location_list_ids,
+    split_generation,
 )
 from services.recommender.metrics import ANSWERS
 from services.recommender.serving.live_lists import ServedList
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from services.recommender.store.lists import Lists, Location
     from services.recommender.store.overrides import Overrides
     from services.recommender.store.popularity_lists import PopularityLists
+    from services.recommender.store.stored_generations import StoredGenerations
 
 _ANSWERS = {source: ANSWERS.labels(source.decode()) for source in (REDIS, POSTGRES, POPULAR, MODEL)}
 
@@ -74,6 +76,7 @@ class PrecomputedRecommendations:
         activations: ActivationFeed,
         overrides: Overrides,
         live: LiveLists,
+        stored: StoredGenerations,
     ) -> None:
         self._lists = lists
         self._popularity = popularity
@@ -82,6 +85,7 @@ class PrecomputedRecommendations:
         self._activations = activations
         self._overrides = overrides
         self._live = live
+        self._stored = stored
 
     def for_user(
         self, tenant: str, user_id: str, limit: int, recipe: str, read: ServedList | None = None
@@ -137,14 +141,21 @@ class PrecomputedRecommendations:
         """
         if strategy is None or strategy == default:
             return default
+        name, _ = split_generation(strategy)
         suitable: Sequence[str] = BY_ITEM if default == SIMILAR else BY_USER
         additional = set(self._active.of(tenant).generations) - {*BY_ITEM, *BY_USER}
-        if strategy in suitable or strategy in additional:
+        if name in suitable or name in additional:
             return strategy
         available = ", ".join([*suitable, *sorted(additional)])
         raise ApiError(
             400, "UnknownStrategy", f"There is no strategy {strategy!r} here; there are: {available}."
         )
+
+    async def _check_generation(self, tenant: str, recipe: str, generation: int) -> None:
+        """Raise ApiError (400) for a generation that is not stored, or not any more."""
+        if recipe == POPULARITY or not await self._stored.has(tenant, generation):
+            detail = f"There are no lists of {recipe!r} of generation {generation} here (any more)."
+            raise ApiError(400, "UnknownStrategy", detail)
 
     async def _generation(self, tenant: str, recipe: str) -> int | None:
         activation = self._active.of(tenant)
@@ -174,11 +185,14 @@ class PrecomputedRecommendations:
             await self._activations.look_up(tenant)
             activation = self._active.of(tenant)
         # Popularity lists belong to locations, not to users or items.
-        generation = None if recipe == POPULARITY else activation.generations.get(recipe)
+        name, pinned = split_generation(recipe)
+        if pinned is not None:
+            await self._check_generation(tenant, name, pinned)
+        generation = pinned or (None if name == POPULARITY else activation.generations.get(name))
         may_be_live = user_id is not None and self._live.may_replace(tenant, recipe)
         if read is None:
             lookup = await self._lists.look_up(
-                tenant, generation, recipe, list_id, user_id, with_newest_event=may_be_live
+                tenant, generation, name, list_id, user_id, with_newest_event=may_be_live
             )
         else:
             lookup, generation, _ = read

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from services.recommender.domain.recipes import split_generation
 from services.recommender.store.keys import filled_key, list_key
 from services.recommender.store.lists import REDIS
 from shared.errors import EndcapError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 ListKey = tuple[str, str]
-"""A recipe, and the id of one of its lists."""
+"""A recipe, or `recipe@17` for its lists of that generation, and the id of one of its lists."""
 
 
 @dataclass(slots=True)
@@ -88,10 +89,11 @@ class ListBatch:
         self.commands: list[tuple[str, ...]] = []
         for key in keys:
             recipe, list_id = key
-            generation = active.get(recipe)
+            name, pinned = split_generation(recipe)
+            generation = active.get(name) if pinned is None else pinned
             if generation is not None and key not in self.generations:
                 self.generations[key] = generation
-                self.commands.append(("GET", list_key(tenant, generation, recipe, list_id)))
+                self.commands.append(("GET", list_key(tenant, generation, name, list_id)))
         self._filled = dict.fromkeys(self.generations.values())
         self.commands += [("EXISTS", filled_key(tenant, generation)) for generation in self._filled]
 
@@ -116,7 +118,7 @@ class ListBatch:
         selected = self.generations if generations is None else generations
         lookups = await asyncio.gather(
             *(
-                lists.from_postgres(self.tenant, generation, recipe, list_id, None)
+                lists.from_postgres(self.tenant, generation, split_generation(recipe)[0], list_id, None)
                 for (recipe, list_id), generation in selected.items()
             )
         )

@@ -58,3 +58,34 @@ async def test_answers_have_items_of_both_variants_and_name_who_picked_them(shop
     assert {event["variant"] for event in events} == {"interleaved"}
     assert {event["unit"] for event in events} == set(USERS)
     assert not [event for event in events if "propensity" in event]
+
+
+async def test_a_variant_may_be_an_earlier_generation(shop: Any) -> None:
+    await shop.lists(6, "user-personalization", dict.fromkeys(USERS, TREATED))
+    variants = [
+        {"name": "control"},
+        {"name": "before", "strategy": "user-personalization@6"},
+        {"name": "gone", "strategy": "user-personalization@3"},
+    ]
+    lists = experiment(shop, name="lists", variants=variants)
+    home = experiment(shop, "placement/home", name="home", variants=variants)
+    await shop.publish(EXPERIMENTS, lists.changed(), home.changed())
+    async with shop.recommender() as caller:
+        await follows(caller, {"lists": 1, "home": 1})
+        paths = {
+            lists.name: f"{V1}/recommendations/{{}}?limit=4",
+            home.name: "/api/v1/placements/home?limit=4&user_id={}",
+        }
+        answers = [
+            ((lists if name == "lists" else home).assign(user), await caller.get(path.format(user)))
+            for name, path in paths.items()
+            for user in USERS
+        ]
+
+    expected = {"control": (LISTED, 7), "before": (TREATED, 6), "gone": (LISTED, 7)}
+    for variant, answer in answers:
+        assert variant is not None
+        ranked, generation = expected[variant.name]
+        assert ids(answer) == [item_id for item_id, _ in ranked[:4]]
+        assert answer.headers["x-recs-generation"] == str(generation)
+        assert answer.headers.get("x-variant") == (None if variant.name == "gone" else variant.name)

@@ -138,8 +138,12 @@ class Shop:
             store,
             rules,
             self.single_pass,
-            PlacementVariants(cast("Any", self.experiments), store, self.filters),
+            PlacementVariants(cast("Any", self.experiments), store, self.filters, store),
         )
+
+    async def has(self, _: str, generation: int) -> bool:
+        """Return whether the generation is stored: the active one and the one before."""
+        return generation in {GENERATION, GENERATION - 1}
 
     def put(
         self, item_id: str, *, available: bool = True, properties: Mapping[str, Any] | None = None

@@ -49,7 +49,7 @@ async def test_the_lists_are_the_category_the_nearest_area_and_everywhere(
 async def test_a_list_of_an_item_goes_on_with_its_category(shop: Shop, active: ActiveGenerations) -> None:
     store = cast("Any", shop)
     popularity = PopularityLists(store, active)
-    precomputed = PrecomputedRecommendations(store, popularity, store, active, store, store, store)
+    precomputed = PrecomputedRecommendations(store, popularity, store, active, store, store, store, store)
 
     encoded = await precomputed.for_item(TENANT, "i1", 5, SIMILAR)
 
@@ -63,7 +63,7 @@ async def test_an_item_without_a_list_has_the_source_of_popular_items(
 ) -> None:
     store = cast("Any", shop)
     popularity = PopularityLists(store, active)
-    precomputed = PrecomputedRecommendations(store, popularity, store, active, store, store, store)
+    precomputed = PrecomputedRecommendations(store, popularity, store, active, store, store, store, store)
 
     encoded = await precomputed.for_item(TENANT, "i3", 2, SIMILAR)
 

@@ -92,7 +92,7 @@ async def test_lists_and_campaigns_never_show_a_hidden_item(case: dict[str, Any]
     store = cast("Any", shop)
     states = cast("Any", States(shop))
     live = LiveLists(store, shop.parts.recommender, states, states, ErasedUsers())
-    precomputed = PrecomputedRecommendations(store, store, store, active, store, store, live)
+    precomputed = PrecomputedRecommendations(store, store, store, active, store, store, live, store)
     item_id = case["item_id"] or "i1"
 
     rows = [

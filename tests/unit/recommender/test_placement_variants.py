@@ -72,6 +72,7 @@ def items_by_variant(given: dict[str, PlacementAnswer]) -> dict[str, set[tuple[s
         ({"strategy": "popular"}, ("i5", "i6", "i7")),
         ({"strategy": ARN}, ("i12", "i11", "i10")),
         ({"strategy": "item-affinity"}, ("i4", "i3")),
+        ({"strategy": "item-affinity@6"}, ("i8", "i9")),
         ({"filter": FilterUse(name="no-tea")}, ("i2",)),
         ({"strategy": "popular", "filter": FilterUse(name="no-tea")}, ("i6", "i8")),
     ],
@@ -82,6 +83,7 @@ async def test_each_unit_gets_the_placement_of_its_variant(
     shop = a_shop(an_experiment(**treatment))
     shop.popular["all"] = ranked(5, 6, 7, 8)
     shop.lists |= {("item-affinity", user): ranked(4, 3) for user in USERS}
+    shop.lists |= {("item-affinity@6", user): ranked(8, 9) for user in USERS}
     shop.add_filter("no-tea", NO_TEA)
     shop.deploy(USER, "user", best=["i12", "i11", "i10"])
     shop.views("i1")
@@ -106,7 +108,9 @@ async def test_a_page_has_the_variant_of_each_placement() -> None:
         assert product.assignment is None
 
 
-@pytest.mark.parametrize("treatment", [{"strategy": ARN}, {"filter": FilterUse(name="no-tea")}])
+@pytest.mark.parametrize(
+    "treatment", [{"strategy": ARN}, {"filter": FilterUse(name="no-tea")}, {"strategy": "item-affinity@5"}]
+)
 async def test_a_variant_that_names_what_does_not_exist_is_set_aside(treatment: dict[str, Any]) -> None:
     shop = a_shop(an_experiment(**treatment))
     before = SET_ASIDE.labels("e", "treatment")._value.get()

@@ -137,7 +137,7 @@ class World:
         recipes = (USER, POPULARITY) if case["is_active"] else (POPULARITY,)
         active.activate(TENANT, Activation(1, dict.fromkeys(recipes, GENERATION)))
         live = LiveLists(store, self.shop.parts.recommender, states, states, ErasedUsers())
-        precomputed = PrecomputedRecommendations(store, store, store, active, store, store, live)
+        precomputed = PrecomputedRecommendations(store, store, store, active, store, store, live, store)
         experiments = Experiments(cast("Any", Running(case["strategy"])), cast("Any", self.exposures))
         recorder = cast("Any", self.recorder)
         self.answers = RestAnswers(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
+from services.recommender.domain.recipes import split_generation
 from services.recommender.metrics import SET_ASIDE
 from services.recommender.serving.placements.interleaving import Arm
 from services.recommender.store.placements import DefinedPlacement
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.placements.request import PlacementRequest
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.filters import Filters
+    from services.recommender.store.stored_generations import StoredGenerations
     from shared.events.placements import Placement
     from shared.experiments import Variant
 
@@ -47,10 +49,13 @@ class Choice(NamedTuple):
 class PlacementVariants:
     """Chooses the definition of a placement for a visitor."""
 
-    def __init__(self, experiments: Experiments, campaigns: Campaigns, filters: Filters) -> None:
+    def __init__(
+        self, experiments: Experiments, campaigns: Campaigns, filters: Filters, generations: StoredGenerations
+    ) -> None:
         self._experiments = experiments
         self._campaigns = campaigns
         self._filters = filters
+        self._generations = generations
         # The entries hold the definitions, so that no other one gets their identity.
         self._definitions: dict[tuple[int, int], tuple[Placement, Variant, Placement]] = {}
 
@@ -69,22 +74,22 @@ class PlacementVariants:
         if assignment is None:
             return Choice(named)
         if assignment.is_interleaved:
-            arms = self._arms(named, assignment)
+            arms = await self._arms(named, assignment)
             return Choice(named, assignment, arms) if arms else Choice(named)
         definition = self._definition(named.placement, assignment.variant)
         if definition is named.placement:
             return Choice(named, assignment)
-        if not self._can_answer(request.tenant, assignment.variant, definition):
+        if not await self._can_answer(request.tenant, assignment.variant, definition):
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
             return Choice(named)
         return Choice(DefinedPlacement(named.name, definition, named.revision), assignment)
 
-    def _arms(self, named: DefinedPlacement, assignment: Assignment) -> Sequence[Arm]:
+    async def _arms(self, named: DefinedPlacement, assignment: Assignment) -> Sequence[Arm]:
         """Return the definitions of all variants; none if one of them can't answer: it would always lose."""
         arms = []
         for variant in assignment.experiment.enabled:
             definition = self._definition(named.placement, variant)
-            if definition is not named.placement and not self._can_answer(
+            if definition is not named.placement and not await self._can_answer(
                 assignment.experiment.tenant, variant, definition
             ):
                 SET_ASIDE.labels(assignment.experiment.name, variant.name).inc()
@@ -103,8 +108,12 @@ class PlacementVariants:
         self._definitions[key] = placement, variant, definition
         return definition
 
-    def _can_answer(self, tenant: str, variant: Variant, definition: Placement) -> bool:
-        """Return whether the campaigns and the filters that the variant names are known."""
+    async def _can_answer(self, tenant: str, variant: Variant, definition: Placement) -> bool:
+        """Return whether the campaigns, the filters and the generation that the variant names are known."""
+        if variant.strategy is not None:
+            _, generation = split_generation(variant.strategy)
+            if generation is not None and not await self._generations.has(tenant, generation):
+                return False
         filters = [variant.filter] if variant.filter is not None else []
         if variant.placement is not None:
             filters += variant.placement.filters
@@ -134,4 +143,5 @@ def _strategy_use(strategy: str) -> StrategyUse:
         return StrategyUse(strategy="campaign", campaign=Arn.parse(strategy, "campaign").name)
     if strategy in _STRATEGIES:
         return StrategyUse.model_validate({"strategy": strategy})
-    return StrategyUse(strategy="recipe", recipe=strategy)
+    # Definitions of placements name no generation, so the name may not be one that they take.
+    return StrategyUse(strategy="recipe").model_copy(update={"recipe": strategy})

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from services.recommender.domain.recipes import AFFINITY, POPULARITY, SIMILAR, TOGETHER, USER
+from services.recommender.domain.recipes import (
+    AFFINITY,
+    POPULARITY,
+    SIMILAR,
+    TOGETHER,
+    USER,
+    split_generation,
+)
 from services.recommender.serving.placements.candidates import Proposal, Signal
 from services.recommender.serving.placements.strategies.live import live_proposal
 from services.recommender.serving.placements.strategies.parts import NOTHING, candidates_of, proposal_of
@@ -105,6 +112,7 @@ def _keys(recipe: str | None, request: PlacementRequest) -> list[ListKey]:
     """Return the possible lists of a recipe. The ids of users and items may coincide."""
     if recipe is None or recipe == POPULARITY:
         return []
-    of_user = None if recipe in (SIMILAR, TOGETHER) else request.user_id
-    of_item = None if recipe in (USER, AFFINITY) else request.item_id
+    name, _ = split_generation(recipe)
+    of_user = None if name in (SIMILAR, TOGETHER) else request.user_id
+    of_item = None if name in (USER, AFFINITY) else request.item_id
     return [(recipe, list_id) for list_id in (of_user, of_item) if list_id is not None]
