@@ -32,6 +32,7 @@ from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.upstream import Upstream
+from services.router.store.windows import WindowStore
 from services.router.worker import Bandits, Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
@@ -83,6 +84,7 @@ def build(settings: Settings) -> FastPathApplication:
                 MetricStore(requests, settings),
                 InterleavedAnswers(requests, settings),
                 BanditStore(requests, settings),
+                WindowStore(requests, settings),
                 authenticator,
             ).router(),
             runtime.routes.router(),
@@ -104,7 +106,8 @@ def worker(settings: Settings) -> FastAPI:
     running = RunningExperiments(experiments, settings.poll_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPERIMENTS, ERASURE_RECEIPTS], essential=False)
     interleaved = InterleavedAnswers(database, settings)
-    handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher), interleaved)
+    windows = WindowStore(database, settings)
+    handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher), interleaved, windows)
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
     consumer.subscribe(SERVINGS, handlers.recommendations_served, only=OF_SEVERAL_VARIANTS)

@@ -12,6 +12,7 @@ from services.router.store.erasures import Erasures
 from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.outcomes import Correction, Login, OutcomeStore, RecordedOutcome
 from services.router.store.running_experiments import RunningExperiments
+from services.router.store.windows import WindowStore
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
 from shared.events.servings import RecommendationServed
 from shared.kafka import Tombstone
@@ -31,6 +32,7 @@ class Handlers:
     running: RunningExperiments
     erasures: Erasures
     interleaved: InterleavedAnswers
+    windows: WindowStore
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
         """Erase users. Tombstones, which end an erasure, change nothing: old records may still arrive."""
@@ -39,7 +41,8 @@ class Handlers:
                 await self.erasures.erase(event)
 
     async def variants_exposed(self, events: Sequence[VariantExposed]) -> None:
-        """Record which unit was exposed to which variant."""
+        """Record which unit was exposed to which variant, and in which window of a switchback."""
+        await self.windows.record([event for event in events if event.window is not None])
         await self.outcomes.record_exposures(
             [
                 (
@@ -51,6 +54,7 @@ class Handlers:
                     event.occurred_at,
                 )
                 for event in events
+                if event.window is None
             ]
         )
 

@@ -600,6 +600,77 @@ FROM run
 LEFT JOIN judged USING (version)
 ORDER BY run.version;
 
+-- record_window_exposures --
+-- Record units that were exposed in windows of switchbacks; the earliest exposure of a window counts.
+INSERT INTO window_exposures (tenant, experiment, version, number, unit, variant, first_at)
+SELECT incoming.*
+FROM unnest(
+    :tenants::text[], :experiments::text[], :versions::int[], :windows::bigint[], :units::text[], :variants::text[],
+    :times::timestamptz[]
+) AS incoming (tenant, experiment, version, number, unit, variant, at)
+WHERE NOT EXISTS (
+    SELECT FROM erased_units AS erased
+    WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.unit AND incoming.at <= erased.erased_at
+)
+ON CONFLICT (tenant, experiment, version, number, unit) DO UPDATE
+SET first_at = least(window_exposures.first_at, excluded.first_at);
+
+-- window_sums --
+-- People and amounts of a switchback's windows, by window and metric (numbered from 1); number 0 is the people.
+--
+-- A person's events count from the first exposure in a window to its end, without the first :burn_in_seconds of the
+-- window. `side` is y for the metric's own amount and x for what it is divided by. The variant of a window is that of
+-- most people: an answer may be given right before the end of a window, and its exposure be made after it.
+WITH metrics AS MATERIALIZED (
+    SELECT *
+    FROM unnest(:numbers::int[], :sides::text[], :events::text[], :measures::text[]) AS m (number, side, event_type, measure)
+), people AS MATERIALIZED (
+    SELECT e.number AS win, coalesce(login.user_id, e.unit) AS person,
+        mode() WITHIN GROUP (ORDER BY e.variant) AS variant, min(e.first_at) AS first_at
+    FROM window_exposures AS e
+    LEFT JOIN session_users AS login ON login.tenant = e.tenant AND login.session_id = e.unit
+    WHERE e.tenant = :tenant AND e.experiment = :name AND e.version = ANY(:versions::int[])
+      AND e.first_at < coalesce(:until::timestamptz, 'infinity')
+    GROUP BY win, person
+), happened AS MATERIALIZED (
+    SELECT o.event_id, o.event_type, o.value, o.order_id, o.occurred_at, coalesce(login.user_id, o.unit) AS person,
+        CASE WHEN o.occurred_at = date_trunc('second', o.occurred_at)
+            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until,
+        floor(extract(epoch FROM o.occurred_at) / :window_seconds)::bigint AS win
+    FROM outcomes AS o
+    LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    WHERE o.tenant = :tenant AND o.experiment = :name AND o.version = ANY(:versions::int[])
+      AND o.event_type = ANY(:events::text[])
+      AND extract(epoch FROM o.occurred_at)::numeric % :window_seconds::numeric >= :burn_in_seconds::numeric
+), bots AS MATERIALIZED (
+    SELECT DISTINCT person
+    FROM (
+        SELECT person FROM happened GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
+    ) AS busy
+), amounts AS (
+    SELECT m.number, m.side, h.win, h.person,
+        CASE m.measure
+            WHEN 'conversion' THEN 1
+            WHEN 'events' THEN count(*)
+            WHEN 'orders' THEN count(DISTINCT coalesce(h.order_id, h.event_id))
+            ELSE coalesce(sum(h.value) FILTER (WHERE abs(h.value) <= :largest), 0)
+        END::float8 AS amount
+    FROM happened AS h
+    JOIN people AS p ON p.person = h.person AND p.win = h.win AND h.until >= p.first_at
+    JOIN metrics AS m ON m.event_type = h.event_type
+    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = h.person)
+    GROUP BY m.number, m.side, m.measure, h.win, h.person
+)
+SELECT 0 AS number, 'y' AS side, win, mode() WITHIN GROUP (ORDER BY variant) AS variant, count(*)::float8 AS amount
+FROM people
+WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = people.person)
+GROUP BY win
+UNION ALL
+SELECT number, side, win, NULL, sum(amount)
+FROM amounts
+GROUP BY number, side, win
+ORDER BY win, number;
+
 -- tenants_of_account --
 -- The tenants of an account.
 SELECT array_agg(tenant ORDER BY tenant) AS tenants
@@ -652,6 +723,10 @@ SELECT experiment FROM renamed WHERE is_first;
 -- Rename the unit of interleaved answers, which still count.
 UPDATE interleaved_answers SET unit = :name WHERE tenant = :tenant AND unit = :unit AND served_at <= :erased_at;
 
+-- rename_window_exposures --
+-- Rename the unit of exposures in windows, which still count.
+UPDATE window_exposures SET unit = :name WHERE tenant = :tenant AND unit = :unit AND first_at <= :erased_at;
+
 -- rename_logins --
 -- Rename the user and the session of logins.
 UPDATE session_users
@@ -661,4 +736,4 @@ WHERE tenant = :tenant AND (session_id = :unit OR user_id = :unit) AND first_at 
 
 -- lock_counts --
 -- Wait for transactions that write counts, and let no other begin until the erasure is committed.
-LOCK TABLE exposed_units, outcomes, session_users, interleaved_answers IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE exposed_units, outcomes, session_users, interleaved_answers, window_exposures IN SHARE ROW EXCLUSIVE MODE;

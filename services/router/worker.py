@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MONITOR: Final = Author("monitor")
 BANDIT: Final = Author("bandit")
+MONITORED: Final = frozenset({"split", "bandit"})
+"""The designs in which each unit has one variant, so that sizes of variants can be tested."""
 LARGEST_SHARE: Final = 0.05
 """Share of the time that checks of one experiment take at most, so a large one has fewer. Arbitrary."""
 
@@ -46,7 +48,7 @@ class Monitor:
         running = [
             each
             for each in await self._experiments.running_or_recent()
-            if each.status == "running" and not each.is_interleaved
+            if each.status == "running" and each.design.kind in MONITORED
         ]
         names = {(version.tenant, version.name) for version in running}
         self._not_before = {name: at for name, at in self._not_before.items() if name in names}

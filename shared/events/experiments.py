@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events.envelope import Document, Event, Name, Text
 from shared.events.placements import FilterUse, Placement
-from shared.events.values import LARGEST_INT4, Finite, Instant
+from shared.events.values import LARGEST_INT4, LARGEST_INT8, Finite, Instant
 
 
 class VariantState(BaseModel):
@@ -71,7 +71,8 @@ class VariantExposed(Event):
 
     `event_id` derives from experiment version, unit and UTC day, so a unit counts once a day. `propensity` is
     the probability with which the unit got the variant. The variant of an answer that has items of all
-    variants is `interleaved`; its serving names the variant of each item.
+    variants is `interleaved`; its serving names the variant of each item. In a switchback a unit counts once
+    in each `window` of time, numbered from 1970.
     """
 
     experiment: Name
@@ -80,6 +81,7 @@ class VariantExposed(Event):
     unit: Name
     surface: Text
     propensity: Finite | None = None
+    window: int | None = Field(None, ge=0, le=LARGEST_INT8)
     recommendation_id: Name | None = None
     item_ids: tuple[Name, ...] = ()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate
 
@@ -36,6 +37,18 @@ def in_segment(layer: str, unit: str, start: float, end: float) -> bool:
     All experiments of a layer share this number, so those with disjoint segments never have a common unit.
     """
     return round(start * BUCKETS) <= bucket(layer, "layer", unit) < round(end * BUCKETS)
+
+
+@lru_cache(maxsize=1_024)
+def window_index(salt: str, window: int, count: int) -> int:
+    """Return the index of the variant of a window of time.
+
+    Each block of `count` windows has every variant once, in an order that the salt draws: so the variants get
+    the same number of windows, and no hour of the day is always the same one's.
+    """
+    block, place = divmod(window, count)
+    keys = [sha256(f"{salt}\0window\0{block}\0{index}".encode()).digest() for index in range(count)]
+    return sorted(range(count), key=keys.__getitem__)[place]
 
 
 def range_ends(weights: Sequence[float]) -> tuple[int, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 INTERLEAVED: Final = "interleaved"
 """The variant that answers of an interleaving experiment name: no unit has a variant of its own."""
@@ -48,9 +48,37 @@ class Bandit(BaseModel):
     )
 
 
+class Switchback(BaseModel):
+    """All units get the same variant for a window of time; a draw of the salt orders the variants of a block.
+
+    A block has as many windows as there are variants, each once. For answers that compete for the same items.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["switchback"] = "switchback"
+    window_minutes: int = Field(60, ge=5, le=10_080)
+    burn_in_minutes: int = Field(
+        0, ge=0, le=1_440, description="the beginning of a window whose events do not count"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.burn_in_minutes >= self.window_minutes:
+            message = "burn_in_minutes must be less than window_minutes: else no event counts"
+            raise ValueError(message)
+        return self
+
+    def window(self, seconds: float) -> int:
+        """Return the number of the window at a time, in seconds since 1970."""
+        return int(seconds // (self.window_minutes * 60))
+
+
 def _or_split(design: Any) -> Any:
     """Return a design; a split for what earlier releases wrote, which is none."""
     return Split() if design is None else design
 
 
-Design = Annotated[Split | Interleaving | Bandit, Field(discriminator="kind"), BeforeValidator(_or_split)]
+Design = Annotated[
+    Split | Interleaving | Bandit | Switchback, Field(discriminator="kind"), BeforeValidator(_or_split)
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +21,13 @@ from pydantic import (
 from shared.events import ExperimentChanged, LayerState, VariantState, derived_id
 from shared.events.placements import FilterUse, Placement
 from shared.events.values import LONGEST_ID, Name
-from shared.experiments.assignment import in_segment, is_eligible, range_ends, variant_index
+from shared.experiments.assignment import (
+    in_segment,
+    is_eligible,
+    range_ends,
+    variant_index,
+    window_index,
+)
 from shared.experiments.designs import INTERLEAVED, Design, Split
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -193,12 +200,13 @@ class Experiment(BaseModel):
             return session_id or user_id
         return user_id if self.unit == "user" else session_id
 
-    def assign(self, unit: str) -> Variant | None:
+    def assign(self, unit: str, at: float | None = None) -> Variant | None:
         """Return the unit's variant, without state: the same in every process and after every outage.
 
         None for a unit outside of the segment or the traffic, for one that is not a valid name, and for one
         of a disabled variant. A forced unit gets its variant in any case. All units of an interleaving
-        experiment get the same one, named `interleaved`.
+        experiment get the same one, named `interleaved`; those of a switchback that of the window at a time,
+        in seconds since 1970, by default now.
         """
         if self.forced and unit in self.forced:
             return self._by_name.get(self.forced[unit])
@@ -206,8 +214,16 @@ class Experiment(BaseModel):
             return None
         if self.is_interleaved:
             return self._common
-        variant = self.variants[variant_index(self.salt, unit, self._ends)]
+        if self.design.kind == "switchback":
+            window = self.design.window(time.time() if at is None else at)
+            variant = self.variants[window_index(self.salt, window, len(self.variants))]
+        else:
+            variant = self.variants[variant_index(self.salt, unit, self._ends)]
         return None if variant.name in self.disabled else variant
+
+    def window(self, seconds: float) -> int | None:
+        """Return the window of a switchback at a time, in seconds since 1970; None in another design."""
+        return self.design.window(seconds) if self.design.kind == "switchback" else None
 
     def propensity(self, variant: Variant) -> float | None:
         """Return the probability with which a unit that takes part gets a variant; None if none is drawn."""

@@ -18,6 +18,7 @@ DESIGNS: Final = {
     "split": "each visitor gets one variant",
     "interleaving": "each answer has items of all variants",
     "bandit": "weights follow the rewards",
+    "switchback": "everybody gets the variant of the hour",
 }
 """The designs that a form offers, and what they do; their other members have defaults."""
 KEPT_OF_VARIANTS: Final = ("placement", "filter")

@@ -103,9 +103,11 @@ class ExposurePublisher:
         return None
 
     def add(self, experiment: Experiment, variant: Variant, unit: str, answer: bytes | Shown) -> None:
-        """Add an exposure of now, unless there was one of the same unit, version and UTC day."""
+        """Add an exposure of now, unless there was one of the same unit, version and UTC day (or window)."""
         now = time.time()
-        key = (experiment.tenant, experiment.name, experiment.version, unit, int(now // DAY_SECONDS))
+        window = experiment.window(now)
+        period = int(now // DAY_SECONDS) if window is None else window
+        key = (experiment.tenant, experiment.name, experiment.version, unit, period)
         if key in self._remembered:
             _REPEATED.inc()
             return
@@ -186,13 +188,17 @@ def _event(exposure: Exposure) -> VariantExposed:
         unit=exposure.unit,
         surface=experiment.surface,
         propensity=experiment.propensity(exposure.variant),
+        window=experiment.window(exposure.at.timestamp()),
         recommendation_id=shown.recommendation_id,
         item_ids=shown.item_ids,
     )
 
 
 def exposure_id(experiment: Experiment, unit: str, at: datetime) -> str:
-    """Return an id that is the same for a unit, a version and a UTC day."""
+    """Return an id that is the same for a unit, a version and a UTC day, or the window of a switchback."""
+    window = experiment.window(at.timestamp())
+    if window is not None:
+        return derived_id(experiment.tenant, experiment.name, experiment.version, unit, "window", window)
     day = at.astimezone(UTC).date().isoformat()
     return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day)
 

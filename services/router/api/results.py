@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.router.api.experiments import NOT_FOUND, Name, Version
-from services.router.domain.late_analysis import bandit_result, preferences_of, results_of
+from services.router.domain.late_analysis import (
+    bandit_result,
+    preferences_of,
+    results_of,
+    switchback_results,
+)
 from services.router.domain.results import Results
 from shared.auth import Authenticator, Principal
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from services.router.store.experiments import Experiments
     from services.router.store.interleaved_answers import InterleavedAnswers
     from services.router.store.metric_sums import MetricStore
+    from services.router.store.windows import WindowStore
 
 PRE_DAYS = 14
 """Days before the exposure whose events adjust the metrics by default, as in GrowthBook."""
@@ -32,12 +38,14 @@ class ResultRoutes:
         metrics: MetricStore,
         interleaved: InterleavedAnswers,
         bandits: BanditStore,
+        windows: WindowStore,
         authenticator: Authenticator,
     ) -> None:
         self._experiments = experiments
         self._metrics = metrics
         self._interleaved = interleaved
         self._bandits = bandits
+        self._windows = windows
         self._admin = Depends(authenticator.require("admin"))
 
     def router(self) -> APIRouter:
@@ -63,6 +71,12 @@ class ResultRoutes:
                 return await asyncio.to_thread(
                     preferences_of, stored, await self._interleaved.sums(stored, stored.measured)
                 )
+            now = stored.stopped_at or datetime.now(UTC)
+            if stored.design.kind == "switchback":
+                windows = await self._windows.sums(stored, stored.measured)
+                return await asyncio.to_thread(
+                    switchback_results, stored, windows, relative_effect=effect, now=now
+                )
             sums = await self._metrics.sums(stored, stored.measured, pre_days)
             read = await asyncio.to_thread(
                 results_of,
@@ -70,7 +84,7 @@ class ResultRoutes:
                 sums,
                 pre_days=pre_days,
                 relative_effect=effect,
-                now=stored.stopped_at or datetime.now(UTC),
+                now=now,
             )
             if stored.design.kind == "bandit":
                 periods = await self._bandits.periods(stored)

@@ -8,16 +8,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from services.router.domain.designs import design_problems
 from services.router.domain.metrics import DEFAULT_METRICS, INTERLEAVING_METRICS, MAX_METRICS, Metric
 from shared.events.placements import Placement, strategy_problems
 from shared.events.values import Text
 from shared.experiments import (
-    AFFINITY,
     HOLDOUT,
-    INTERLEAVED,
     PERIOD_MARK,
-    RECOMMENDATIONS,
-    SIMILAR,
     Design,
     Experiment,
     Layer,
@@ -27,8 +24,6 @@ from shared.experiments import (
     UnitRule,
     Variant,
 )
-
-_INTERLEAVED_SURFACES = frozenset({RECOMMENDATIONS, SIMILAR, AFFINITY})
 
 
 class Definition(BaseModel):
@@ -85,32 +80,11 @@ class Definition(BaseModel):
         if self.surface == HOLDOUT and (len(names) != 2 or self.layer is not None):
             message = "a holdout has two variants, the held-out one first, and no layer"
             raise ValueError(message)
-        problems = [*_design_problems(self)]
+        problems = [*design_problems(self)]
         problems += [problem for variant in self.variants for problem in _problems(variant, self.surface)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-
-def _design_problems(definition: Definition) -> Iterator[str]:
-    """Yield a sentence for each member that the design does not go with."""
-    design, first = definition.design, next(iter(definition.metrics or ()), None)
-    if design.kind == "bandit":
-        if definition.surface == HOLDOUT:
-            yield "a holdout is no bandit: its shares stay"
-        if design.floor * len(definition.variants) > 1:
-            yield f"design.floor: {design.floor:g} for each variant is more than all units"
-        if first is not None and (first.per is not None or first.winsorize is not None):
-            yield f"metric {first.name}: the reward of a bandit takes no per and no winsorize"
-    if definition.design.kind == "interleaving":
-        surface = definition.surface
-        if not surface.startswith("placement/") and surface not in _INTERLEAVED_SURFACES:
-            yield f"answers of {surface} cannot be interleaved, only those of placements and of REST lists"
-        if INTERLEAVED in {variant.name for variant in definition.variants}:
-            yield f"{INTERLEAVED} is the name that interleaved answers have; name the variant otherwise"
-        for metric in definition.metrics or ():
-            if metric.per is not None or metric.margin is not None or metric.winsorize is not None:
-                yield f"metric {metric.name}: preferences take no per, no margin and no winsorize"
 
 
 def _problems(variant: Variant, surface: str) -> Iterator[str]:

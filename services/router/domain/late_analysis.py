@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from services.router.domain.experiments import StoredVersion
-    from services.router.domain.metric_sums import InterleavedSums, MetricSums, PeriodSums
+    from services.router.domain.metric_sums import InterleavedSums, MetricSums, PeriodSums, WindowSums
     from services.router.domain.results import BanditResult, Results
 
 
@@ -32,6 +32,15 @@ def bandit_result(version: StoredVersion, periods: Sequence[PeriodSums]) -> Band
     from services.router.domain import bandits  # noqa: PLC0415 - 50 MB that only results need
 
     return bandits.bandit_result(version, periods)
+
+
+def switchback_results(
+    version: StoredVersion, windows: WindowSums, *, relative_effect: float, now: datetime
+) -> Results:
+    """Return the results of a switchback's phase; call it in a thread, as `results_of`."""
+    from services.router.domain import switchbacks  # noqa: PLC0415 - 50 MB that only results need
+
+    return switchbacks.switchback_results(version, windows, relative_effect=relative_effect, now=now)
 
 
 def results_of(

@@ -49,3 +49,12 @@ class InterleavedSums(NamedTuple):
     people: int
     bots: int
     credited: Mapping[int, Sequence[Credits]]
+
+
+class WindowSums(NamedTuple):
+    """Windows of a switchback: variant and people by window; amounts by metric, side (y, x) and window."""
+
+    versions: Sequence[int]
+    began_at: datetime | None
+    people: Mapping[int, tuple[str, float]]
+    amounts: Mapping[tuple[int, str, int], float]

@@ -120,6 +120,15 @@ class BanditResult(BaseModel):
     periods: list[BanditPeriod] = Field(description="the newest hundred, oldest first")
 
 
+class Window(BaseModel):
+    """A window of time of a switchback."""
+
+    number: int = Field(description="windows since 1970")
+    began_at: datetime
+    variant: str
+    people: int
+
+
 class VariantUnits(BaseModel):
     """The people of a variant."""
 
@@ -171,3 +180,6 @@ class Results(BaseModel):
     metrics: list[MetricResult] = Field(description="of a design that gives each unit one variant")
     preferences: list[PreferenceResult] = Field([], description="only of the design interleaving")
     bandit: BanditResult | None = Field(None, description="only of the design bandit")
+    windows: list[Window] = Field(
+        [], description="only of the design switchback, whose units are windows: the newest hundred"
+    )

@@ -57,6 +57,7 @@ class Erasures:
                 exposed = await connection.fetch(*SQL.rename_exposed(**parameters))
                 outcomes = await connection.fetch(*SQL.rename_outcomes(**parameters))
                 await connection.execute(*SQL.rename_interleaved(**parameters))
+                await connection.execute(*SQL.rename_window_exposures(**parameters))
                 await connection.execute(*SQL.rename_logins(**parameters))
                 await self._unforce(connection, tenant, row["unit"])
                 of_unit = {

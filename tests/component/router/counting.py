@@ -18,6 +18,7 @@ from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.running_experiments import RunningExperiments
+from services.router.store.windows import WindowStore
 from shared.events import InteractionRecorded, VariantExposed
 from shared.events.topics import ERASURE_RECEIPTS
 from shared.experiments import Variant
@@ -105,6 +106,7 @@ async def counting(world: Any, traffic: float = 1.0, **fields: Any) -> AsyncIter
             RunningExperiments(experiments, 60),
             Erasures(database, publisher),
             InterleavedAnswers(database, world.settings()),
+            WindowStore(database, world.settings()),
         )
         counts = OutcomeCounts(database, world.settings())
         yield Shop(world.tenant, handlers, experiments, counts, began)

@@ -87,3 +87,14 @@ async def test_a_bandit_shows_its_weights_and_periods(monkeypatch: pytest.Monkey
 
     assert "bandit: weights follow the rewards" in page.text
     assert all(part in page.text for part in ("87.5", "4,321", "0.066", "97.0", "62.5", "77 people"))
+
+
+async def test_a_switchback_shows_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = {"number": 490_000, "began_at": "2026-11-02T00:00:00Z", "variant": "new", "people": 1_234}
+    router = Design(experiment(design={"kind": "switchback"}), windows=[window])
+    async with browser(monkeypatch, ADMIN, router) as client:
+        page = await client.get("/dashboard/experiments/home-model")
+
+    assert ">Windows<" in page.text
+    assert "The last one is of new" in page.text
+    assert "1,234 people" in page.text

@@ -122,7 +122,7 @@ def test_a_definition_that_is_posted_again_keeps_what_was_learnt() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"surface": "holdout"}, "a holdout is no bandit"),
+        ({"surface": "holdout"}, "takes no bandit"),
         ({"design": {"kind": "bandit", "floor": 0.5}, "variants": [{"name": n} for n in "abc"]}, "all units"),
         ({"design": {"kind": "bandit", "period_minutes": 5}}, "greater than or equal to 15"),
         ({"metrics": [{"name": "r", "event": "purchase", "per": {"event": "click"}}]}, "takes no per"),
