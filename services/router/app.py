@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 COMMAND = Author("command")
 """The author of changes from a shell of the server."""
 
-OF_SEVERAL_VARIANTS = b'"arms":'
+OF_SEVERAL_VARIANTS = b'"picked_by":'
 """Text of the records of servings-v1 that have an interleaved answer; the worker decodes no others."""
 
 GATHER_SECONDS = 0.1

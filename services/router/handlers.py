@@ -61,7 +61,7 @@ class Handlers:
     async def recommendations_served(self, events: Sequence[RecommendationServed]) -> None:
         """Record which variant picked each item of interleaved answers."""
         await self.interleaved.record(
-            [(event.tenant, serving) for event in events for serving in event.servings if serving.arms]
+            [(event.tenant, serving) for event in events for serving in event.servings if serving.picked_by]
         )
 
     async def interactions_recorded(self, events: Sequence[InteractionRecorded]) -> None:

@@ -443,11 +443,11 @@ LEFT JOIN bots USING (person)
 GROUP BY people.variant;
 
 -- record_interleaved --
--- Record which variant picked each item of answers; `picks` are JSON objects with the arrays item_ids and arms.
-INSERT INTO interleaved_answers (tenant, experiment, version, recommendation_id, unit, served_at, item_ids, arms)
+-- Record which variant picked each item of answers; `picks` are JSON objects with the arrays item_ids and picked_by.
+INSERT INTO interleaved_answers (tenant, experiment, version, recommendation_id, unit, served_at, item_ids, picked_by)
 SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.recommendation_id, incoming.unit, incoming.at,
     ARRAY(SELECT jsonb_array_elements_text(incoming.picks -> 'item_ids')),
-    ARRAY(SELECT jsonb_array_elements_text(incoming.picks -> 'arms'))
+    ARRAY(SELECT jsonb_array_elements_text(incoming.picks -> 'picked_by'))
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :recommendation_ids::text[], :units::text[],
     :times::timestamptz[], :picks::jsonb[]
@@ -469,10 +469,10 @@ WITH metrics AS MATERIALIZED (
     SELECT *
     FROM unnest(:numbers::int[], :events::text[], :measures::text[]) AS m (number, event_type, measure)
 ), picked AS MATERIALIZED (
-    SELECT a.recommendation_id, a.served_at, coalesce(login.user_id, a.unit) AS person, pick.item_id, pick.arm
+    SELECT a.recommendation_id, a.served_at, coalesce(login.user_id, a.unit) AS person, pick.item_id, pick.variant
     FROM interleaved_answers AS a
     LEFT JOIN session_users AS login ON login.tenant = a.tenant AND login.session_id = a.unit
-    CROSS JOIN LATERAL unnest(a.item_ids, a.arms) AS pick (item_id, arm)
+    CROSS JOIN LATERAL unnest(a.item_ids, a.picked_by) AS pick (item_id, variant)
     WHERE a.tenant = :tenant AND a.experiment = :name AND a.version = ANY(:versions::int[])
       AND a.served_at < coalesce(:until::timestamptz, 'infinity')
 ), happened AS MATERIALIZED (
@@ -490,14 +490,14 @@ WITH metrics AS MATERIALIZED (
         SELECT person FROM happened GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
     ) AS busy
 ), credited AS MATERIALIZED (
-    SELECT DISTINCT ON (h.event_id) h.event_type, h.event_id, h.value, h.order_id, h.item_id, p.person, p.arm
+    SELECT DISTINCT ON (h.event_id) h.event_type, h.event_id, h.value, h.order_id, h.item_id, p.person, p.variant
     FROM happened AS h
     JOIN picked AS p ON p.person = h.person AND p.item_id = h.item_id AND p.served_at <= h.until
         AND p.served_at > h.occurred_at - make_interval(secs => :window_seconds)
     WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = h.person)
     ORDER BY h.event_id, coalesce(p.recommendation_id = h.recommendation_id, false) DESC, p.served_at DESC
 ), amounts AS (
-    SELECT m.number, c.person, c.arm,
+    SELECT m.number, c.person, c.variant,
         CASE m.measure
             WHEN 'conversion' THEN count(DISTINCT c.item_id)
             WHEN 'events' THEN count(*)
@@ -506,9 +506,9 @@ WITH metrics AS MATERIALIZED (
         END::float8 AS amount
     FROM metrics AS m
     JOIN credited AS c USING (event_type)
-    GROUP BY m.number, m.measure, c.person, c.arm
+    GROUP BY m.number, m.measure, c.person, c.variant
 ), people AS (
-    SELECT number, jsonb_object_agg(arm, amount) AS credits FROM amounts GROUP BY number, person
+    SELECT number, jsonb_object_agg(variant, amount) AS credits FROM amounts GROUP BY number, person
 )
 SELECT number, credits, count(*) AS people
 FROM people

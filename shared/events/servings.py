@@ -38,7 +38,7 @@ class Serving(BaseModel):
     variant: Name | None = None
     propensity: Finite | None = None
     """The probability with which the unit got the variant."""
-    arms: tuple[Name, ...] = ()
+    picked_by: tuple[Name, ...] = ()
     """The variant that picked each item, in the order of `item_ids`, of an answer of several variants."""
     history_events: int | None = Field(None, ge=0, description="recent events that were scored")
     newest_event_at: Instant | None = None

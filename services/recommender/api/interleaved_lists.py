@@ -54,7 +54,7 @@ class InterleavedRows(NamedTuple):
     """The rows of an answer, with what the first variant's list came from, and the variant of each row."""
 
     encoded: EncodedList
-    arms: tuple[str, ...]
+    picked_by: tuple[str, ...]
 
 
 class InterleavedLists:

@@ -201,8 +201,8 @@ class RestAnswers:
     async def interleaved(self, request: ListRequest, assignment: Assignment) -> Reply:
         """Return an answer with items of all variants; raise ApiError (400) if one of them cannot answer."""
         recipe = request.recipe
-        encoded, arms = await self._interleaved.rows(request, assignment)
-        variant = assignment.answered._replace(arms=arms)
+        encoded, picked_by = await self._interleaved.rows(request, assignment)
+        variant = assignment.answered._replace(picked_by=picked_by)
         facts = recipe, encoded, request.parameters, variant, request.session_id
         reply = self._reply(request.tenant, request.member, request.user_id, *facts)
         return with_affinity(reply) if recipe == AFFINITY else reply

@@ -209,9 +209,9 @@ def _shown(serving: Serving) -> ShownRecommendation:
             name=serving.experiment, version=serving.experiment_version or 1, variant=serving.variant
         )
     items = [
-        ShownItem(product_id=item_id, rank=rank, strategy=strategy, picked_by=arm)
-        for rank, (item_id, strategy, arm) in enumerate(
-            zip(serving.item_ids, strategies, serving.arms or repeat(None), strict=False), 1
+        ShownItem(product_id=item_id, rank=rank, strategy=strategy, picked_by=variant)
+        for rank, (item_id, strategy, variant) in enumerate(
+            zip(serving.item_ids, strategies, serving.picked_by or repeat(None), strict=False), 1
         )
     ]
     facts = serving.model_dump(

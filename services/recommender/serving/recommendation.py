@@ -51,5 +51,5 @@ class ServedVariant(NamedTuple):
     name: str
     propensity: float | None = None
     """The probability with which the unit got it; None if none was drawn."""
-    arms: tuple[str, ...] = ()
+    picked_by: tuple[str, ...] = ()
     """The variant that picked each item of an interleaved answer."""

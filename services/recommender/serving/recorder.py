@@ -128,8 +128,8 @@ class AnswerRecorder:
         id_ = self._ids.new(tenant, PLACEMENT_SOURCE + request.placement, partition, now)
         assignment = answer.assignment
         variant = None if assignment is None else assignment.answered
-        if variant is not None and answer.arms:
-            variant = variant._replace(arms=answer.arms)
+        if variant is not None and answer.picked_by:
+            variant = variant._replace(picked_by=answer.picked_by)
         facts = (id_, now, answer, variant, surface)
         self.servings.add(tenant, placement_document, facts)
         if assignment is not None and self._expose is not None:

@@ -131,11 +131,13 @@ def placement_document(
 
 def _add(serving: dict[str, Any], variant: ServedVariant | None, history: History | None) -> None:
     if variant is not None:
-        serving["experiment"], serving["experiment_version"], serving["variant"], propensity, arms = variant
+        serving["experiment"], serving["experiment_version"], serving["variant"], propensity, picked_by = (
+            variant
+        )
         if propensity is not None:
             serving["propensity"] = propensity
-        if arms:
-            serving["arms"] = arms
+        if picked_by:
+            serving["picked_by"] = picked_by
     if history is not None:
         serving["history_events"] = history.events
         if history.newest_seconds is not None:

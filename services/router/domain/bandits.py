@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from services.router import statistics
-from services.router.domain.results import BanditArm, BanditPeriod, BanditResult, Estimate
+from services.router.domain.results import BanditPeriod, BanditResult, BanditVariant, Estimate
 from shared.experiments import Bandit
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def bandit_result(version: StoredVersion, periods: Sequence[PeriodSums]) -> Band
         next_at = version.started_at + timedelta(minutes=version.design.period_minutes)
     return BanditResult(
         next_at=next_at,
-        arms=[
-            BanditArm(
+        variants=[
+            BanditVariant(
                 variant=variant.name,
                 weight=variant.weight,
                 units=int(moments.n[place]),

@@ -93,7 +93,7 @@ class PreferenceResult(BaseModel):
     variants: list[VariantCredit]
 
 
-class BanditArm(BaseModel):
+class BanditVariant(BaseModel):
     """A variant of a bandit over all periods."""
 
     variant: str
@@ -116,7 +116,7 @@ class BanditResult(BaseModel):
     """What a bandit has learnt."""
 
     next_at: datetime | None = Field(description="when the weights change next; null unless it runs")
-    arms: list[BanditArm]
+    variants: list[BanditVariant]
     periods: list[BanditPeriod] = Field(description="the newest hundred, oldest first")
 
 

@@ -30,7 +30,7 @@ CREATE TABLE interleaved_answers (
     unit text NOT NULL,
     served_at timestamptz NOT NULL,
     item_ids text[] NOT NULL,
-    arms text[] NOT NULL,
+    picked_by text[] NOT NULL,
     PRIMARY KEY (tenant, experiment, version, recommendation_id)
 );
 CREATE INDEX interleaved_answers_by_unit ON interleaved_answers (tenant, unit);

@@ -40,7 +40,7 @@ class InterleavedAnswers:
                 serving.recommendation_id,
                 serving.subject,
                 serving.served_at,
-                {"item_ids": serving.item_ids, "arms": serving.arms},
+                {"item_ids": serving.item_ids, "picked_by": serving.picked_by},
             )
             for tenant, serving in served
             if serving.experiment is not None and serving.subject

@@ -31,7 +31,7 @@ def answer(shop: Shop, id_: str, at: float, user: str | None, session: str | Non
         experiment="same",
         experiment_version=1,
         variant="interleaved",
-        arms=("a", "b", "a", "b"),
+        picked_by=("a", "b", "a", "b"),
     )
 
 
@@ -61,8 +61,8 @@ def credits_of(result: InterleavedSums) -> list[list[tuple[dict[str, float], int
 
 async def test_events_are_credited_to_the_variant_that_picked_the_item(world: Any) -> None:
     async with counting(world, design=Interleaving()) as shop:
-        changed = answer(shop, "r2", 100, "u1").model_copy(update={"arms": ("b", "a", "b", "a")})
-        usual = answer(shop, "r9", 10, "u9").model_copy(update={"arms": (), "variant": "a"})
+        changed = answer(shop, "r2", 100, "u1").model_copy(update={"picked_by": ("b", "a", "b", "a")})
+        usual = answer(shop, "r9", 10, "u9").model_copy(update={"picked_by": (), "variant": "a"})
         events = [
             shop.event("click", 5, "u1", item_id="i1"),  # before the answer
             shop.event("click", 20, "u1", item_id="i1"),  # of a

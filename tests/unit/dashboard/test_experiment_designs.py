@@ -68,7 +68,7 @@ async def test_a_bandit_shows_its_weights_and_periods(monkeypatch: pytest.Monkey
     nothing = {"value": None, "low": None, "high": None}
     bandit = {
         "next_at": "2026-11-03T00:00:00Z",
-        "arms": [
+        "variants": [
             {"variant": "control", "weight": 0.125, "units": 0, "mean": nothing, "best": 0.03},
             {"variant": "new", "weight": 0.875, "units": 4_321, "mean": mean, "best": 0.97},
         ],

@@ -100,13 +100,13 @@ async def test_an_answer_of_a_placement_has_items_of_all_variants() -> None:
         request = PlacementRequest(TENANT, "home", f"u{number}")
         answer, page = await shop.engine.answer(request), await shop.engine.page([request])
         items = [item.item_id for item in answer.items]
-        assert len(items) == len(answer.arms) == len(set(items)) == 3
-        assert set(answer.arms) == set(lists)
-        assert all(item in lists[arm] for item, arm in zip(items, answer.arms, strict=True))
-        assert (page[0].items, page[0].arms) == (answer.items, answer.arms)
+        assert len(items) == len(answer.picked_by) == len(set(items)) == 3
+        assert set(answer.picked_by) == set(lists)
+        assert all(item in lists[variant] for item, variant in zip(items, answer.picked_by, strict=True))
+        assert (page[0].items, page[0].picked_by) == (answer.items, answer.picked_by)
         assert answer.assignment is not None
         assert answer.assignment.variant.name == "interleaved"
-        credits_[answer.arms[0]] += 1
+        credits_[answer.picked_by[0]] += 1
 
     assert set(credits_) == set(lists)
 
@@ -116,9 +116,9 @@ async def test_a_disabled_variant_picks_nothing_and_one_alone_is_no_comparison()
     one = the_shop(an_experiment(POPULAR, LAST, disabled=("last", "popular")))
     request = PlacementRequest(TENANT, "home", "u1")
 
-    assert set((await two.engine.answer(request)).arms) == {"control", "popular"}
+    assert set((await two.engine.answer(request)).picked_by) == {"control", "popular"}
     usual = await one.engine.answer(request)
-    assert (usual.assignment, usual.arms) == (None, ())
+    assert (usual.assignment, usual.picked_by) == (None, ())
 
 
 async def test_a_variant_that_cannot_answer_leaves_the_usual_answer() -> None:
@@ -127,7 +127,7 @@ async def test_a_variant_that_cannot_answer_leaves_the_usual_answer() -> None:
     answer = await the_shop(an_experiment(missing)).engine.answer(PlacementRequest(TENANT, "home", "u1"))
 
     assert [item.item_id for item in answer.items] == ["i1", "i2", "i3"]
-    assert (answer.assignment, answer.arms) == (None, ())
+    assert (answer.assignment, answer.picked_by) == (None, ())
     assert SET_ASIDE.labels("e", "missing")._value.get() == before + 1
 
 
@@ -136,4 +136,4 @@ async def test_a_forced_unit_gets_one_variant_alone() -> None:
     answer = await shop.engine.answer(PlacementRequest(TENANT, "home", "me"))
 
     assert [item.item_id for item in answer.items] == ["i5", "i2", "i7"]
-    assert answer.arms == ()
+    assert answer.picked_by == ()

@@ -71,8 +71,8 @@ def test_a_better_time_is_no_better_variant() -> None:
     ]
     result = bandit_result(a_version(version=2), periods)
 
-    assert [arm.mean.value for arm in result.arms] == pytest.approx([0.06, 0.066])
-    assert result.arms[1].best > 0.9
+    assert [each.mean.value for each in result.variants] == pytest.approx([0.06, 0.066])
+    assert result.variants[1].best > 0.9
     assert next_weights(a_version(version=2), periods)["b"] > 0.5
 
 
@@ -149,8 +149,8 @@ def test_a_bandit_finds_a_known_lift_and_shows_it_to_most() -> None:
         treated += int(n[1])
     result = bandit_result(version.model_copy(update={"started_at": NOW - timedelta(hours=2)}), periods)
 
-    assert result.arms[1].best > 0.99
+    assert result.variants[1].best > 0.99
     assert treated > 0.6 * 12 * people
     assert result.next_at == NOW - timedelta(hours=1)
-    lift = (result.arms[1].mean.value or 0) / (result.arms[0].mean.value or 1) - 1
+    lift = (result.variants[1].mean.value or 0) / (result.variants[0].mean.value or 1) - 1
     assert lift == pytest.approx(0.3, abs=0.15)

@@ -95,7 +95,7 @@ class PlacementAnswer:
     facts: dict[str, Any] = field(default_factory=dict)
     assignment: Assignment | None = None
     """The variant by which the placement answered, if the visitor takes part in an experiment."""
-    arms: tuple[str, ...] = ()
+    picked_by: tuple[str, ...] = ()
     """The variant that picked each item of an interleaved answer."""
 
     def remove(self, is_removed: Callable[[str], bool]) -> None:
@@ -103,4 +103,4 @@ class PlacementAnswer:
         kept = [not is_removed(item.item_id) for item in self.items]
         if not all(kept):
             self.items = [*compress(self.items, kept)]
-            self.arms = tuple(compress(self.arms, kept))
+            self.picked_by = tuple(compress(self.picked_by, kept))

@@ -114,9 +114,9 @@ class PlacementEngine:
     async def _by_choice(
         self, choice: Choice, request: PlacementRequest, visitor: Visitor
     ) -> PlacementAnswer:
-        if choice.arms and choice.assignment is not None:
-            answers = [await self._answer(arm.named, request, visitor) for arm in choice.arms]
-            return interleaved(choice.arms, answers, request, choice.assignment)
+        if choice.all_variants and choice.assignment is not None:
+            answers = [await self._answer(each.named, request, visitor) for each in choice.all_variants]
+            return interleaved(choice.all_variants, answers, request, choice.assignment)
         answer = await self._answer(choice.named, request, visitor)
         answer.assignment = choice.assignment
         return answer

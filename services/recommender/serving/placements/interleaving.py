@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from services.recommender.store.placements import DefinedPlacement
 
 
-class Arm(NamedTuple):
+class VariantPlacement(NamedTuple):
     """A variant of an experiment, and the placement as it defines it."""
 
     name: str
@@ -27,16 +27,19 @@ class Arm(NamedTuple):
 
 
 def interleaved(
-    arms: Sequence[Arm], answers: Sequence[PlacementAnswer], request: PlacementRequest, assignment: Assignment
+    variants: Sequence[VariantPlacement],
+    answers: Sequence[PlacementAnswer],
+    request: PlacementRequest,
+    assignment: Assignment,
 ) -> PlacementAnswer:
-    """Return an answer with items of the answers of all arms, and the arm that picked each of them.
+    """Return an answer with items of the answers of all variants, and the variant that picked each of them.
 
-    What is not of an item, such as the source, is that of the first arm's answer.
+    What is not of an item, such as the source, is that of the first variant's answer.
     """
     first = answers[0]
     request_key = f"{request.placement}\0{request.item_id}\0{','.join(request.cart)}\0{request.category}"
     seed = draft_seed(assignment.experiment.salt, assignment.unit, request_key, time.time())
-    limit = request.limit or max(arm.named.placement.limit for arm in arms)
+    limit = request.limit or max(each.named.placement.limit for each in variants)
     picks = team_draft([[item.item_id for item in answer.items] for answer in answers], limit, seed)
     return PlacementAnswer(
         request,
@@ -51,5 +54,5 @@ def interleaved(
         first.newest_event_seconds,
         first.facts,
         assignment,
-        tuple([arms[pick.variant].name for pick in picks]),
+        tuple([variants[pick.variant].name for pick in picks]),
     )

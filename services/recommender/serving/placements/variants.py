@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from services.recommender.domain.recipes import split_generation
 from services.recommender.metrics import SET_ASIDE
-from services.recommender.serving.placements.interleaving import Arm
+from services.recommender.serving.placements.interleaving import VariantPlacement
 from services.recommender.store.placements import DefinedPlacement
 from shared.aws import Arn
 from shared.events.placements import StrategyName, StrategyUse
@@ -34,16 +34,16 @@ _STRATEGIES: Final = frozenset(get_args(StrategyName)) - _NEED_AN_ARGUMENT
 
 
 class Choice(NamedTuple):
-    """The placement that answers, by the variant of the visitor; `arms` if several of them answer."""
+    """The placement that answers, by the variant of the visitor; `all_variants` if several of them answer."""
 
     named: DefinedPlacement
     assignment: Assignment | None = None
-    arms: Sequence[Arm] = ()
+    all_variants: Sequence[VariantPlacement] = ()
 
     @property
     def placements(self) -> list[DefinedPlacement]:
         """Return all placements that are answered."""
-        return [arm.named for arm in self.arms] if self.arms else [self.named]
+        return [each.named for each in self.all_variants] if self.all_variants else [self.named]
 
 
 class PlacementVariants:
@@ -74,8 +74,8 @@ class PlacementVariants:
         if assignment is None:
             return Choice(named)
         if assignment.is_interleaved:
-            arms = await self._arms(named, assignment)
-            return Choice(named, assignment, arms) if arms else Choice(named)
+            variants = await self._all_variants(named, assignment)
+            return Choice(named, assignment, variants) if variants else Choice(named)
         definition = self._definition(named.placement, assignment.variant)
         if definition is named.placement:
             return Choice(named, assignment)
@@ -84,9 +84,11 @@ class PlacementVariants:
             return Choice(named)
         return Choice(DefinedPlacement(named.name, definition, named.revision), assignment)
 
-    async def _arms(self, named: DefinedPlacement, assignment: Assignment) -> Sequence[Arm]:
+    async def _all_variants(
+        self, named: DefinedPlacement, assignment: Assignment
+    ) -> Sequence[VariantPlacement]:
         """Return the definitions of all variants; none if one of them can't answer: it would always lose."""
-        arms = []
+        variants = []
         for variant in assignment.experiment.enabled:
             definition = self._definition(named.placement, variant)
             if definition is not named.placement and not await self._can_answer(
@@ -94,8 +96,10 @@ class PlacementVariants:
             ):
                 SET_ASIDE.labels(assignment.experiment.name, variant.name).inc()
                 return ()
-            arms.append(Arm(variant.name, DefinedPlacement(named.name, definition, named.revision)))
-        return arms
+            variants.append(
+                VariantPlacement(variant.name, DefinedPlacement(named.name, definition, named.revision))
+            )
+        return variants
 
     def _definition(self, placement: Placement, variant: Variant) -> Placement:
         key = id(placement), id(variant)
