@@ -1,4 +1,4 @@
-"""Which generations have lists in Postgres: those that a variant may name."""
+"""The generations that have lists in Postgres: those that a variant may name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What definitions of each design may not have."""
+"""Rules for definitions of each design."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class BanditPeriod(BaseModel):
 
 
 class BanditResult(BaseModel):
-    """What a bandit has learnt."""
+    """The knowledge of a bandit."""
 
     next_at: datetime | None = Field(description="when the weights change next; null unless it runs")
     variants: list[BanditVariant]

@@ -46,7 +46,7 @@ from shared.models import (
     ScoringComponent,
     SeenItems,
 )
-from tests.unit.recommender.rule_worlds import Impressions, Quotas
+from tests.unit.recommender.rule_worlds import Generations, Impressions, Quotas
 
 TENANT = "shop"
 GENERATION = 7
@@ -138,12 +138,8 @@ class Shop:
             store,
             rules,
             self.single_pass,
-            PlacementVariants(cast("Any", self.experiments), store, self.filters, store),
+            PlacementVariants(cast("Any", self.experiments), store, self.filters, cast("Any", Generations())),
         )
-
-    async def has(self, _: str, generation: int) -> bool:
-        """Return whether the generation is stored: the active one and the one before."""
-        return generation in {GENERATION, GENERATION - 1}
 
     def put(
         self, item_id: str, *, available: bool = True, properties: Mapping[str, Any] | None = None

@@ -136,3 +136,10 @@ class RuleWorld:
 
 def ids(result: RuleResult) -> list[str]:
     return [candidate.item_id for candidate in result.items]
+
+
+class Generations:
+    """The stored generations: 6 and 7."""
+
+    async def has(self, _: str, generation: int) -> bool:
+        return generation in {6, 7}
