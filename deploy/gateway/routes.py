@@ -88,6 +88,9 @@ ROUTES: tuple[Route, ...] = (
     # Orders and the catalogue.
     Route("/v1/imports", "sync", Transfer.UPLOAD),
     Route("/v1/imports/*", "sync"),
+    Route("/v1/webhooks/*", "sync"),
+    Route("/v1/sources", "sync"),
+    Route("/v1/sources/*", "sync"),
     Route("/v1/categories", "sync"),
     Route("/v1/items", "sync"),
     Route("/v1/items/*", "sync"),

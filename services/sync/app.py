@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import gc
+from functools import partial
 
 from fastapi import FastAPI
 
-from services.sync.api import imports_router, listings_router, shop_router
+from services.sync.api import (
+    deliveries_router,
+    imports_router,
+    listings_router,
+    shop_router,
+    sources_router,
+    webhooks_router,
+)
 from services.sync.handlers import Handlers
 from services.sync.settings import SERVICE, Settings
-from services.sync.store import Catalogue, Erasures, Files, Imports, Listings, Orders, Staging
+from services.sync.store import (
+    Catalogue,
+    Erasures,
+    Files,
+    FollowedOrders,
+    Imports,
+    Inbox,
+    Listings,
+    Orders,
+    Sources,
+    Staging,
+)
 from services.sync.store.imports import JOB
-from services.sync.worker import Importer, Retention, Sweep, retention
+from services.sync.worker import Importer, InboxReader, RecordMerge, Retention, Sweep, retention
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import (
@@ -32,16 +51,18 @@ from shared.outbox import Relay
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
+BACKLOG_SECONDS = 5.0
 QUOTA_SECONDS = 60.0
 """Seconds between writes of the quotas, since a worker with other settings may have written others."""
 
 
 def build(settings: Settings) -> FastAPI:
-    """Return the HTTP process, which accepts files and serves the state of the shop."""
+    """Return the HTTP process, which accepts files and webhooks, and serves the state of the shop."""
     database = Database(settings.postgres, SERVICE)
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
-    imports = Imports(requests)
+    imports, inbox = Imports(requests), Inbox(requests)
+    sources = Sources(requests, settings.auth.endcap_secret_key)
     return application(
         SERVICE,
         parts=[database, authenticator],
@@ -53,6 +74,9 @@ def build(settings: Settings) -> FastAPI:
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pending_imports=settings.max_pending_imports,
             ),
+            webhooks_router(sources, inbox, max_bytes=settings.max_webhook_bytes),
+            sources_router(authenticator, sources),
+            deliveries_router(authenticator, sources, inbox),
             listings_router(authenticator, Listings(requests)),
             shop_router(authenticator, Orders(requests), Catalogue(requests, settings.quotas())),
         ],
@@ -62,13 +86,14 @@ def build(settings: Settings) -> FastAPI:
 
 
 def worker(settings: Settings) -> FastAPI:
-    """Return the worker process, which runs imports and merges puts."""
+    """Return the worker process, which runs imports, and merges puts and the inbox."""
     # The rows of a file are millions of short-lived objects without cycles. With the default thresholds,
     # garbage collection took half of an import's processor time.
     gc.set_threshold(100_000, 50, 100)
     database = Database(settings.postgres, SERVICE)
     imports, catalogue, files = Imports(database), Catalogue(database, settings.quotas()), _files(settings)
-    handlers = Handlers(database, imports, catalogue, files, Erasures(database))
+    erasures, inbox = Erasures(database), Inbox(database)
+    handlers = Handlers(database, imports, catalogue, files, erasures)
     importer = Importer(
         database,
         imports,
@@ -93,16 +118,21 @@ def worker(settings: Settings) -> FastAPI:
         per_tenant=1,
     )
     sweep = Sweep(imports, files).sweep
+    merge = RecordMerge(FollowedOrders(), catalogue, erasures)
     clean = Retention(imports, files, settings.keep_files_days, settings.keep_rejects_days).clean
+    clean_inbox = partial(inbox.clean, settings.keep_deliveries_days, settings.keep_rejects_days)
     return application(
         SERVICE,
         parts=[
             database,
             consumer,
             jobs,
+            InboxReader(database, inbox, merge),
+            PeriodicTask("inbox-backlog", inbox.measure, seconds=BACKLOG_SECONDS),
             PeriodicTask("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),
             PeriodicTask("sweep", sweep, seconds=settings.sweep_seconds),
             PeriodicTask("cleaning", clean, seconds=retention.EVERY_SECONDS),
+            PeriodicTask("inbox-cleaning", clean_inbox, seconds=retention.EVERY_SECONDS),
         ],
     )
 

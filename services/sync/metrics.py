@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.observability import counter, histogram
+from shared.observability import counter, gauge, histogram
 
 IMPORTS = counter("endcap_sync_imports_total", "Imports that ended.", ["kind", "status"])
 ROWS = counter("endcap_sync_rows_total", "Rows of imported files, by outcome.", ["kind", "outcome"])
@@ -20,3 +20,13 @@ STATES_REJECTED = counter(
 )
 UPLOADS = counter("endcap_sync_uploads_total", "Uploaded objects, from notices and sweeps.", ["outcome"])
 PUTS = counter("endcap_sync_puts_total", "Merged puts of items and users.", ["kind"])
+DELIVERIES = counter("endcap_sync_deliveries_total", "Deliveries of sources that were settled.", ["status"])
+WEBHOOKS = counter(
+    "endcap_sync_webhooks_total",
+    "Webhooks received: stored, repeated, or refused for their signature.",
+    ["format", "outcome"],
+)
+INBOX_WAITING = gauge("endcap_sync_inbox_waiting", "Deliveries of sources that are not merged yet.")
+INBOX_OLDEST = gauge(
+    "endcap_sync_inbox_oldest_age_seconds", "Age of the oldest delivery that is not merged yet."
+)

@@ -358,8 +358,8 @@ ON CONFLICT (tenant, kind, order_id) DO NOTHING
 RETURNING kind, order_id;
 
 -- stored_orders --
--- Return the content hashes of stored orders, and their imports.
-SELECT o.kind, o.order_id, o.content, o.import_id
+-- Return the content hashes of stored orders, their imports, and whether a source follows them.
+SELECT o.kind, o.order_id, o.content, o.import_id, o.source_id IS NOT NULL AS is_followed
 FROM orders o
 JOIN unnest(:kinds::text[], :order_ids::text[]) AS k (kind, order_id)
     ON o.kind = k.kind AND o.order_id = k.order_id
@@ -368,14 +368,14 @@ WHERE o.tenant = :tenant;
 -- order_by_id --
 -- Return an order, and the cancellation with the same id.
 SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
-    ordered_at, line_count, source, import_id
+    ordered_at, line_count, source, import_id, revision, status, changed_at
 FROM orders
 WHERE tenant = :tenant AND order_id = :order_id
 ORDER BY kind DESC;
 
 -- order_lines --
 -- Return the lines of an order, and of the cancellation with the same id.
-SELECT kind, product_id, n, product_name, category, price, quantity, currency, ordered_at
+SELECT kind, product_id, n, product_name, category, price, quantity, currency, ordered_at, remaining
 FROM order_items
 WHERE tenant = :tenant AND order_id = :order_id
 ORDER BY kind DESC, file_line, product_id, n;
@@ -565,7 +565,7 @@ LIMIT :limit;
 -- orders_of_user --
 -- Return the newest orders and cancellations of a user.
 SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,
-    ordered_at, line_count, source, import_id
+    ordered_at, line_count, source, import_id, revision, status, changed_at
 FROM orders
 WHERE tenant = :tenant AND unified_customer_id = :user_id
 ORDER BY ordered_at DESC, order_id DESC, kind DESC
@@ -573,7 +573,229 @@ LIMIT :limit;
 
 -- lines_of_orders --
 -- Return the lines of orders, and of the cancellations with the same ids.
-SELECT kind, order_id, product_id, n, product_name, category, price, quantity, currency, ordered_at
+SELECT kind, order_id, product_id, n, product_name, category, price, quantity, currency, ordered_at, remaining
 FROM order_items
 WHERE tenant = :tenant AND order_id = ANY(:order_ids::text[])
 ORDER BY order_id, kind DESC, file_line, product_id, n;
+
+-- add_source --
+-- Add a source, unless the tenant has one of this name.
+INSERT INTO sources (id, tenant, name, kind, enabled, config, secrets_encrypted, secret_names)
+VALUES (:id, :tenant, :name, :kind, :enabled, :config, :secrets, :secret_names)
+ON CONFLICT (tenant, name) DO NOTHING
+RETURNING created_at;
+
+-- change_source --
+-- Change a source of a tenant; secrets stay as they are unless new ones are passed.
+UPDATE sources
+SET kind = :kind, enabled = :enabled, config = :config, updated_at = now(),
+    secrets_encrypted = CASE WHEN :keep_secrets THEN secrets_encrypted ELSE :secrets END,
+    secret_names = CASE WHEN :keep_secrets THEN secret_names ELSE :secret_names END
+WHERE tenant = :tenant AND name = :name
+RETURNING id;
+
+-- delete_source --
+-- Delete a source and its deliveries; what it brought stays.
+WITH gone AS (
+    DELETE FROM sources WHERE tenant = :tenant AND name = :name RETURNING id
+), emptied AS (
+    DELETE FROM inbox USING gone WHERE inbox.source_id = gone.id
+)
+SELECT id FROM gone;
+
+-- source_by_id --
+-- Return a source by the id in the address of its webhooks.
+SELECT * FROM sources WHERE id = :id;
+
+-- sources_of_tenant --
+-- Return the sources of a tenant by name, with the numbers of their deliveries by state.
+SELECT s.*,
+    coalesce(d.waiting, 0) AS waiting, coalesce(d.failed, 0) AS failed, d.newest_at
+FROM sources s
+LEFT JOIN (
+    SELECT source_id, count(*) FILTER (WHERE status = 'waiting') AS waiting,
+        count(*) FILTER (WHERE status = 'failed') AS failed, max(received_at) AS newest_at
+    FROM inbox
+    WHERE tenant = :tenant
+    GROUP BY source_id
+) AS d ON d.source_id = s.id
+WHERE s.tenant = :tenant AND (:name::text IS NULL OR s.name = :name)
+ORDER BY s.name
+LIMIT 1000;
+
+-- count_sources --
+-- Return the number of sources of a tenant.
+SELECT count(*) FROM sources WHERE tenant = :tenant;
+
+-- add_delivery --
+-- Store a delivery, unless the source has sent it before, and notify the workers when it is committed.
+WITH added AS (
+    INSERT INTO inbox (source_id, tenant, topic, delivery, body)
+    VALUES (:source_id, :tenant, :topic, :delivery, :body)
+    ON CONFLICT (source_id, topic, delivery) DO NOTHING
+    RETURNING seq
+)
+SELECT seq, pg_notify(current_schema(), 'inbox') FROM added;
+
+-- waiting_tenants --
+-- Return the tenants with waiting deliveries, the longest wait first.
+SELECT tenant FROM inbox WHERE status = 'waiting' GROUP BY tenant ORDER BY min(seq) LIMIT 100;
+
+-- lease_inbox --
+-- Take the inbox of a tenant until the transaction ends; false while another worker has it.
+SELECT pg_try_advisory_xact_lock(hashtextextended('sync.inbox:' || :tenant, 0)),
+    set_config('idle_in_transaction_session_timeout', '60s', true);
+
+-- next_deliveries --
+-- Return the oldest waiting deliveries of a tenant with their sources, in the order of their arrival.
+SELECT i.seq, i.source_id, i.topic, i.body, i.received_at, s.name, s.kind, s.config
+FROM inbox i
+JOIN sources s ON s.id = i.source_id
+WHERE i.tenant = :tenant AND i.status = 'waiting'
+ORDER BY i.seq
+LIMIT :limit;
+
+-- settle_deliveries --
+-- Set the outcomes of deliveries.
+UPDATE inbox SET status = o.status, reason = o.reason, settled_at = now()
+FROM unnest(:seqs::bigint[], :statuses::text[], :reasons::text[]) AS o (seq, status, reason)
+WHERE inbox.seq = o.seq;
+
+-- deliveries --
+-- Return the newest deliveries of a source before `before`, without their bodies.
+SELECT seq, topic, delivery, status, reason, received_at, settled_at, octet_length(body) AS bytes
+FROM inbox
+WHERE source_id = :source_id AND (:status::text IS NULL OR status = :status)
+    AND (:before::bigint IS NULL OR seq < :before)
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- delivery --
+-- Return a delivery of a source with its body.
+SELECT seq, topic, delivery, status, reason, received_at, settled_at, octet_length(body) AS bytes, body
+FROM inbox WHERE source_id = :source_id AND seq = :seq;
+
+-- replay_delivery --
+-- Let a delivery that failed or was ignored wait again, with another body if one is passed.
+UPDATE inbox
+SET status = 'waiting', reason = NULL, settled_at = NULL, body = coalesce(:body, body)
+WHERE source_id = :source_id AND seq = :seq AND status IN ('failed', 'ignored')
+RETURNING seq, pg_notify(current_schema(), 'inbox');
+
+-- delete_old_deliveries --
+-- Delete some deliveries that were settled long ago.
+WITH gone AS (
+    DELETE FROM inbox WHERE seq IN (
+        SELECT seq FROM inbox
+        WHERE status <> 'waiting'
+          AND settled_at < now() - make_interval(
+              secs => 86400 * CASE WHEN status = 'failed' THEN :failed_days::float8 ELSE :days::float8 END
+          )
+        ORDER BY settled_at
+        LIMIT 5000
+    )
+    RETURNING seq
+)
+SELECT count(*) FROM gone;
+
+-- deliveries_with_text --
+-- Return the settled deliveries of a tenant whose bodies contain a text, after `after`.
+SELECT seq, body FROM inbox
+WHERE tenant = :tenant AND status <> 'waiting' AND position(:text::bytea IN body) > 0 AND seq > :after
+ORDER BY seq
+LIMIT 200;
+
+-- delete_deliveries --
+-- Delete deliveries; return how many.
+WITH gone AS (DELETE FROM inbox WHERE seq = ANY(:seqs::bigint[]) RETURNING seq) SELECT count(*) FROM gone;
+
+-- followed_order --
+-- Return an order, not a cancellation of a file, and lock it.
+SELECT order_id, ordered_at, revision, changed_at, status, bought, unified_customer_id AS user_id, customer_name,
+    city, province, country, currency
+FROM orders
+WHERE tenant = :tenant AND kind = 'order' AND order_id = :order_id
+FOR UPDATE;
+
+-- followed_lines --
+-- Return the lines of an order in their order.
+SELECT product_id, n, line_key AS key, product_name AS name, category, quantity, price,
+    coalesce(remaining, quantity) AS remaining
+FROM order_items
+WHERE tenant = :tenant AND kind = 'order' AND order_id = :order_id
+ORDER BY file_line, product_id, n;
+
+-- add_returns --
+-- Store returned quantities of an order; a newer version replaces the totals of its lines.
+INSERT INTO order_returns AS known (tenant, order_id, return_id, line, quantity)
+SELECT :tenant, :order_id, return_id, line, sum(quantity)
+FROM unnest(:return_ids::text[], :lines::text[], :quantities::float8[]) AS r (return_id, line, quantity)
+GROUP BY return_id, line
+ON CONFLICT (tenant, order_id, return_id, line) DO UPDATE SET quantity = excluded.quantity
+WHERE :replace AND known.quantity <> excluded.quantity;
+
+-- returns_of_order --
+-- Return how much of each line of an order was returned.
+SELECT line, sum(quantity) AS quantity
+FROM order_returns
+WHERE tenant = :tenant AND order_id = :order_id
+GROUP BY line;
+
+-- save_followed_order --
+-- Write the newest version of an order.
+INSERT INTO orders (
+    tenant, kind, order_id, unified_customer_id, customer_name, city, province, country, currency, ordered_at,
+    line_count, content, source, source_id, revision, status, bought, changed_at
+)
+VALUES (
+    :tenant, 'order', :order_id, :user_id, :customer_name, :city, :province, :country, :currency, :ordered_at,
+    :line_count, :content, :source, :source_id, :revision, :status, :bought, :changed_at
+)
+ON CONFLICT (tenant, kind, order_id) DO UPDATE
+SET unified_customer_id = excluded.unified_customer_id, customer_name = excluded.customer_name,
+    city = excluded.city, province = excluded.province, country = excluded.country,
+    currency = excluded.currency, line_count = excluded.line_count, content = excluded.content,
+    source = excluded.source, source_id = excluded.source_id, revision = excluded.revision,
+    status = excluded.status, bought = excluded.bought, changed_at = excluded.changed_at;
+
+-- save_followed_lines --
+-- Write the lines of an order; a line is never deleted.
+INSERT INTO order_items (
+    tenant, kind, order_id, product_id, n, unified_customer_id, customer_name, province, city, country,
+    product_name, category, price, quantity, currency, ordered_at, file_line, line_key, remaining
+)
+SELECT :tenant, 'order', :order_id, product_id, n, :user_id, :customer_name, :province, :city, :country,
+    name, category, price, quantity, :currency, :ordered_at, place, key, remaining
+FROM unnest(
+    :product_ids::text[], :ns::int[], :names::text[], :categories::text[], :prices::float8[],
+    :quantities::float8[], :keys::text[], :remainings::float8[]
+) WITH ORDINALITY AS l (product_id, n, name, category, price, quantity, key, remaining, place)
+ON CONFLICT (tenant, order_id, kind, product_id, n) DO UPDATE
+SET unified_customer_id = excluded.unified_customer_id, customer_name = excluded.customer_name,
+    province = excluded.province, city = excluded.city, country = excluded.country,
+    product_name = excluded.product_name, category = excluded.category, price = excluded.price,
+    quantity = excluded.quantity, currency = excluded.currency, line_key = excluded.line_key,
+    remaining = excluded.remaining;
+
+-- save_order_time --
+-- Move the time of an order's newest version, which changed nothing else.
+UPDATE orders SET changed_at = :changed_at
+WHERE tenant = :tenant AND kind = 'order' AND order_id = :order_id;
+
+-- add_order_version --
+-- Keep a version of an order.
+INSERT INTO order_versions (tenant, order_id, revision, source, status, changed_at, lines)
+VALUES (:tenant, :order_id, :revision, :source, :status, :changed_at, :lines)
+ON CONFLICT DO NOTHING;
+
+-- order_versions --
+-- Return the versions of an order, the oldest first.
+SELECT revision, source, status, changed_at, stored_at, lines
+FROM order_versions
+WHERE tenant = :tenant AND order_id = :order_id
+ORDER BY revision;
+
+-- inbox_backlog --
+-- Return how many deliveries wait, and the age of the oldest one in seconds.
+SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 AS age
+FROM inbox WHERE status = 'waiting';

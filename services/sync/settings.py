@@ -46,6 +46,10 @@ class Settings(ServiceSettings):
     keep_rejects_days: float = Field(
         30.0, ge=0, description="how long rejected rows are kept after their import has ended"
     )
+    max_webhook_bytes: int = Field(2 * 2**20, ge=1, description="maximum size of the body of a webhook")
+    keep_deliveries_days: float = Field(
+        14.0, ge=0, description="how long a merged webhook is kept; those that failed stay as long as rejects"
+    )
     max_kept_rejects: int = Field(
         10_000, ge=0, description="rejected rows of an import that are stored; further ones are only counted"
     )

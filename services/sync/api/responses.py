@@ -106,6 +106,9 @@ class OrderLineDetails(BaseModel):
     quantity: float
     currency: str | None
     ordered_at: datetime
+    remaining: float | None = Field(
+        None, description="the quantity that stays bought, if a source follows the order"
+    )
 
 
 class OrderDetails(BaseModel):
@@ -122,13 +125,30 @@ class OrderDetails(BaseModel):
     ordered_at: datetime
     source: str
     import_id: str | None
+    revision: int = Field(0, description="the number of changes, if a source follows the order")
+    status: str | None = Field(None, description="as the source calls it")
+    changed_at: datetime | None = Field(None, description="the source's time of the newest version")
     lines: list[OrderLineDetails]
+
+
+class OrderVersion(BaseModel):
+    """A version of an order that a source follows."""
+
+    revision: int
+    source: str
+    status: str | None
+    changed_at: datetime | None
+    stored_at: datetime
+    lines: list[dict[str, Any]]
 
 
 class OrdersResponse(BaseModel):
     """The order with an id, and the cancellation with the same id if there is one."""
 
     orders: list[OrderDetails]
+    versions: list[OrderVersion] = Field(
+        [], description="of one order that a source follows, the oldest first"
+    )
 
 
 class ItemDetails(BaseModel):

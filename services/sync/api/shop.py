@@ -36,7 +36,8 @@ def shop_router(authenticator: Authenticator, orders: Orders, catalogue: Catalog
             "UnknownOrder",
             f"There is no order {order_id}.",
         )
-        return OrdersResponse.model_validate({"orders": rows})
+        versions = await orders.versions(principal.own_tenant, order_id)
+        return OrdersResponse.model_validate({"orders": rows, "versions": versions})
 
     @router.get("/items/{item_id:path}", operation_id="get_item")
     async def get_item(item_id: Identifier, principal: Principal = caller) -> ItemDetails:

@@ -3,9 +3,24 @@
 from services.sync.store.catalogue import Catalogue
 from services.sync.store.erasures import Erasures
 from services.sync.store.files import Files, StoreDenied
+from services.sync.store.followed_orders import FollowedOrders
 from services.sync.store.imports import Imports
+from services.sync.store.inbox import Inbox
 from services.sync.store.listings import Listings
 from services.sync.store.orders import Orders
+from services.sync.store.sources import Sources
 from services.sync.store.staging import Staging
 
-__all__ = ["Catalogue", "Erasures", "Files", "Imports", "Listings", "Orders", "Staging", "StoreDenied"]
+__all__ = [
+    "Catalogue",
+    "Erasures",
+    "Files",
+    "FollowedOrders",
+    "Imports",
+    "Inbox",
+    "Listings",
+    "Orders",
+    "Sources",
+    "Staging",
+    "StoreDenied",
+]

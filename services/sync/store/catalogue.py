@@ -38,6 +38,10 @@ class Catalogue:
             *SQL.save_quotas(items=self._quotas.max_items, users=self._quotas.max_users)
         )
 
+    async def lock(self, connection: Connection, tenant: str) -> None:
+        """Lock the tenant's catalogue until the transaction ends, as every merge does."""
+        await connection.execute(*SQL.lock_catalogue(tenant=tenant))
+
     async def items_to_merge(
         self, connection: Connection, tenant: str, ids: Sequence[str], *, accepted: bool = False
     ) -> dict[str, State]:

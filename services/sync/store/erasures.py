@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from services.sync.domain.webhooks.deliveries import names_user
 from services.sync.store.statements import SQL
 from shared import outbox
 from shared.events import UserErased, UserErasureRequested
@@ -37,6 +38,7 @@ class Erasures:
                 "staged_lines": await connection.fetchval(*SQL.anonymize_staged_lines(**user)),
                 "import_rejects": await connection.fetchval(*SQL.delete_rejects_of_user(**user)),
             }
+            erased["inbox"] = await self._delete_deliveries(connection, tenant, user_id)
             rows = {table: count + earlier.get(table, 0) for table, count in erased.items()}
             await connection.execute(*SQL.save_erased_rows(**user, rows=rows))
             await outbox.append_tombstone(connection, USERS, tenant, f"{tenant}:{user_id}")
@@ -46,3 +48,18 @@ class Erasures:
         """Return when each of the users was erased; users that were not are omitted."""
         rows = await connection.fetch(*SQL.erased_users(tenant=tenant, ids=list(users)))
         return {row["user_id"]: row["erased_at"] for row in rows}
+
+    async def _delete_deliveries(self, connection: Connection, tenant: str, user_id: str) -> int:
+        """Delete the settled deliveries that name a user as a whole value; return how many.
+
+        Those that still wait are merged without the user, if they are older than the erasure.
+        """
+        deleted, after = 0, 0
+        text = user_id.encode()
+        while rows := await connection.fetch(
+            *SQL.deliveries_with_text(tenant=tenant, text=text, after=after)
+        ):
+            named = [row["seq"] for row in rows if names_user(row["body"], user_id)]
+            deleted += await connection.fetchval(*SQL.delete_deliveries(seqs=named))
+            after = rows[-1]["seq"]
+        return deleted

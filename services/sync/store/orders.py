@@ -23,10 +23,11 @@ Key = tuple[str, str]
 
 
 class Known(NamedTuple):
-    """The hash of a stored order's content, and the import that brought it."""
+    """The hash of a stored order's content, the import that brought it, and whether a source follows it."""
 
     content: bytes
     import_id: str | None
+    is_followed: bool = False
 
 
 class Orders:
@@ -75,7 +76,10 @@ class Orders:
                 order_ids=[order.order_id for order in orders],
             )
         )
-        return {(row["kind"], row["order_id"]): Known(row["content"], row["import_id"]) for row in rows}
+        return {
+            (row["kind"], row["order_id"]): Known(row["content"], row["import_id"], row["is_followed"])
+            for row in rows
+        }
 
     async def by_id(self, tenant: str, order_id: str) -> list[dict[str, Any]]:
         """Return the order and the cancellation with an id, each with its lines; empty if there is none."""
@@ -85,6 +89,11 @@ class Orders:
             {**order, "lines": [dict(line) for line in lines if line["kind"] == order["kind"]]}
             for order in orders
         ]
+
+    async def versions(self, tenant: str, order_id: str) -> list[dict[str, Any]]:
+        """Return the versions of an order that a source follows, the oldest first."""
+        rows = await self._database.fetch(*SQL.order_versions(tenant=tenant, order_id=order_id))
+        return [dict(row) for row in rows]
 
     async def new_interactions(
         self, connection: Connection, tenant: str, event_ids: Sequence[str]

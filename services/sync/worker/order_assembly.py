@@ -139,7 +139,9 @@ def _count_orders(import_: Import, orders: list[Order], known: dict[Key, Known])
     rejected: list[RejectedLine] = []
     for order in orders:
         stored = known.get(_key(order))
-        if stored is not None and not order.matches(stored.content):
+        if stored is not None and stored.is_followed:
+            import_.rows_duplicate += len(order.items)  # its source has the newest version
+        elif stored is not None and not order.matches(stored.content):
             rejected += rejected_as_changed(order)
         elif stored is not None and stored.import_id != import_.id:
             import_.rows_duplicate += len(order.items)

@@ -10,6 +10,7 @@ from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.component.fuzz.other_services import ROWS
 from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
+from tests.component.fuzz.source_names import source_values
 from tests.component.fuzz.vendors import vendor_values
 from tests.support.fuzz.documents import Embedded
 from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
@@ -188,6 +189,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "engine POST /v1/keys/{id}/rotate": {"id": [made["key"]], "hours": [1, 24]},
         "engine ListSchemas": {"nextToken": [None, tokens["schemas"]]},
         "engine ListCampaigns": {"nextToken": [None, tokens["campaigns"]], "solutionArn": [None]},
+        **source_values(made, _new),
         "tracker POST /items": {"datasetArn": [made["Items"]], "properties": item},
         "tracker POST /users": {"datasetArn": [made["Users"]], "properties": [Embedded({"AGE": 30})]},
         "tracker POST /v1/events": native,

@@ -19,6 +19,11 @@ _ORDER = (
     "INSERT INTO sync.orders (tenant, kind, order_id, ordered_at, line_count, content, source) "
     "VALUES ($1, 'order', 'o1', $2, 0, '', 'test')"
 )
+_DELIVERY = (
+    "INSERT INTO sync.inbox (source_id, tenant, topic, delivery, body, status, settled_at) "
+    "SELECT id, tenant, 'orders/create', 'd1', '{}', 'failed', now() FROM sync.sources "
+    "WHERE tenant = $1 AND name = 'web'"
+)
 _GENERATION = (
     "INSERT INTO loader.generations (generation, tenant, status, reason) "
     "VALUES (1, $1, 'refused', 'too few rows')"
@@ -26,6 +31,11 @@ _GENERATION = (
 ROWS = {
     "orders": "order_id,ordered_at,product_id,quantity,price\no1,2026-01-01T00:00:00Z,i1,1,2.5\n",
     "items": "item_id,name,category,price\ni1,Tea,shelf-1,2.5\n",
+}
+SOURCE = {
+    "kind": "webhook",
+    "format": "generic",
+    "mappings": [{"kind": "users", "fields": {"user_id": "$.id"}}],
 }
 _SURFACES = {
     "experiment": "recommendations",
@@ -50,6 +60,13 @@ def other_services(installation: Installation) -> dict[str, str]:
     installation.execute(
         (_ITEMS, tenant), (_USER, tenant), (_ORDER, tenant, datetime.now(UTC)), (_GENERATION, tenant)
     )
+    sources = {
+        name: request(
+            "POST", "sync", "/v1/sources", json={"name": name, "config": SOURCE, "secrets": {"secret": "s"}}
+        )
+        for name in ("web", "spare-source")
+    }
+    installation.execute((_DELIVERY, tenant))
     keys = {
         name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])
         for name in ("key", "spare-key")
@@ -60,6 +77,7 @@ def other_services(installation: Installation) -> dict[str, str]:
         **_experiments(request),
         "run": str(run["id"]),
         "sync-import": accepted["id"],
+        "source-id": str(sources["web"]["id"]),
         "spare-placement": "spare",
         "dead-letter": _dead_letter(installation),
     }

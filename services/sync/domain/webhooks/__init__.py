@@ -1,0 +1,1 @@
+"""Webhooks of shop systems: signatures, names of deliveries, and what their bodies say."""
