@@ -26,11 +26,13 @@ from services.sync.store import (
     Inbox,
     Listings,
     Orders,
+    Pulls,
     Sources,
     Staging,
 )
 from services.sync.store.imports import JOB
-from services.sync.worker import Importer, InboxReader, RecordMerge, Retention, Sweep, retention
+from services.sync.store.pulls import JOB as PULL
+from services.sync.worker import Importer, InboxReader, Puller, RecordMerge, Retention, Sweep, retention
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import (
@@ -52,6 +54,7 @@ from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
 BACKLOG_SECONDS = 5.0
+DUE_SECONDS = 5.0
 QUOTA_SECONDS = 60.0
 """Seconds between writes of the quotas, since a worker with other settings may have written others."""
 
@@ -76,7 +79,7 @@ def build(settings: Settings) -> FastAPI:
             ),
             webhooks_router(sources, inbox, max_bytes=settings.max_webhook_bytes),
             sources_router(authenticator, sources),
-            deliveries_router(authenticator, sources, inbox),
+            deliveries_router(authenticator, sources, inbox, Pulls(requests)),
             listings_router(authenticator, Listings(requests)),
             shop_router(authenticator, Orders(requests), Catalogue(requests, settings.quotas())),
         ],
@@ -117,6 +120,19 @@ def worker(settings: Settings) -> FastAPI:
         concurrency=settings.import_concurrency,
         per_tenant=1,
     )
+    pulls = Pulls(database)
+    puller = Puller(
+        Sources(database, settings.auth.endcap_secret_key),
+        pulls,
+        allow_internal=settings.allow_internal_sources,
+    )
+    pull_jobs = JobWorker(
+        database,
+        {PULL: puller.run},
+        failed=puller.failed,
+        concurrency=settings.pull_concurrency,
+        per_tenant=1,
+    )
     sweep = Sweep(imports, files).sweep
     merge = RecordMerge(FollowedOrders(), catalogue, erasures)
     clean = Retention(imports, files, settings.keep_files_days, settings.keep_rejects_days).clean
@@ -127,6 +143,8 @@ def worker(settings: Settings) -> FastAPI:
             database,
             consumer,
             jobs,
+            pull_jobs,
+            PeriodicTask("pulls", pulls.begin_due, seconds=DUE_SECONDS),
             InboxReader(database, inbox, merge),
             PeriodicTask("inbox-backlog", inbox.measure, seconds=BACKLOG_SECONDS),
             PeriodicTask("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),

@@ -26,6 +26,11 @@ WEBHOOKS = counter(
     "Webhooks received: stored, repeated, or refused for their signature.",
     ["format", "outcome"],
 )
+PULLS = counter("endcap_sync_pulls_total", "Runs of sources that are asked, by outcome.", ["kind", "outcome"])
+PULLED = counter(
+    "endcap_sync_pulled_total", "Objects that sources answered, by whether they changed.", ["outcome"]
+)
+PULL_REQUESTS = counter("endcap_sync_pull_requests_total", "Requests to sources, by outcome.", ["outcome"])
 INBOX_WAITING = gauge("endcap_sync_inbox_waiting", "Deliveries of sources that are not merged yet.")
 INBOX_OLDEST = gauge(
     "endcap_sync_inbox_oldest_age_seconds", "Age of the oldest delivery that is not merged yet."

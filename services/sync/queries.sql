@@ -586,20 +586,32 @@ ON CONFLICT (tenant, name) DO NOTHING
 RETURNING created_at;
 
 -- change_source --
--- Change a source of a tenant; secrets stay as they are unless new ones are passed.
+-- Change a source of a tenant; secrets stay as they are unless new ones are passed. With another configuration the next
+-- run reads everything again.
+WITH before AS (
+    SELECT id, config IS DISTINCT FROM :config AS is_other FROM sources WHERE tenant = :tenant AND name = :name
+    FOR UPDATE
+), forgotten AS (
+    DELETE FROM pulled_objects USING before WHERE source_id = before.id AND before.is_other
+)
 UPDATE sources
 SET kind = :kind, enabled = :enabled, config = :config, updated_at = now(),
+    full_wanted = full_wanted OR before.is_other,
+    next_pull_at = CASE WHEN before.is_other THEN now() ELSE next_pull_at END,
     secrets_encrypted = CASE WHEN :keep_secrets THEN secrets_encrypted ELSE :secrets END,
     secret_names = CASE WHEN :keep_secrets THEN secret_names ELSE :secret_names END
-WHERE tenant = :tenant AND name = :name
-RETURNING id;
+FROM before
+WHERE sources.id = before.id
+RETURNING sources.id;
 
 -- delete_source --
--- Delete a source and its deliveries; what it brought stays.
+-- Delete a source with its deliveries, and what it said last; what it brought stays.
 WITH gone AS (
     DELETE FROM sources WHERE tenant = :tenant AND name = :name RETURNING id
 ), emptied AS (
     DELETE FROM inbox USING gone WHERE inbox.source_id = gone.id
+), forgotten AS (
+    DELETE FROM pulled_objects USING gone WHERE pulled_objects.source_id = gone.id
 )
 SELECT id FROM gone;
 
@@ -799,3 +811,58 @@ ORDER BY revision;
 -- Return how many deliveries wait, and the age of the oldest one in seconds.
 SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 AS age
 FROM inbox WHERE status = 'waiting';
+
+-- due_pulls --
+-- Return the sources whose next run is due and that do not run, and plan the run after it.
+UPDATE sources AS s
+SET pulls = pulls + 1,
+    next_pull_at = now() + make_interval(secs => 3600 * (s.config ->> 'every_hours')::float8)
+WHERE s.enabled AND s.kind <> 'webhook' AND s.next_pull_at <= now()
+    AND NOT EXISTS (
+        SELECT FROM jobs j
+        WHERE j.kind = 'pull' AND j.key LIKE s.id || ':%' AND j.status IN ('queued', 'running')
+    )
+RETURNING s.id, s.tenant, s.pulls,
+    s.full_wanted OR s.full_at IS NULL
+        OR s.full_at < now() - make_interval(secs => 86400 * (s.config ->> 'full_every_days')::float8) AS is_full;
+
+-- want_pull --
+-- Let the next run of sources begin now; `full` lets it read everything.
+UPDATE sources SET next_pull_at = now(), full_wanted = full_wanted OR :full
+WHERE kind <> 'webhook' AND (:tenant::text IS NULL OR tenant = :tenant)
+    AND (:name::text IS NULL OR name = :name)
+RETURNING tenant, name, pulls;
+
+-- add_pulled --
+-- Store the objects of a page that differ from what the source said of them before; return how many.
+WITH page AS (
+    SELECT DISTINCT ON (object_id) object_id, hash, body
+    FROM unnest(:object_ids::text[], :hashes::bytea[], :bodies::bytea[]) WITH ORDINALITY
+        AS o (object_id, hash, body, place)
+    ORDER BY object_id, place DESC
+), changed AS (
+    INSERT INTO pulled_objects AS known (source_id, topic, object_id, hash)
+    SELECT :source_id, :topic, object_id, hash FROM page
+    ON CONFLICT (source_id, topic, object_id) DO UPDATE SET hash = excluded.hash
+    WHERE known.hash <> excluded.hash
+    RETURNING object_id
+), added AS (
+    INSERT INTO inbox (source_id, tenant, topic, delivery, body)
+    SELECT :source_id, :tenant, :topic, gen_random_uuid()::text, body
+    FROM page JOIN changed USING (object_id)
+    ORDER BY object_id
+    RETURNING seq
+)
+SELECT count(*) AS changed, pg_notify(current_schema(), 'inbox') FROM added;
+
+-- end_pull --
+-- Record the end of a run that has read all.
+UPDATE sources
+SET pulled_at = now(), read_until = :read_until, pulled_objects = :objects, pull_warnings = :warnings,
+    pull_error = NULL, full_wanted = full_wanted AND NOT :full,
+    full_at = CASE WHEN :full THEN now() ELSE full_at END
+WHERE id = :id;
+
+-- fail_pull --
+-- Record why a run failed.
+UPDATE sources SET pulled_at = now(), pull_error = :error WHERE id = :id;

@@ -47,6 +47,10 @@ class Settings(ServiceSettings):
         30.0, ge=0, description="how long rejected rows are kept after their import has ended"
     )
     max_webhook_bytes: int = Field(2 * 2**20, ge=1, description="maximum size of the body of a webhook")
+    allow_internal_sources: bool = Field(
+        False, description="sources may be at loopback and private addresses"
+    )
+    pull_concurrency: int = Field(2, ge=1, description="sources that a worker asks at a time")
     keep_deliveries_days: float = Field(
         14.0, ge=0, description="how long a merged webhook is kept; those that failed stay as long as rejects"
     )

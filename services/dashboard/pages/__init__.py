@@ -17,6 +17,7 @@ from services.dashboard.pages import (
     live,
     overview,
     placements,
+    sources,
     system,
     training,
 )
@@ -31,6 +32,7 @@ PAGES: tuple[Page, ...] = (
     training.PAGE,
     experiments.PAGE,
     data.PAGE,
+    sources.PAGE,
     system.PAGE,
     keys.PAGE,
     audit.PAGE,

@@ -5,6 +5,7 @@ from services.sync.api.listings import listings_router
 from services.sync.api.load_command import load
 from services.sync.api.shop import shop_router
 from services.sync.api.sources import deliveries_router, sources_router
+from services.sync.api.sync_command import sync
 from services.sync.api.webhooks import webhooks_router
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "load",
     "shop_router",
     "sources_router",
+    "sync",
     "webhooks_router",
 ]

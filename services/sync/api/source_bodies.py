@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.sync.domain.sources import Config, Secrets, SourceName
+from services.sync.domain.source_model import Secrets, SourceName
+from services.sync.domain.sources import Config
 from services.sync.store.inbox import Status
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class SourceDetails(BaseModel):
     waiting: int = Field(description="deliveries that are not merged yet")
     failed: int = Field(description="deliveries that could not be merged, and wait for a person")
     newest_at: datetime | None = Field(description="when the newest delivery arrived")
+    next_pull_at: datetime | None = Field(description="when the source is asked next")
+    pulled_at: datetime | None = Field(description="when the newest run ended")
+    read_until: date | None = Field(description="the last day that was read")
+    pulled_objects: int = Field(description="orders, items and users that the newest run has read")
+    pull_warnings: list[str] = Field(description="what the newest run could not make sure of")
+    pull_error: str | None = Field(description="why the newest run failed")
     created_at: datetime
     updated_at: datetime
 
@@ -62,6 +69,12 @@ class SourceDetails(BaseModel):
             waiting=source.waiting,
             failed=source.failed,
             newest_at=source.newest_at,
+            next_pull_at=source.next_pull_at,
+            pulled_at=source.pulled_at,
+            read_until=source.read_until,
+            pulled_objects=source.pulled_objects,
+            pull_warnings=list(source.pull_warnings),
+            pull_error=source.pull_error,
             created_at=source.created_at,
             updated_at=source.updated_at,
         )
@@ -96,6 +109,14 @@ class DeliveryList(BaseModel):
     """Deliveries, the newest first; the next page is before the last `seq`."""
 
     deliveries: list[DeliveryDetails]
+
+
+class Run(BaseModel):
+    """A run of a source that is asked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    full: bool = Field(False, description="read all days again, not only those since the last run")
 
 
 class Replay(BaseModel):

@@ -14,11 +14,13 @@ from services.sync.api.source_bodies import (
     DeliveryList,
     NewSource,
     Replay,
+    Run,
     SourceChange,
     SourceDetails,
     SourceList,
 )
-from services.sync.domain.sources import Config, SourceName
+from services.sync.domain.source_model import SourceName
+from services.sync.domain.sources import Config
 from services.sync.store.inbox import Status
 from shared.auth import Principal
 from shared.errors import ApiError, Permanent
@@ -26,7 +28,7 @@ from shared.events.values import LARGEST_INT8
 from shared.http.runtime import ERRORS, ErrorBody
 
 if TYPE_CHECKING:
-    from services.sync.store import Inbox, Sources
+    from services.sync.store import Inbox, Pulls, Sources
     from services.sync.store.sources import Source
     from shared.auth import Authenticator
 
@@ -97,10 +99,25 @@ def sources_router(authenticator: Authenticator, sources: Sources) -> APIRouter:
     return router
 
 
-def deliveries_router(authenticator: Authenticator, sources: Sources, inbox: Inbox) -> APIRouter:
-    """Return the routes of the deliveries of sources."""
+def deliveries_router(
+    authenticator: Authenticator, sources: Sources, inbox: Inbox, pulls: Pulls
+) -> APIRouter:
+    """Return the routes of the runs and the deliveries of sources."""
     router = APIRouter(prefix="/v1/sources", tags=["sources"], responses=_RESPONSES)
     caller = Depends(authenticator.require("admin"))
+
+    @router.post("/{name}/run", status_code=202, operation_id="run_source")
+    async def run_source(name: Name, run: Run, principal: Principal = caller) -> SourceDetails:
+        """Let a source be asked now: for the days since its last run, or with `full` for all days.
+
+        Raises ApiError 409 for a webhook, which is not asked, and for a source that is switched off.
+        """
+        source = await _source(sources, principal.own_tenant, name)
+        if source.kind == "webhook" or not source.enabled:
+            detail = f"The source {name} is a webhook, or switched off: there is nothing to ask."
+            raise ApiError(409, "NotRunnable", detail)
+        await pulls.want(principal.own_tenant, name, full=run.full)
+        return SourceDetails.of(await _source(sources, principal.own_tenant, name))
 
     @router.get("/{name}/deliveries", operation_id="list_deliveries")
     async def list_deliveries(

@@ -35,14 +35,81 @@ ONLINE_RETAIL = Mapping(
     positive_price=True,
 )
 
-BUILT_IN: dict[str, Mapping] = {mapping.source: mapping for mapping in (ENDCAP, ONLINE_RETAIL)}
+# Exports of Shopify's admin (https://help.shopify.com/en/manual/orders/export-orders). The id of an order is
+# in its first row alone, so orders are known by their names; products by SKUs, users by e-mail addresses.
+SHOPIFY_ORDERS = Mapping(
+    source="shopify-orders",
+    columns={
+        "order_id": "Name",
+        "kind": "Financial Status",
+        "user_id": "Email",
+        "ordered_at": "Created at",
+        "product_id": "Lineitem sku",
+        "product_name": "Lineitem name",
+        "quantity": "Lineitem quantity",
+        "price": "Lineitem price",
+        "currency": "Currency",
+        "customer_name": "Billing Name",
+        "city": "Shipping City",
+        "province": "Shipping Province",
+        "country": "Shipping Country",
+    },
+    date_formats=("%Y-%m-%d %H:%M:%S %z",),
+    inherits_kind=True,
+)
+SHOPIFY_PRODUCTS = Mapping(
+    source="shopify-products",
+    columns={
+        "item_id": "Variant SKU",
+        "name": "Title",
+        "category": "Type",
+        "price": "Variant Price",
+        "available": "Published",
+    },
+)
+SHOPIFY_CUSTOMERS = Mapping(
+    source="shopify-customers",
+    columns={
+        "user_id": "Email",
+        "name": "First Name",
+        "city": "Default Address City",
+        "province": "Default Address Province Code",
+        "country": "Default Address Country Code",
+    },
+)
+
+# The export of WooCommerce's products page (https://woocommerce.com/document/product-csv-importer-exporter/).
+WOOCOMMERCE_PRODUCTS = Mapping(
+    source="woocommerce-products",
+    columns={
+        "item_id": "ID",
+        "name": "Name",
+        "category": "Categories",
+        "price": "Regular price",
+        "available": "In stock?",
+    },
+)
+
+_DETECTED: tuple[tuple[Kind, Mapping], ...] = (
+    ("orders", ONLINE_RETAIL),
+    ("orders", SHOPIFY_ORDERS),
+    ("items", SHOPIFY_PRODUCTS),
+    ("items", WOOCOMMERCE_PRODUCTS),
+    ("users", SHOPIFY_CUSTOMERS),
+)
+"""Mappings of files that are known by their headers, and the kind of each file."""
+
+BUILT_IN: dict[str, Mapping] = {
+    mapping.source: mapping for mapping in (ENDCAP, *(mapping for _, mapping in _DETECTED))
+}
 
 
 def detect(kind: Kind, header: list[str]) -> Mapping:
     """Return the mapping for a file that was sent without one, by its header."""
     names = {normalized_name(name) for name in header}
-    if kind == "orders" and names >= {normalized_name(name) for name in ONLINE_RETAIL.columns.values()}:
-        return ONLINE_RETAIL
+    for known_kind, mapping in _DETECTED:
+        if kind == known_kind and names >= {normalized_name(name) for name in mapping.columns.values()}:
+            return mapping
     if kind == "interactions" and "eventvalue" in names and "value" not in names:
         return _PERSONALIZE
     return ENDCAP
@@ -54,7 +121,7 @@ def by_name(source: str) -> Mapping:
         return BUILT_IN[source]
     except KeyError:
         raise Permanent(
-            f"There is no mapping {source!r}; the built-in mappings are {' and '.join(sorted(BUILT_IN))}, "
+            f"There is no mapping {source!r}; the built-in mappings are {', '.join(sorted(BUILT_IN))}, "
             "and any other is sent in the field mapping."
         ) from None
 

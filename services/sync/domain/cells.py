@@ -28,8 +28,8 @@ _POINT_AND_COMMAS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+\.[0-9]+|,
 _MARKS = re.compile(_MARK)
 _SECONDS = re.compile(r"\d{9,10}(?:\.\d+)?")
 _MILLISECONDS = re.compile(r"\d{12,13}")
-_TRUE = frozenset({"true", "t", "yes", "y", "1"})
-_FALSE = frozenset({"false", "f", "no", "n", "0"})
+_TRUE = frozenset({"true", "t", "yes", "y", "1", "backorder", "instock"})
+_FALSE = frozenset({"false", "f", "no", "n", "0", "outofstock"})
 _CACHE_SIZE = 20_000
 """Dates that a parser caches. Arbitrary."""
 

@@ -90,6 +90,9 @@ class Mapping(BaseModel):
     )
     upper_case_products: bool = Field(False, description="convert product ids to upper case")
     whole_user_ids: bool = Field(False, description="read the user 17850.0 of a spreadsheet as 17850")
+    inherits_kind: bool = Field(
+        False, description="an order line without a kind has that of the row before it in its order"
+    )
     positive_price: bool = Field(False, description="reject order lines without a price above zero")
 
     @model_validator(mode="before")

@@ -192,8 +192,10 @@ def _merged_lines(
     matched: dict[tuple[str, int], FollowedLine] = {}
     added: list[FollowedLine] = []
     seen: dict[str, int] = {}
+    places: dict[str, int] = {}
     for place, entry in enumerate(record.lines):
-        key = entry.key or f"{entry.product_id}#{place}"
+        nth = places[entry.product_id] = places.get(entry.product_id, 0) + 1
+        key = entry.key or f"{entry.product_id}#{nth}"
         if seen.setdefault(key, place) != place:
             continue  # the same line twice
         known = _match(unmatched, entry, key)

@@ -33,6 +33,10 @@ _KINDS = {
     "cancelled": CANCELLATION,
     "canceled": CANCELLATION,
     "return": CANCELLATION,
+    # The states of payments of Shopify, and of orders of WooCommerce.
+    **dict.fromkeys(("paid", "pending", "authorized", "partially_paid", "partially_refunded"), ORDER),
+    **dict.fromkeys(("completed", "processing", "on-hold"), ORDER),
+    **dict.fromkeys(("refunded", "voided", "expired", "failed"), CANCELLATION),
 }
 _LAST_POSITION = 2**31 - 1
 
@@ -73,7 +77,7 @@ def order_row_parser(mapping: Mapping, layout: Layout, width: int) -> Callable[[
     parse_number, parse_date, tail = number_parser(mapping), date_parser(mapping), at.tail
     parse_price, check_product = _price_parser(mapping, parse_number), _product_check(mapping)
     prefix = (mapping.cancellation_prefix or "\0").upper()
-    has_kinds = "kind" in at
+    has_kinds, inherits_kind = "kind" in at, mapping.inherits_kind
 
     def parse_row(cells: list[str]) -> OrderRow:
         """Return the order line of a row. Raises RowRejected."""
@@ -84,7 +88,7 @@ def order_row_parser(mapping: Mapping, layout: Layout, width: int) -> Callable[[
         time = parse_date(cells[ordered_at], "ordered_at") if cells[ordered_at].strip() else None
         if row_order_id.upper().startswith(prefix):
             row_kind = CANCELLATION
-        elif has_kinds and time is None and not cells[kind].strip():
+        elif has_kinds and (time is None or inherits_kind) and not cells[kind].strip():
             row_kind = INHERITED_KIND
         else:
             row_kind = _kind(cells[kind])

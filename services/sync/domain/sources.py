@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
+from services.sync.domain.pulls.configs import Erp, PullConfig, Rest, ShopifyApi
+from services.sync.domain.source_model import Model, Secrets
 from services.sync.domain.webhooks.generic import Mapped
 from services.sync.domain.webhooks.options import VendorOptions
 from services.sync.domain.webhooks.signatures import Algorithm, Encoding
 from shared.events.values import Text
-
-SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-SECRET_BYTES = 4_096
-Secrets: TypeAlias = dict[
-    Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")],
-    Annotated[Text, StringConstraints(min_length=1, max_length=SECRET_BYTES)],
-]
-"""Secrets by their names. They are stored encrypted, and no answer contains them."""
-
-
-class Model(BaseModel):
-    """A part of a source's configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SignatureRule(Model):
@@ -71,4 +59,11 @@ class Webhook(Model):
         return [secrets[name] for name in ("secret", "previous_secret") if name in secrets]
 
 
-Config: TypeAlias = Webhook
+Config: TypeAlias = Annotated[Webhook | Erp | Rest | ShopifyApi, Field(discriminator="kind")]
+
+_CONFIG: TypeAdapter[Webhook | PullConfig] = TypeAdapter(Config)
+
+
+def parse_config(config: dict[str, Any]) -> Webhook | PullConfig:
+    """Return a stored configuration."""
+    return _CONFIG.validate_python(config)

@@ -8,6 +8,7 @@ from services.sync.store.imports import Imports
 from services.sync.store.inbox import Inbox
 from services.sync.store.listings import Listings
 from services.sync.store.orders import Orders
+from services.sync.store.pulls import Pulls
 from services.sync.store.sources import Sources
 from services.sync.store.staging import Staging
 
@@ -20,6 +21,7 @@ __all__ = [
     "Inbox",
     "Listings",
     "Orders",
+    "Pulls",
     "Sources",
     "Staging",
     "StoreDenied",

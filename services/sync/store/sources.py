@@ -6,7 +6,7 @@ import secrets as random
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -40,6 +40,12 @@ class Source:
     waiting: int = 0
     failed: int = 0
     newest_at: datetime | None = None
+    next_pull_at: datetime | None = None
+    pulled_at: datetime | None = None
+    read_until: date | None = None
+    pulled_objects: int = 0
+    pull_warnings: tuple[str, ...] = ()
+    pull_error: str | None = None
     encrypted: bytes | None = field(default=None, repr=False)
 
 
@@ -139,5 +145,11 @@ def _source(row: asyncpg.Record) -> Source:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         encrypted=row["secrets_encrypted"],
+        next_pull_at=row["next_pull_at"] if row["kind"] != "webhook" else None,
+        pulled_at=row["pulled_at"],
+        read_until=row["read_until"],
+        pulled_objects=row["pulled_objects"],
+        pull_warnings=tuple(row["pull_warnings"]),
+        pull_error=row["pull_error"],
         **more,
     )

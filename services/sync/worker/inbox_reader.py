@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.sync.domain.pulls import answers
 from services.sync.domain.records import Ignored
-from services.sync.domain.sources import Webhook
+from services.sync.domain.sources import Webhook, parse_config
 from services.sync.domain.webhooks import deliveries
 from services.sync.metrics import DELIVERIES
 from services.sync.store.inbox import Outcome
@@ -128,9 +129,10 @@ class InboxReader:
 
 
 def _records(delivery: Received) -> list[Record] | Ignored:
-    return deliveries.parse(
-        Webhook.model_validate(delivery.config), delivery.topic, delivery.body, delivery.received_at
-    )
+    config = parse_config(delivery.config)
+    if isinstance(config, Webhook):
+        return deliveries.parse(config, delivery.topic, delivery.body, delivery.received_at)
+    return answers.parse(config, delivery.topic, delivery.body, delivery.received_at)
 
 
 def _storable(text: str) -> str:

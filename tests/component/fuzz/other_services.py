@@ -37,6 +37,7 @@ SOURCE = {
     "format": "generic",
     "mappings": [{"kind": "users", "fields": {"user_id": "$.id"}}],
 }
+ERP = {"kind": "erp", "base_url": "http://127.0.0.1:1"}
 _SURFACES = {
     "experiment": "recommendations",
     "stopping": "campaign/stopping",
@@ -66,6 +67,7 @@ def other_services(installation: Installation) -> dict[str, str]:
         )
         for name in ("web", "spare-source")
     }
+    request("POST", "sync", "/v1/sources", json={"name": "erp", "config": ERP, "secrets": {"token": "t"}})
     installation.execute((_DELIVERY, tenant))
     keys = {
         name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])

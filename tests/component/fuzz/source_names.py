@@ -19,6 +19,7 @@ def source_values(made: Mapping[str, str], new_name: Callable[[], str]) -> dict[
     }
     return {
         "sync POST /v1/sources": {**web, "name": [new_name]},
+        "sync POST /v1/sources/{name}/run": {"name": ["erp"], "full": [False]},
         "sync DELETE /v1/sources/{name}": {"name": ["spare-source"]},
         **{
             f"sync {route}": web

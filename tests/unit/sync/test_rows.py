@@ -235,7 +235,7 @@ def test_a_column_that_stands_twice_is_ambiguous() -> None:
 def test_the_source_is_recognised_by_the_header() -> None:
     assert builtin_mappings.detect("orders", RETAIL) is builtin_mappings.ONLINE_RETAIL
     assert builtin_mappings.detect("orders", NATIVE) is builtin_mappings.ENDCAP
-    with pytest.raises(Permanent, match="endcap and online-retail"):
+    with pytest.raises(Permanent, match="endcap, online-retail"):
         builtin_mappings.by_name("shopware")
 
 

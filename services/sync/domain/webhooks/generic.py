@@ -102,8 +102,8 @@ def parse(topic: str, body: Any, mappings: tuple[Mapped, ...]) -> list[Record] |
     records_of_body: list[Record] = []
     matching = [mapping for mapping in mappings if mapping.topic in {None, topic}]
     for mapping in matching:
-        for selected in _selected(mapping.select, body):
-            records_of_body.append(_record(mapping, selected))
+        for entry in selected(mapping.select, body):
+            records_of_body.append(_record(mapping, entry))
             if len(records_of_body) > _MOST_OBJECTS:
                 raise Permanent(f"The body has more than {_MOST_OBJECTS:,} objects; send it in parts.")
     if not matching:
@@ -111,25 +111,25 @@ def parse(topic: str, body: Any, mappings: tuple[Mapped, ...]) -> list[Record] |
     return records_of_body or Ignored("The mappings select nothing in the body.")
 
 
-def _record(mapping: Mapped, selected: Any) -> Record:
-    values = {name: _value(path, selected) for name, path in mapping.fields.items()}
+def _record(mapping: Mapped, entry: Any) -> Record:
+    values = {name: value_at(path, entry) for name, path in mapping.fields.items()}
     times = {name: _time(values.pop(name, None), name, mapping) for name in ("updated_at", "ordered_at")}
     if mapping.kind == "orders":
-        return _order(mapping, selected, values, times)
+        return _order(mapping, entry, values, times)
     identity = values.pop("item_id" if mapping.kind == "items" else "user_id")
     if values.get("created_at") is not None:
         created_at = _time(values["created_at"], "created_at", mapping)
         values["created_at"] = created_at.isoformat() if created_at else None
-    attributes = {name: _value(path, selected) for name, path in mapping.attributes.items()}
+    attributes = {name: value_at(path, entry) for name, path in mapping.attributes.items()}
     make = records.item if mapping.kind == "items" else records.user
     return make(identity, times["updated_at"], values, **attributes)
 
 
-def _order(mapping: Mapped, selected: Any, values: dict[str, Any], times: dict[str, Any]) -> Record:
+def _order(mapping: Mapped, entry: Any, values: dict[str, Any], times: dict[str, Any]) -> Record:
     status = str(values.get("status") or "").strip().lower()
     lines, returns = [], []
-    for position, line in enumerate(_selected(mapping.lines or "$", selected)):
-        cells = {name: _value(path, line) for name, path in mapping.line_fields.items()}
+    for position, line in enumerate(selected(mapping.lines or "$", entry)):
+        cells = {name: value_at(path, line) for name, path in mapping.line_fields.items()}
         returned = cells.pop("returned", None)
         cells.setdefault("key", str(position + 1))
         lines.append({name: value for name, value in cells.items() if value is not None})
@@ -162,14 +162,15 @@ def _time(value: Any, name: str, mapping: Mapped) -> datetime | None:
         raise Permanent(f"{name} is {str(value)[:60]!r}, which is not a time in {expected}.") from None
 
 
-def _value(path: str, document: Any) -> Any:
+def value_at(path: str, document: Any) -> Any:
     """Return the first value at a path, or the text itself if it is no path."""
     if not path.startswith("$"):
         return path
-    return next(iter(_selected(path, document)), None)
+    return next(iter(selected(path, document)), None)
 
 
-def _selected(path: str, document: Any) -> Iterator[Any]:
+def selected(path: str, document: Any) -> Iterator[Any]:
+    """Yield the values at a path. Raises Permanent if it can't be applied."""
     try:
         for match in _compiled(path).finditer(document):
             yield match.obj

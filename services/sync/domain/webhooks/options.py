@@ -20,6 +20,10 @@ class VendorOptions(BaseModel):
     item_id: Literal["product", "variant", "sku"] = Field(
         "product", description="the id of an item: that of the product, of the variant, or the SKU"
     )
+    order_number: Literal["id", "name"] = Field(
+        "id",
+        description="the id of an order of Shopify: its id, or its name such as #1001, as its exports have",
+    )
     user_id: Literal["id", "email", "phone"] = Field(
         "id", description="the id of a user; storefront events must use the same"
     )

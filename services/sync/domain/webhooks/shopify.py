@@ -39,7 +39,7 @@ def order(body: Body, options: VendorOptions, _: datetime) -> list[Record] | Ign
     place = {"city": address.get("city"), "province": address.get("province"), "country": _country(address)}
     cancelled = bool(body.get("cancelled_at"))
     placed = records.order(
-        order_id=options.order_id(identifier(body.get("id"))),
+        order_id=options.order_id(_number(body, options)),
         ordered_at=records.instant(body.get("created_at"), "created_at"),
         updated_at=records.instant(body.get("updated_at"), "updated_at"),
         status="cancelled" if cancelled else status,
@@ -60,6 +60,8 @@ def refund(body: Body, options: VendorOptions, received_at: datetime) -> list[Re
     returns = list(_returns(body))
     if not returns:
         return Ignored("The refund names no lines; the order's own update says what it means for the order.")
+    if options.order_number == "name":
+        return Ignored("It names the order by its id; the order's own update has the refund as well.")
     at = records.instant(body.get("created_at"), "created_at") or received_at
     order_id = options.order_id(identifier(body.get("order_id")))
     return [records.refund(order_id=order_id, at=at, returns=returns)]
@@ -187,6 +189,11 @@ def _user_id(body: Body, customer_body: Body, options: VendorOptions) -> str | N
         return identifier(customer_body.get("id") or body.get("customer_id"))
     value = customer_body.get(options.user_id) or body.get(options.user_id)
     return None if not isinstance(value, str) else value.strip().lower() or None
+
+
+def _number(body: Body, options: VendorOptions) -> str | None:
+    name = body.get("name")
+    return (str(name) if name else None) if options.order_number == "name" else identifier(body.get("id"))
 
 
 def _price(variant: Body) -> float | None:

@@ -1,0 +1,1 @@
+"""Sources that sync asks: what their answers say, and which days to ask for."""

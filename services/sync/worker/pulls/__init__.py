@@ -1,0 +1,5 @@
+"""Ask sources for their orders, items and users, and store the changes in the inbox."""
+
+from services.sync.worker.pulls.puller import Puller
+
+__all__ = ["Puller"]
