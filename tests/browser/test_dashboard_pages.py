@@ -39,8 +39,13 @@ PAGES = (
     "answers/{answer}",
 )
 """The addresses of pages below the root, with the values that `names` reads."""
-AXE = {("light", 1280), ("dark", 390)}
-"""Each scheme and each width once, since axe takes most of the time; the first page has all four."""
+VIEWS = (
+    ("light", 1280, PAGES),
+    ("dark", 390, PAGES),
+    ("light", 390, PAGES[:1]),
+    ("dark", 1280, PAGES[:1]),
+)
+"""Each scheme and each width once: a scheme changes only colours (tests/unit/dashboard/test_schemes.py)."""
 
 
 def names(shop: Shop) -> dict[str, Any]:
@@ -57,20 +62,25 @@ def names(shop: Shop) -> dict[str, Any]:
     }
 
 
-async def faults(page: Page, *, with_axe: bool) -> dict[str, Any]:
+async def faults(page: Page) -> dict[str, Any]:
     """Return what is wrong with the page: findings of axe, its shifts, and whether it is too wide."""
     wrong = {
-        "findings": await serious_findings(page) if with_axe else [],
+        "findings": await serious_findings(page),
         "shifts": [shift for shift in await layout_shifts(page) if shift["value"] >= 0.01],
         "wide": await page.evaluate("document.documentElement.scrollWidth - innerWidth > 0"),
     }
     return {name: value for name, value in wrong.items() if value}
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width", "pages"), VIEWS)
 async def test_pages_are_accessible_and_calm(
-    chromium: Chromium, dashboard: Dashboard, shop: Shop, dead_letter: str, scheme: Any, width: int
+    chromium: Chromium,
+    dashboard: Dashboard,
+    shop: Shop,
+    dead_letter: str,
+    scheme: Any,
+    width: int,
+    pages: tuple[str, ...],
 ) -> None:
     values, wrong = names(shop) | {"letter": dead_letter}, {}
     async with chromium.context(scheme=scheme, width=width, storage_state=dashboard.session) as profile:
@@ -78,10 +88,10 @@ async def test_pages_are_accessible_and_calm(
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
         page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
-        for path in PAGES:
+        for path in pages:
             await page.goto(f"{dashboard.address}/{path.format(**values)}")
             await page.get_by_role("heading", level=1).wait_for()
-            if problems := await faults(page, with_axe=(scheme, width) in AXE or path == PAGES[0]):
+            if problems := await faults(page):
                 wrong[path] = problems
 
     assert (wrong, refused) == ({}, [])

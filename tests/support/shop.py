@@ -167,8 +167,8 @@ class Shop:
 @pytest.fixture(scope="session")
 def shop(endcap: Endcap) -> Iterator[Shop]:
     """Yield the generated shop, from its files to served recommendations; one for the whole run."""
-    # A quarter of the shop that `make run` loads: about ten trainings of it are part of these tests.
-    folder = write_shop(endcap.stack.root / "shop", customer_count=500)
+    # A seventh of the shop that `make run` loads: several trainings of it are part of these tests.
+    folder = write_shop(endcap.stack.root / "shop", customer_count=300)
     load(endcap.stack, folder)
     with Shop(endcap, folder) as loaded:
         yield loaded
