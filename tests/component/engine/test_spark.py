@@ -88,7 +88,9 @@ def trained(
         solution = engine.personalize.create_solution(
             name="spread",
             datasetGroupArn=arns["group"],
-            recipeArn=f"{RECIPES}/aws-user-personalization",
+            # Of all recipes this one asks Spark for the fewest sums, and each sum is a job of a second.
+            # tests/integration/engine/test_cluster.py fits the others.
+            recipeArn=f"{RECIPES}/endcap-item-affinity",
             performAutoTraining=False,
         )["solutionArn"]
         here = trained_and_asked(engine, solution, "here", folder)
