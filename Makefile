@@ -14,7 +14,7 @@ SERVICES := tracker sync trainer loader recommender router engine analytics dash
 # the longest begin first.
 SOURCES := shared services deploy examples tests
 OFFLINE_TESTS := tests/architecture tests/contract tests/unit
-STACK_TESTS := tests/browser tests/e2e tests/component tests/integration
+STACK_TESTS := tests/e2e tests/browser tests/component tests/integration
 
 .PHONY: help  # List the targets
 help:

@@ -45,21 +45,25 @@ _FOLDERS = {"architecture", "contract", "unit", "integration", "component", "bro
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test by the folder it is in, so that `-m e2e` selects like the path does."""
+    """Mark each test by the folder it is in, so that `-m e2e` selects like the path does.
+
+    The tests of the browser come last: they make a dead letter, and `tests/e2e` ends with a look for any.
+    """
     root = config.rootpath / "tests"
     for item in items:
         folder = Path(item.path).relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
         if folder in _FOLDERS:
             item.add_marker(folder)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Where several processes share the tests, those of a file or of a subject's folder stay together.
 
-    So do all tests of the product and of its pages, but not the files of a folder of `tests/e2e`, which
-    start a stack of their own. A folder such as `tests/component/recommender/filters` holds the files of
-    one subject, which share what its conftest makes once in a process.
+    So do all tests of the product and of its pages, which share one product and its shop. The files of a
+    folder of `tests/e2e` start a stack of their own. A folder such as `tests/component/recommender/filters`
+    holds the files of one subject, which share what its conftest makes once in a process.
     """
     return _Together(config, log)
 
@@ -69,8 +73,8 @@ class _Together(LoadFileScheduling):
         match PurePosixPath(nodeid.partition("::")[0]).parts:
             case ("tests", "e2e", subject, _):
                 return f"tests/e2e/{subject}"
-            case ("tests", "e2e" | "browser" as folder, *_):
-                return f"tests/{folder}"
+            case ("tests", "e2e" | "browser", *_):
+                return "the product"
             case ("tests", "component", service, subject, _):
                 return f"tests/component/{service}/{subject}"
         return super()._split_scope(nodeid)

@@ -9,11 +9,8 @@ from tests.e2e.measured import assert_measured
 from tests.load import (
     bench_assignments,
     bench_engine,
-    bench_freshness,
-    bench_overload,
     bench_personalize,
     bench_pipeline,
-    bench_serving,
     bench_slow_clients,
     bench_tracker,
 )
@@ -66,53 +63,6 @@ def test_the_pipeline(shop: Shop) -> None:
     figures = bench_pipeline.measure(shop, bench_pipeline.Size(purchases=2, users=300, items=60), mib=1.0)
 
     assert_measured(figures, "run, step train", "freshness, p50 of 2", "loader, 300 lists")
-
-
-def test_serving(endcap: Endcap) -> None:
-    size = bench_serving.Size(
-        users=200,
-        items=100,
-        requests=50,
-        rounds=2,
-        seconds=1.0,
-        scorings=2,
-        events=500,
-        recorded_answers=400,
-        memory_items=100,
-        live_items=(100,),
-    )
-
-    assert_measured(
-        list(bench_serving.measure(endcap.stack.environment, size)),
-        "raw ASGI answer",
-        "10 items decorated",
-        "placement: one with a filter and rules",
-        "placement: home for a user with 100 events",
-        "GraphQL: getRecommendations of 10 items",
-        "router: the list of 10, passed through",
-        "recommender: the list of 10 with experiment and exposure",
-        "router: the list of 10 with experiment and exposure",
-        "the first exposure of a unit and day",
-        "router, a list with experiment: p99 at half of that",
-        "live scoring, 50 recent events",
-        "an interaction into its history",
-        "the record of an answer",
-        "memory of Redis per 1 M users",
-    )
-
-
-def test_overload(endcap: Endcap) -> None:
-    size = bench_overload.Size(users=200, items=100, requests=200, seconds=0.5, connections=20)
-
-    figures = list(bench_overload.measure(endcap.stack.environment, size))
-
-    assert_measured(figures, "0.5 × capacity: goodput", "2 × capacity: p99", "goodput at twice the capacity")
-
-
-def test_freshness(endcap: Endcap) -> None:
-    size = bench_freshness.Size(items=50, events=5)
-
-    assert_measured(list(bench_freshness.measure(endcap.stack.environment, size)), "5 events: p99")
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:

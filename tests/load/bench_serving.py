@@ -58,6 +58,7 @@ class Size:
     events: int
     recorded_answers: int
     memory_items: int
+    memory_users: int
     live_items: tuple[int, ...]
 
 
@@ -71,6 +72,7 @@ FULL = Size(
     events=20_000,
     recorded_answers=8_000,
     memory_items=200_000,
+    memory_users=20_000,
     live_items=(5_000, 100_000),
 )
 
@@ -93,7 +95,7 @@ def measure(environment: Mapping[str, str], size: Size) -> Iterator[Figure]:
         yield answers_recorded(environment, size.recorded_answers, bench.reference)
         yield recorded(environment["REDIS_URL"], size.events, size.users, bench.reference)
         yield from live_scoring(size.live_items, size.scorings, bench.reference)
-    yield from memory(environment["REDIS_URL"], size.memory_items)
+    yield from memory(environment["REDIS_URL"], size.memory_items, size.memory_users)
 
 
 class _Bench:

@@ -17,14 +17,12 @@ from tests.load.figures import Figure
 from tests.load.serving_shop import LIST_LENGTH
 
 EVENTS_PER_USER = 20
-USERS = 20_000
-"""Users that are measured; the figure is scaled up from them."""
 MIB = 2**20
 TENANT = "bench-memory"
 
 
-def memory(redis_url: str, items: int) -> Iterator[Figure]:
-    """Measure a sample, and yield MiB per million items and per million users."""
+def memory(redis_url: str, items: int, users: int) -> Iterator[Figure]:
+    """Measure a sample of items and users, and yield MiB per million items and per million users."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         item_bytes = process.submit(_item_bytes, items).result()
     yield Figure(
@@ -33,12 +31,12 @@ def memory(redis_url: str, items: int) -> Iterator[Figure]:
         "MiB",
         f"{item_bytes:.0f} bytes each, of {items:,}: name, price, 4 properties",
     )
-    user_bytes = _user_bytes(redis_url)
+    user_bytes = _user_bytes(redis_url, users)
     yield Figure(
         "memory of Redis per 1 M users",
         user_bytes * 1e6 / MIB,
         "MiB",
-        f"{user_bytes:.0f} bytes each, of {USERS:,}: a list of {LIST_LENGTH}, {EVENTS_PER_USER} events, "
+        f"{user_bytes:.0f} bytes each, of {users:,}: a list of {LIST_LENGTH}, {EVENTS_PER_USER} events, "
         "2 purchases",
     )
 
@@ -68,10 +66,10 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _user_bytes(redis_url: str) -> float:
+def _user_bytes(redis_url: str, users: int) -> float:
     with redis.Redis.from_url(redis_url) as store:
         before = int(store.info("memory")["used_memory"])
-        for user in range(USERS):
+        for user in range(users):
             pipeline = store.pipeline(transaction=False)
             listed = [[f"product-{user + n}", round(1 - n / 40, 7)] for n in range(LIST_LENGTH)]
             pipeline.set(f"endcap:rec:{TENANT}:1:user-personalization:customer-{user}", orjson.dumps(listed))
@@ -89,4 +87,4 @@ def _user_bytes(redis_url: str) -> float:
         used = int(store.info("memory")["used_memory"]) - before
         for key in store.scan_iter(f"endcap:*{TENANT}*", 5_000):
             store.unlink(key)
-    return used / USERS
+    return used / users

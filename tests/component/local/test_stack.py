@@ -18,6 +18,7 @@ import redis
 
 from deploy.local.components import postgres
 from deploy.local.errors import StackError
+from deploy.local.links import links
 from deploy.local.orphans import end_orphans
 from deploy.local.ports import LOOPBACK, Ports, is_open
 from deploy.local.stack import Stack
@@ -37,6 +38,14 @@ def root() -> Iterator[Path]:
 def stack(root: Path) -> Iterator[Stack]:
     """A stack that is not started yet."""
     made = Stack(root, Ports.free(), durable=False)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def stack_without_pages(root: Path) -> Iterator[Stack]:
+    """A stack as `make run UI=0` makes it, not started yet."""
+    made = Stack(root, Ports.free(), durable=False, ui=False)
     yield made
     made.stop()
 
@@ -118,6 +127,15 @@ def test_a_start_after_such_a_kill_takes_over(stack: Stack) -> None:
     stack.start("redis")
 
     assert _get(stack, "kept") == b"yes"
+
+
+def test_a_stack_without_pages_has_a_gateway_that_says_so(stack_without_pages: Stack) -> None:
+    stack_without_pages.launch((), ends_with_caller=True)
+    stack_without_pages.supervisor.start("gateway")
+    stack_without_pages.wait_until_ready("gateway")
+
+    address = f"http://127.0.0.1:{stack_without_pages.ports['gateway']}/docs/"
+    assert links(stack_without_pages) == f"Open in a browser:\n\n  The API pages  {address}\n"
 
 
 def test_a_killed_gateway_leaves_no_worker(stack: Stack) -> None:
