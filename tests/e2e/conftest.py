@@ -11,7 +11,9 @@ import boto3
 import httpx
 import pytest
 
+from tests.e2e.bursts import make_burst_key
 from tests.support.product import Endcap
+from tests.support.shop import Shop
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ _KILLS = pytest.StashKey[list[str]]()
 def kill_table(request: pytest.FixtureRequest) -> list[str]:
     """What was killed and what became of it; shown at the end of the run."""
     return request.config.stash.setdefault(_KILLS, [])
+
+
+@pytest.fixture(scope="session")
+def burst_key(shop: Shop) -> str:
+    """An ingest key of the tenant to which bursts are sent."""
+    return make_burst_key(shop)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support.product import Endcap
 from tests.support.waiting import PATIENCE
 
 
-def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def played(endcap: Endcap, aws_command: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **{
             name: value
@@ -25,7 +25,8 @@ def played(endcap: Endcap, aws_command: Path, **settings: str) -> subprocess.Com
         "PLAYBOOK_NAME": f"playbook-{uuid.uuid4().hex[:8]}",
         # Each poll is a process that imports for most of a second.
         "PLAYBOOK_POLL_SECONDS": "3",
-        **settings,
+        # A fifth of what it makes for people; two versions are trained on them.
+        "PLAYBOOK_INTERACTIONS": "20000",
     }
     return subprocess.run(
         ["bash", "examples/aws-cli-playbook.sh"],
@@ -42,14 +43,7 @@ def test_the_playbook_runs_unchanged_to_its_end(endcap: Endcap, aws_command: Pat
     done = played(endcap, aws_command)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "100001 " in done.stdout
+    assert "20001 " in done.stdout
     # Two lists of ten, each item with its score.
     assert len(re.findall(r"^item-\d+\t0\.\d+(?:e-\d+)?$", done.stdout, re.MULTILINE)) == 20
     assert "mean_reciprocal_rank_at_25" in done.stdout
-
-
-def test_the_playbook_says_what_failed(endcap: Endcap, aws_command: Path) -> None:
-    done = played(endcap, aws_command, PLAYBOOK_INTERACTIONS="0")
-
-    assert done.returncode == 1
-    assert "CREATE FAILED: interactions.csv has no rows below its header." in done.stderr
