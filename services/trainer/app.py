@@ -7,15 +7,29 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.trainer import api
+from services.trainer.api import runs as runs_api
+from services.trainer.api.aws import Callers
+from services.trainer.api.logs import Logs, cloudwatch
+from services.trainer.api.step_functions import StepFunctions
 from services.trainer.handlers import Handlers
 from services.trainer.schedule import INTERVAL_SECONDS, Schedule
 from services.trainer.settings import Settings
-from services.trainer.store import Erasures, Files, Personalize, Runs, Schedules, Snapshots
+from services.trainer.store import (
+    Erasures,
+    Executions,
+    Files,
+    LogEvents,
+    Personalize,
+    Runs,
+    Schedules,
+    Snapshots,
+)
 from services.trainer.worker import FileCleanup, FileErasure, RunJob, Steps
 from services.trainer.worker.offset_barrier import OffsetBarrier
 from shared import s3
 from shared.auth import Authenticator
+from shared.aws import PageTokens
+from shared.aws_server import JsonServices
 from shared.events.topics import BATCHES, ERASURE_RECEIPTS, ERASURES, TRAINING_REQUESTS
 from shared.http.runtime import application
 from shared.jobs import JobWorker
@@ -26,7 +40,10 @@ from shared.postgres import Database
 
 ERASURE_INTERVAL_SECONDS = 5.0
 
-DESCRIPTION = "Training runs: request one, and follow its steps from the snapshot to the finished lists."
+DESCRIPTION = (
+    "Training runs: request one, and follow its steps from the snapshot to the finished lists; also as "
+    "executions of AWS Step Functions."
+)
 
 
 def build(settings: Settings) -> FastAPI:
@@ -34,10 +51,18 @@ def build(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, "trainer")
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
+    secret = settings.auth.endcap_secret_key
+    tokens = PageTokens(secret.get_secret_value() if secret else None)
+    runs, callers = Runs(requests), Callers(requests, settings.s3.aws_region)
+    services = [
+        StepFunctions(callers, Executions(requests, runs), tokens, settings.role_arn).service(),
+        Logs(callers, LogEvents(requests), tokens).service(),
+        cloudwatch(),
+    ]
     return application(
         "trainer",
         parts=[database, authenticator],
-        routers=[api.router(authenticator, Runs(requests))],
+        routers=[runs_api.router(authenticator, runs), JsonServices(authenticator, services).router()],
         description=DESCRIPTION,
         http=settings.http,
     )
@@ -60,7 +85,7 @@ def worker(settings: Settings) -> FastAPI:
             max_wait=timedelta(minutes=settings.wait_minutes),
         ),
     )
-    run_job = RunJob(runs, steps.by_name(), settings.s3.endcap_data_bucket)
+    run_job = RunJob(runs, steps.by_name(), settings.s3.endcap_data_bucket, steps.stop_training)
     cleanup = FileCleanup(runs, files, settings.keep_runs)
     catch_up = timedelta(minutes=settings.catch_up_minutes)
     schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).request_runs)

@@ -84,6 +84,25 @@ UPDATE runs SET status = 'completed', finished_at = now() WHERE run = :run AND s
 UPDATE runs SET status = 'failed', finished_at = now(), error = :error
 WHERE run = :run AND status IN ('queued', 'running');
 
+-- cancel --
+-- Set a queued or running run of a tenant to cancelled.
+UPDATE runs SET status = 'cancelled', finished_at = now(), error = :error
+WHERE run = :run AND tenant = :tenant AND status IN ('queued', 'running');
+
+-- cancel_step --
+-- Set the running step of a run to cancelled, and return its name.
+UPDATE steps SET status = 'cancelled', finished_at = now()
+WHERE run = :run AND status = 'running'
+RETURNING name;
+
+-- status --
+-- The status of a run of a tenant.
+SELECT status FROM runs WHERE run = :run AND tenant = :tenant;
+
+-- is_cancelled --
+-- Return whether a run was cancelled.
+SELECT status = 'cancelled' FROM runs WHERE run = :run;
+
 -- fail_step --
 -- Set the running step of a run to failed, and return its name.
 UPDATE steps SET status = 'failed', finished_at = now()
@@ -130,7 +149,7 @@ SELECT EXISTS (SELECT FROM scheduled WHERE tenant = :tenant AND due = :due);
 SELECT run, tenant FROM (
     SELECT run, tenant, status, files_removed_at,
            row_number() OVER (PARTITION BY tenant ORDER BY run DESC) AS place
-    FROM runs WHERE status IN ('completed', 'failed')
+    FROM runs WHERE status IN ('completed', 'failed', 'cancelled')
 ) AS ended
 WHERE place > :keep AND files_removed_at IS NULL
 ORDER BY run;
@@ -372,7 +391,7 @@ GROUP BY e.tenant;
 -- runs_before --
 -- Ended runs of a tenant that started before a time and have files.
 SELECT run FROM runs
-WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed')
+WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed', 'cancelled')
   AND files_removed_at IS NULL
 ORDER BY run;
 
@@ -380,3 +399,94 @@ ORDER BY run;
 -- End the erasures of a tenant up to a time, and return their requests.
 DELETE FROM erasures WHERE tenant = :tenant AND requested_at <= :before
 RETURNING request;
+
+-- add_execution --
+-- Add an execution of a run.
+INSERT INTO executions (tenant, name, machine, input, run)
+VALUES (:tenant, :name, :machine, :input, :run);
+
+-- execution --
+-- An execution of one of these tenants by its name.
+SELECT id, tenant, name, machine, input, run, reasons, started_at, status, stopped_at, error, cause
+FROM execution_states WHERE tenant = ANY(:tenants::text[]) AND name = :name
+ORDER BY array_position(:tenants, tenant)
+LIMIT 1;
+
+-- drop_execution --
+-- Delete an execution, whose name may be used again.
+DELETE FROM executions WHERE id = :id;
+
+-- executions --
+-- Executions of a tenant from a place on: running ones first, the newest of each first.
+SELECT id, tenant, name, machine, input, run, reasons, started_at, status, stopped_at, error, cause
+FROM execution_states
+WHERE tenant = :tenant AND status = coalesce(:status, status)
+  AND (
+      :after_id::bigint IS NULL
+      OR (stopped_at IS NULL, coalesce(stopped_at, started_at), id)
+          < (:after_running::boolean, :after_at::timestamptz, :after_id)
+  )
+ORDER BY stopped_at IS NULL DESC, coalesce(stopped_at, started_at) DESC, id DESC
+LIMIT :limit;
+
+-- others_running --
+-- Return whether others wait for a run: executions that were not stopped, or further requests.
+SELECT EXISTS (SELECT FROM executions WHERE run = :run AND id <> :id AND stopped_at IS NULL)
+    OR (SELECT cardinality(reasons) > 1 FROM runs WHERE run = :run);
+
+-- stop_execution --
+-- Set an execution to stopped.
+UPDATE executions SET stopped_at = now(), error = :error, cause = :cause
+WHERE id = :id AND stopped_at IS NULL
+RETURNING stopped_at;
+
+-- execution_steps --
+-- The steps of a run, in their order, with their times.
+SELECT name, status, detail, started_at, finished_at FROM steps WHERE run = :run ORDER BY position;
+
+-- log_events --
+-- What happened to runs of the trainer and jobs of the engine, oldest first, from a place on.
+SELECT at, stream, id, message
+FROM (
+    SELECT tenant, 'trainer' AS stream, created_at AS at, 'run-' || run || '-a' AS id,
+           'INFO run ' || run || ' requested: ' || array_to_string(reasons, '; ') AS message
+    FROM runs
+    UNION ALL
+    SELECT tenant, 'trainer', finished_at, 'run-' || run || '-z',
+           CASE status WHEN 'failed' THEN 'ERROR' WHEN 'cancelled' THEN 'WARN' ELSE 'INFO' END
+               || ' run ' || run || ' ' || status || coalesce(': ' || error, '')
+    FROM runs WHERE finished_at IS NOT NULL
+    UNION ALL
+    SELECT r.tenant, 'trainer', s.started_at, 'run-' || run || '-' || s.position || '-a',
+           'INFO run ' || run || ' step ' || s.name || ' started'
+    FROM steps s JOIN runs r USING (run) WHERE s.started_at IS NOT NULL
+    UNION ALL
+    SELECT r.tenant, 'trainer', s.finished_at, 'run-' || run || '-' || s.position || '-z',
+           CASE s.status WHEN 'failed' THEN 'ERROR' WHEN 'cancelled' THEN 'WARN' ELSE 'INFO' END
+               || ' run ' || run || ' step ' || s.name || ' ' || s.status || ' after '
+               || round(extract(epoch FROM s.finished_at - s.started_at), 2) || ' s'
+    FROM steps s JOIN runs r USING (run) WHERE s.finished_at IS NOT NULL AND s.started_at IS NOT NULL
+    UNION ALL
+    SELECT tenant, 'engine', created_at, path || '-a', 'INFO ' || type || ' ' || path || ' created'
+    FROM engine.job_states_v1
+    UNION ALL
+    SELECT tenant, 'engine', updated_at, path || '-z',
+           CASE WHEN status LIKE '%FAILED' THEN 'ERROR' ELSE 'INFO' END
+               || ' ' || type || ' ' || path || ' is ' || status || coalesce(': ' || failure_reason, '')
+    FROM engine.job_states_v1 WHERE updated_at > created_at
+) AS events
+WHERE tenant = ANY(:tenants::text[]) AND stream = ANY(:streams::text[])
+  AND at >= coalesce(:begin::timestamptz, '-infinity') AND at < coalesce(:end::timestamptz, 'infinity')
+  AND (:after_at::timestamptz IS NULL OR (at, stream, id) > (:after_at, :after_stream::text, :after_id::text))
+ORDER BY at, stream, id
+LIMIT :limit;
+
+-- log_streams --
+-- The first and last time of what happened in each stream.
+SELECT 'trainer' AS stream, min(created_at) AS first_at, max(coalesce(finished_at, started_at, created_at)) AS last_at
+FROM runs WHERE tenant = ANY(:tenants::text[])
+HAVING count(*) > 0
+UNION ALL
+SELECT 'engine', min(created_at), max(updated_at)
+FROM engine.job_states_v1 WHERE tenant = ANY(:tenants)
+HAVING count(*) > 0;

@@ -20,6 +20,7 @@ from shared.auth.origins import normalized_origin
 from shared.auth.principal import PAIR_SCOPES, SCOPES, AuthError, Principal, Scope
 from shared.auth.s3_signatures import s3_key_pair
 from shared.auth.sigv4 import SIGNED_FOR
+from shared.auth.tenants import tenants_of
 
 __all__ = [
     "PAIR_SCOPES",
@@ -37,4 +38,5 @@ __all__ = [
     "new_secret_key",
     "normalized_origin",
     "s3_key_pair",
+    "tenants_of",
 ]

@@ -10,3 +10,10 @@ SELECT account, secret_encrypted, scopes
 FROM engine.aws_keys_v1
 WHERE access_key_id = :access_key_id
   AND active;
+
+-- account_tenants --
+-- The tenants of an account, or one tenant.
+SELECT tenant, account, dataset_group_arn, created_at
+FROM engine.accounts_v1
+WHERE account = :account OR tenant = :tenant
+ORDER BY tenant;

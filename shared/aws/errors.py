@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.errors import EndcapError
 
 # HTTP statuses of the codes that are not 400. The exceptions of an operation and of credentials are 400 in
@@ -26,16 +29,24 @@ REST_JSON_STATUS = {
 
 
 class WireError(EndcapError):
-    """An error with the code of Amazon Personalize, such as InvalidInputException.
+    """An error with a code of AWS, such as InvalidInputException.
 
-    `retry_after` is in seconds and becomes the header Retry-After.
+    `retry_after` is in seconds and becomes the header Retry-After. `members` are further members of its body.
     """
 
-    def __init__(self, code: str, message: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = str(self)
         self.retry_after = retry_after
+        self.members = dict(members or {})
 
 
 def invalid_input(message: str) -> WireError:

@@ -1,5 +1,6 @@
-"""AWS JSON 1.1 and REST-JSON: read the body of a request, write the body of a reply or of an error.
+"""AWS JSON 1.0 and 1.1, and REST-JSON: read the body of a request, write that of a reply or of an error.
 
+https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 """
@@ -7,7 +8,7 @@ https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -30,18 +31,29 @@ _MAX_PROBLEMS: Final = 5
 class Protocol:
     """The differences of the protocols, apart from how a request names its operation.
 
-    `statuses` maps error codes to HTTP statuses; a code that it does not hold is a 400.
+    `statuses` maps error codes to HTTP statuses; a code that it does not hold is a 400. `codes` maps codes of
+    Personalize, such as InvalidInputException, to those that a service has for the same error.
     """
 
     content_type: bytes
     statuses: Mapping[str, int]
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def status(self, error: WireError) -> int:
         """Return the HTTP status of an error."""
         return self.statuses.get(error.code, 400)
 
+    def of_service(self, error: WireError) -> WireError:
+        """Return an error with the code that the service has for it."""
+        code = self.codes.get(error.code)
+        if code is None:
+            return error
+        return WireError(code, error.message, retry_after=error.retry_after, members=error.members)
 
-JSON_11: Final = Protocol(b"application/x-amz-json-1.1", JSON_11_STATUS)
+
+JSON_10_TYPE: Final = b"application/x-amz-json-1.0"
+JSON_11_TYPE: Final = b"application/x-amz-json-1.1"
+JSON_11: Final = Protocol(JSON_11_TYPE, JSON_11_STATUS)
 REST_JSON: Final = Protocol(b"application/json", REST_JSON_STATUS)
 
 
@@ -80,7 +92,7 @@ def encode(reply: Reply) -> bytes:
 
 def encode_error(error: WireError) -> bytes:
     """Return an error as JSON, in the members that all AWS SDKs read."""
-    return orjson.dumps({"__type": error.code, "message": error.message})
+    return orjson.dumps({"__type": error.code, "message": error.message, **error.members})
 
 
 def _encoded(value: object) -> float | dict[str, Any] | str:

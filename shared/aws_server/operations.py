@@ -96,7 +96,7 @@ async def answer(
 
 def error_answer(protocol: Protocol, exception: Exception, request_id: str) -> Answer:
     """Return the answer to a request that failed, as AWS SDKs read it."""
-    error = as_wire_error(exception)
+    error = protocol.of_service(as_wire_error(exception))
     headers = _headers(protocol, request_id)
     headers.append((b"x-amzn-errortype", error.code.encode()))
     if error.retry_after is not None:

@@ -81,7 +81,7 @@ class RestJson:
         return router
 
     async def _route(self, request: Request) -> Response:
-        return await _respond(request, REST_JSON, self._operation(request.scope), self._authenticator)
+        return await respond(request, REST_JSON, self._operation(request.scope), self._authenticator)
 
 
 class Json11:
@@ -128,12 +128,13 @@ class Json11:
         is_form = headers.get("content-type", "").startswith(FORM.decode()) and "x-amz-target" not in headers
         if self._forms is not None and is_form:
             return await _respond_to_form(request, self._forms, self._authenticator)
-        return await _respond(request, JSON_11, self._operation(request.scope), self._authenticator)
+        return await respond(request, JSON_11, self._operation(request.scope), self._authenticator)
 
 
-async def _respond(
+async def respond(
     request: Request, protocol: Protocol, operation: Operation[Any] | None, authenticator: Authenticator
 ) -> Response:
+    """Return the response to a request of an operation; None for an operation that does not exist."""
     try:
         if declared_bytes(request.scope) > SMALL_BODY_BYTES:
             await authenticator.check_headers(request.scope, operation.scope if operation else None)
@@ -144,7 +145,7 @@ async def _respond(
         answered = error_answer(protocol, error, str(uuid.uuid4()))
     else:
         answered = await answer(protocol, operation, request.scope, body, authenticator)
-    return _response(answered)
+    return response_of(answered)
 
 
 async def _respond_to_form(request: Request, forms: Query, authenticator: Authenticator) -> Response:
@@ -155,11 +156,12 @@ async def _respond_to_form(request: Request, forms: Query, authenticator: Authen
     except ClientDisconnect:
         raise
     except Exception as error:  # noqa: BLE001 - every error becomes an answer
-        return _response(forms.error(error, request_id=str(uuid.uuid4())))
-    return _response(await forms.answer(request.scope, body))
+        return response_of(forms.error(error, request_id=str(uuid.uuid4())))
+    return response_of(await forms.answer(request.scope, body))
 
 
-def _response(answered: Answer) -> Response:
+def response_of(answered: Answer) -> Response:
+    """Return an answer as Starlette's response."""
     response = Response(answered.body, answered.status)
     response.raw_headers = [*answered.headers, (b"content-length", str(len(answered.body)).encode())]
     return response

@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.local.ports import SERVICES
 from services.engine.personalize.operations import TABLE
+from shared.aws_server import JsonServices, Operation
 from tests.contract.documents import ROOT
 
 PAGE = ROOT / "docs" / "security.md"
@@ -23,7 +24,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True)
 class Route:
-    """A route; `operation` is the header X-Amz-Target where several share one path."""
+    """A route; `operation` is named by the header X-Amz-Target where several share one path."""
 
     service: str
     method: str
@@ -50,11 +51,22 @@ def routes(service: str, app: Any) -> list[Route]:
         for method in sorted(route.methods - {"HEAD"})
     ]
     if service != "engine":
-        return found
+        targets = [Route(service, "POST", "/", target) for target in aws_operations(app)]
+        return [route for route in found if route.path != "/" or route.method == "GET"] + targets
     # Those below /s3/ take signatures for S3 alone and answer in XML; tests/e2e/test_gateway.py calls them.
     return [route for route in found if route.path != "/" and not route.path.startswith("/s3/")] + [
         Route(service, "POST", "/", operation) for operation in TABLE
     ]
+
+
+def aws_operations(app: Any) -> dict[str, Operation[Any]]:
+    """The operations of services of AWS that an application answers at `POST /`, by their X-Amz-Target."""
+    found: dict[str, Operation[Any]] = {}
+    for route in _flat(getattr(app, "app", app).routes):
+        answering = getattr(getattr(route, "endpoint", None), "__self__", None)
+        if isinstance(answering, JsonServices):
+            found |= answering.operations
+    return found
 
 
 def _flat(listed: list[Any]) -> Iterator[Any]:

@@ -23,8 +23,8 @@ FORWARDED = {
     )
 }
 
-OTHERWISE_ROUTED = {("engine", "/")}
-"""The control plane: by the header X-Amz-Target and the name in the signature."""
+OTHERWISE_ROUTED = {(service, "/") for service in ("engine", "trainer", "loader", "analytics")}
+"""Services of AWS: by the header X-Amz-Target and the name in the signature."""
 
 OWN_PATHS = {"dashboard"}
 """Services below a prefix of their own."""

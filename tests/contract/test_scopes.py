@@ -11,6 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from deploy.gateway.routes import AWS_SERVICES
 from deploy.local.ports import SERVICES
 from services.engine.commands.scopes import SERVICE_SCOPES
 from services.engine.store.keys import TENANT_SCOPES
@@ -21,6 +22,7 @@ from tests.contract.access import Route, application, declared_credentials, decl
 KEYS = {kind: new_api_key("read") for kind in (*TENANT_SCOPES, "service")}
 SECRET_KEY = new_secret_key()
 PAIR = Credentials("ENDCEXAMPLE", "the secret of a test")
+SIGNED_FOR = {each.target.rstrip("."): each.scope for each in AWS_SERVICES if each.target}
 REFUSALS = {
     "MissingScope",
     "MissingCredentials",
@@ -86,14 +88,16 @@ def request(route: Route, kind: str) -> httpx.Request:
     path = route.path.replace("{", "").replace("}", "").replace(":path", "")
     headers = {"content-type": "application/json", "host": "127.0.0.1"}
     if route.operation:
-        headers["x-amz-target"] = f"AmazonPersonalize.{route.operation}"
+        target = route.operation if "." in route.operation else f"AmazonPersonalize.{route.operation}"
+        headers["x-amz-target"] = target
     url = f"http://127.0.0.1{path}"
     body = b"[]" if route.method == "POST" else b""
     if kind in KEYS:
         headers |= {"x-api-key": KEYS[kind], "x-endcap-tenant": "default"}
     elif kind == "aws":
         signed = AWSRequest(route.method, url, headers=headers, data=body)
-        SigV4Auth(PAIR, "personalize", "eu-west-1").add_auth(signed)
+        target = headers.get("x-amz-target", "").rpartition(".")[0]
+        SigV4Auth(PAIR, SIGNED_FOR.get(target, "personalize"), "eu-west-1").add_auth(signed)
         headers = dict(signed.headers.items())
     return httpx.Request(route.method, url, headers=headers, content=body)
 

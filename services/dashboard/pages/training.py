@@ -76,6 +76,23 @@ class TrainingPages(PageRoutes):
         reply = await self._run(visitor, run)
         return self._site.render(request, visitor, "run.html", run=run, reply=reply)
 
+    @post("/training/runs/{run}/cancel")
+    async def cancel(self, request: Request, run: Number, visitor: Admin) -> Response:
+        """Cancel a run."""
+        reason = "with the dashboard"
+        reply = await self._site.change(
+            visitor,
+            "cancel training",
+            str(run),
+            lambda: self._services.call(
+                visitor.tenant, "POST", "trainer", f"/v1/runs/{run}/cancel", json={"reason": reason}
+            ),
+            after={"status": "cancelled"},
+        )
+        if not reply.ok:
+            return self._site.redirect(request, f"/training/runs/{run}", reply.problem or "", "error")
+        return self._site.redirect(request, f"/training/runs/{run}", f"Run {run} is cancelled.")
+
     @get("/training/compare")
     async def compare(
         self, request: Request, visitor: Viewer, a: Compared = None, b: Compared = None

@@ -1,7 +1,9 @@
 """Access of the trainer to Postgres, the object store and the Personalize API."""
 
 from services.trainer.store.erasures import Erasures
+from services.trainer.store.executions import Executions
 from services.trainer.store.files import Files, Upload
+from services.trainer.store.log_events import LogEvents
 from services.trainer.store.personalize import Personalize
 from services.trainer.store.runs import RequestedRun, Runs, StepState
 from services.trainer.store.schedules import Schedules
@@ -9,7 +11,9 @@ from services.trainer.store.snapshots import Snapshots
 
 __all__ = [
     "Erasures",
+    "Executions",
     "Files",
+    "LogEvents",
     "Personalize",
     "RequestedRun",
     "Runs",

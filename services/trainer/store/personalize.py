@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+import structlog
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from services.trainer.domain import DatasetType, schema, schema_name
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from services.trainer.settings import Settings
 
 Described = dict[str, Any]
+
+log = structlog.get_logger()
 
 
 class Personalize:
@@ -150,6 +153,13 @@ class Personalize:
             lambda: self._client.get_solution_metrics(solutionVersionArn=version)["metrics"]
         )
         return {"metrics": metrics, "training_hours": described.get("trainingHours")}
+
+    async def stop_training(self, version: str) -> None:
+        """Stop the training of a version, if it has not ended; a failure to do so is logged."""
+        try:
+            await self._call(lambda: self._client.stop_solution_version_creation(solutionVersionArn=version))
+        except (Permanent, Transient) as error:
+            log.info("trainer.training_not_stopped", version=version, reason=str(error))
 
     async def campaign(self, solution: str, version: str, name: str) -> str:
         """Deploy a version with the campaign of this name, which is created if necessary."""

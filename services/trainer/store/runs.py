@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from services.trainer.domain import STEPS, Run
 from services.trainer.store.sql import SQL
 from shared import jobs, outbox
 from shared.errors import Permanent
-from shared.events import BatchCompleted, BatchFailed
+from shared.events import BatchCompleted, BatchFailed, derived_id
 from shared.events.topics import BATCHES
 
 if TYPE_CHECKING:
@@ -59,15 +59,32 @@ class Runs:
                 await connection.execute(*SQL.add_request(event_id=event_id, run=requested.run))
             return requested
 
+    async def lock(self, connection: Connection, tenant: str) -> None:
+        """Lock the requests, starts and ends of a tenant's runs until the end of the transaction."""
+        await connection.execute(*SQL.lock_tenant(tenant=tenant))
+
     async def request_in(
-        self, connection: Connection, tenant: str, reason: str, *, import_id: str | None = None
+        self,
+        connection: Connection,
+        tenant: str,
+        reason: str,
+        *,
+        import_id: str | None = None,
+        is_execution: bool = False,
     ) -> RequestedRun:
-        """Queue a run, or join the queued one, in a transaction that holds the lock of the tenant."""
+        """Queue a run, or join the queued one, in a transaction that holds the lock of the tenant.
+
+        A new run gets an execution `run-<number>`, unless `is_execution`: then the caller adds one.
+        """
         run = await connection.fetchval(*SQL.join_queued(tenant=tenant, reason=reason, import_id=import_id))
         if run is not None:
             return RequestedRun(run, joined=True)
         run = await connection.fetchval(*SQL.add_run(tenant=tenant, reason=reason, import_id=import_id))
         await connection.execute(*SQL.add_steps(run=run, names=list(STEPS)))
+        if not is_execution:
+            await connection.execute(
+                *SQL.add_execution(tenant=tenant, name=f"run-{run}", machine=None, input="{}", run=run)
+            )
         await self._start_next(connection, tenant)
         return RequestedRun(run, joined=False)
 
@@ -136,6 +153,37 @@ class Runs:
                 )
                 await outbox.append(connection, BATCHES, [failed])
             await self._start_next(connection, run.tenant)
+
+    async def cancel(self, tenant: str, number: int, reason: str) -> str | None:
+        """Cancel a run of a tenant, and return its status after that; None if the tenant has no such run."""
+        async with self._database.transaction() as connection:
+            await self.lock(connection, tenant)
+            await self.cancel_in(connection, tenant, number, reason)
+            status = await connection.fetchval(*SQL.status(run=number, tenant=tenant))
+        return None if status is None else str(status)
+
+    async def cancel_in(self, connection: Connection, tenant: str, number: int, reason: str) -> None:
+        """Cancel a queued or running run in a transaction that holds the lock of the tenant; publish that.
+
+        The worker that does it stops within a second (`RunJob`); the tenant's next run starts.
+        """
+        if await connection.execute(*SQL.cancel(run=number, tenant=tenant, error=reason)) == "UPDATE 0":
+            return
+        step = await connection.fetchval(*SQL.cancel_step(run=number))
+        cancelled = BatchFailed(
+            event_id=derived_id("batch", number, "cancelled"),
+            tenant=tenant,
+            occurred_at=datetime.now(UTC),
+            run=number,
+            step=step or "start",
+            reason=f"The run was cancelled: {reason}",
+        )
+        await outbox.append(connection, BATCHES, [cancelled])
+        await self._start_next(connection, tenant)
+
+    async def is_cancelled(self, number: int) -> bool:
+        """Return whether a run was cancelled."""
+        return bool(await self._database.fetchval(*SQL.is_cancelled(run=number)))
 
     async def list_newest(
         self, tenant: str, *, run: int | None = None, limit: int = 50

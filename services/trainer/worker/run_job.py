@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from shared.errors import Transient
 from shared.events import BatchCompleted, derived_id
 from shared.jobs import Job
 from shared.observability import bound
+from shared.postgres import UNAVAILABLE
 
 log = structlog.get_logger()
 
@@ -52,28 +54,68 @@ class StepContext:
 Step = Callable[[StepContext], Awaitable[bool]]
 """Does a step, and returns False if there was nothing to do."""
 
+CANCEL_SECONDS = 1.0
+"""Interval of looking whether the run was cancelled; arbitrary."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunJob:
-    """Runs the steps of a run."""
+    """Runs the steps of a run. `stop_training` stops the trainings that a cancelled run has started."""
 
     runs: Runs
     steps: Mapping[str, Step]
     bucket: str
+    stop_training: Callable[[Run, Mapping[str, Any]], Awaitable[None]]
 
     async def run(self, job: Job) -> None:
-        """Run the steps that are not done, and complete the run; Transient while another run is running."""
+        """Run the steps that are not done, and complete the run; Transient while another run is running.
+
+        Stop within a second or two when the run is cancelled, and stop its trainings.
+        """
         run = await self.runs.start(job.payload["run"])
-        if run.status in {"completed", "failed"}:
+        if run.status in {"completed", "failed", "cancelled"}:
             return
         if run.status == "queued":
             raise Transient(f"another run of tenant {run.tenant} is running")
         with bound(tenant=run.tenant, run=str(run.run)):
-            states = await self.runs.steps(run.run)
-            for name, state in states.items():
-                if state.status not in {"done", "skipped"}:
-                    await self._step(run, name, states)
-            await self._complete(run, states)
+            work = asyncio.create_task(self._steps(run))
+            watch = asyncio.create_task(self._until_cancelled(run.run))
+            try:
+                await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done() or (work.exception() and await self.runs.is_cancelled(run.run)):
+                    await self._abandon(run, work)
+                    return
+                await work
+            finally:
+                for task in (work, watch):
+                    task.cancel()
+                await asyncio.gather(work, watch, return_exceptions=True)
+
+    async def _steps(self, run: Run) -> None:
+        states = await self.runs.steps(run.run)
+        for name, state in states.items():
+            if state.status not in {"done", "skipped"}:
+                await self._step(run, name, states)
+        await self._complete(run, states)
+
+    async def _until_cancelled(self, run: int) -> None:
+        """Return when the run was cancelled; Postgres may be unavailable for a time."""
+        while True:
+            await asyncio.sleep(CANCEL_SECONDS)
+            try:
+                if await self.runs.is_cancelled(run):
+                    return
+            except (Transient, *UNAVAILABLE) as error:
+                log.warning("trainer.cancellation_unknown", error=repr(error))
+
+    async def _abandon(self, run: Run, work: asyncio.Task[None]) -> None:
+        """End the work of a cancelled run, and the trainings that it has started."""
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        states = await self.runs.steps(run.run)
+        await self.stop_training(run, states["train"].detail)
+        metrics.RUNS.labels("cancelled").inc()
+        log.info("trainer.run_cancelled")
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Fail the run, and publish the reason."""

@@ -14,9 +14,11 @@ from services.trainer.domain import (
     DATASET_TYPES,
     LIVE_RECIPE,
     POPULARITY,
+    RECIPES,
     TOGETHER,
     DatasetType,
     Recipe,
+    Run,
     manifest,
     recipes,
     resource_name,
@@ -122,6 +124,13 @@ class Steps:
         names = [recipe.name for recipe in to_train]
         await context.report(1.0, models=dict(zip(names, models, strict=True)))
         return True
+
+    async def stop_training(self, run: Run, detail: Mapping[str, Any]) -> None:
+        """Stop the trainings of a cancelled run, whose step `train` has this detail."""
+        for recipe in RECIPES:
+            version = detail.get(recipe.name)
+            if version is not None:
+                await self.personalize.for_tenant(run.tenant).stop_training(version)
 
     async def campaign(self, context: StepContext) -> bool:
         """Deploy the new model with the campaign of the tenant; return False when it has none."""

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest_asyncio
+from asgi_lifespan import LifespanManager
 
+from services.trainer import app
+from services.trainer.settings import Settings
 from services.trainer.store import Files, Runs, Schedules, Snapshots
 from shared.postgres import Database
-from shared.settings import PostgresSettings
+from shared.settings import AuthSettings, PostgresSettings
 from tests.support.stack import Database as OwnDatabase
 from tests.support.stack import ObjectStore
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -90,3 +95,22 @@ async def trainer(database: OwnDatabase, s3: ObjectStore, bucket: str) -> AsyncI
     yield Trainer(own, administrator, s3.client(), bucket)
     await administrator.stop()
     await own.stop()
+
+
+@pytest_asyncio.fixture
+async def tenant(database: OwnDatabase) -> Tenant:
+    return await make_tenant(database)
+
+
+@pytest_asyncio.fixture
+async def http(database: OwnDatabase) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(
+        postgres=PostgresSettings(database_url=database.role_url("trainer")),
+        auth=AuthSettings(endcap_secret_key=SECRET_KEY, endcap_service_key=SERVICE_KEY),
+    )
+    service = app.build(settings)
+    async with (
+        LifespanManager(service),
+        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://trainer") as client,
+    ):
+        yield client

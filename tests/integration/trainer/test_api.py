@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-import pytest_asyncio
-from asgi_lifespan import LifespanManager
 
-from services.trainer import app
 from services.trainer.domain import STEPS
-from services.trainer.settings import Settings
-from shared.settings import AuthSettings, PostgresSettings
 from tests.integration.trainer.conftest import Trainer
-from tests.support.stack import Database
-from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
-
-
-@pytest_asyncio.fixture
-async def tenant(database: Database) -> Tenant:
-    return await make_tenant(database)
-
-
-@pytest_asyncio.fixture
-async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(
-        postgres=PostgresSettings(database_url=database.role_url("trainer")),
-        auth=AuthSettings(endcap_secret_key=SECRET_KEY, endcap_service_key=SERVICE_KEY),
-    )
-    service = app.build(settings)
-    async with (
-        LifespanManager(service),
-        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://trainer") as client,
-    ):
-        yield client
+from tests.support.tenants import Tenant
 
 
 async def test_a_run_is_asked_for_joined_and_watched(

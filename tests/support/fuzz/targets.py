@@ -11,6 +11,7 @@ import orjson
 
 from deploy.local.ports import SERVICES
 from services.engine.personalize.operations import TABLE
+from tests.contract.access import application, aws_operations
 from tests.support.fuzz.examples import OPTIONAL_SHARE, Examples, Schema
 from tests.support.fuzz.requests import Encoding, Header, KeyPair, Request
 from tests.support.processes import ROOT
@@ -111,7 +112,7 @@ def routes() -> Iterator[Target]:
         definitions = page.get("components", {}).get("schemas", {})
         for path, methods in page["paths"].items():
             for method, operation in methods.items():
-                if (service, path) == ("engine", "/"):
+                if path == "/" and method == "post":
                     continue
                 content = operation.get("requestBody", {}).get("content", {})
                 yield Target(
@@ -128,7 +129,7 @@ def routes() -> Iterator[Target]:
 
 
 def operations() -> Iterator[Target]:
-    """Yield every operation of the control plane."""
+    """Yield every operation of the control plane, and of the other services of AWS."""
     for name, row in TABLE.items():
         schema = row.request.model_json_schema()
         yield Target(
@@ -141,6 +142,19 @@ def operations() -> Iterator[Target]:
             headers=((b"x-amz-target", f"AmazonPersonalize.{name}".encode()),),
             can_be_signed=True,
         )
+    for service in SERVICES:
+        for target, operation in aws_operations(application(service)).items():
+            schema = operation.request.model_json_schema()
+            yield Target(
+                name=f"{service} {target}",
+                service=service,
+                method="POST",
+                path="/",
+                bodies=[("json", schema)],
+                definitions=schema.get("$defs", {}),
+                headers=((b"x-amz-target", target.encode()),),
+                is_declined=bool(operation.declined),
+            )
 
 
 __all__ = ["Callers", "Known", "Target", "operations", "routes"]

@@ -17,7 +17,7 @@ from services.sync.domain.mapping import Mapping
 from services.tracker.domain.formats.backend import TrackCart, TrackPurchase, parse_cart, parse_purchase
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.personalize import interactions as put_events
-from services.trainer.api import RunRequest
+from services.trainer.api.runs import RunRequest
 from shared.aws.personalize.events import PutEventsRequest
 from shared.errors import Permanent
 from tests.unit.shared.intakes import (

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,12 +47,23 @@ class MemoryRuns:
     async def end_step(self, run: int, name: str, status: str) -> None:
         self.states[name] = StepState(name, status, self.states[name].detail)
 
+    async def is_cancelled(self, run: int) -> bool:
+        return self.run.status == "cancelled"
+
     async def complete(self, run: Run, batch: BatchCompleted) -> None:
         self.completed.append(batch)
 
 
 def a_job() -> Job:
     return Job(1, "run", "7", {"run": 7}, 1, {}, "me", None)  # type: ignore[arg-type]
+
+
+def a_run_job(runs: MemoryRuns, steps: dict[str, Any], stopped: list[Any] | None = None) -> RunJob:
+    async def stop_training(run: Run, detail: Mapping[str, Any]) -> None:
+        assert stopped is not None
+        stopped.append(detail)
+
+    return RunJob(runs, steps, "endcap-data", stop_training)  # type: ignore[arg-type]
 
 
 def steps(done: list[str], *, breaking: str | None = None) -> dict[str, Any]:
@@ -80,7 +93,7 @@ def steps(done: list[str], *, breaking: str | None = None) -> dict[str, Any]:
 
 async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
     runs, done = MemoryRuns(), []
-    running = RunJob(runs, steps(done, breaking="train"), "endcap-data")  # type: ignore[arg-type]
+    running = a_run_job(runs, steps(done, breaking="train"))
 
     with pytest.raises(Transient):
         await running.run(a_job())
@@ -107,12 +120,31 @@ async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
     )
 
 
-@pytest.mark.parametrize("status", ["completed", "failed"])
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
 async def test_a_run_that_has_ended_is_left_alone(status: str) -> None:
     runs, done = MemoryRuns(status=status), []
-    await RunJob(runs, steps(done), "endcap-data").run(a_job())  # type: ignore[arg-type]
+    await a_run_job(runs, steps(done)).run(a_job())
 
     assert (done, runs.completed) == ([], [])
+
+
+async def test_a_cancelled_run_ends_in_the_middle_of_a_step_and_stops_its_trainings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.trainer.worker.run_job.CANCEL_SECONDS", 0.001)
+    runs, done, stopped = MemoryRuns(), [], []
+    own = steps(done)
+
+    async def train(context: StepContext) -> bool:
+        await context.report(None, **{"similar-items": "the version"})
+        runs.run = replace(runs.run, status="cancelled")
+        await asyncio.Event().wait()
+        return True
+
+    await a_run_job(runs, own | {"train": train}, stopped).run(a_job())
+
+    assert (done, stopped) == (["wait", "snapshot", "import"], [{"similar-items": "the version"}])
+    assert (runs.states["train"].status, runs.completed) == ("running", [])
 
 
 def a_wait(runs: MemoryRuns, began: datetime) -> StepContext:

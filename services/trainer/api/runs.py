@@ -17,7 +17,7 @@ class Step(BaseModel):
     """A step of a run."""
 
     name: str
-    status: Literal["pending", "running", "done", "skipped", "failed"]
+    status: Literal["pending", "running", "done", "skipped", "failed", "cancelled"]
     started_at: datetime | None
     finished_at: datetime | None
     seconds: float | None = Field(description="how long it took, or has taken so far")
@@ -30,7 +30,7 @@ class Run(BaseModel):
 
     id: int = Field(description="the number of the run, as in its path")
     run: int = Field(description="the same number, which is also the generation of its lists")
-    status: Literal["queued", "running", "completed", "failed"]
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
     reasons: list[str] = Field(description="the reasons of the requests for it")
     error: str | None
     created_at: datetime
@@ -52,6 +52,12 @@ class RunRequest(BaseModel):
     reason: Text = Field("asked for by hand", min_length=1, max_length=500)
 
 
+class CancelRequest(BaseModel):
+    """The reason for a cancellation."""
+
+    reason: Text = Field("by hand", min_length=1, max_length=500)
+
+
 class AcceptedRun(BaseModel):
     """The run that was queued."""
 
@@ -65,6 +71,11 @@ _NO_TENANT: dict[int | str, dict[str, Any]] = {
 }
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "The tenant has no such run."}
+}
+
+
+_ENDED: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorBody, "description": "The run has ended before."}
 }
 
 
@@ -109,5 +120,24 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         if not rows:
             raise _unknown_run(run)
         return Run.model_validate(rows[0])
+
+    @routes.post("/{run}/cancel", operation_id="cancel_run", responses=_UNKNOWN | _ENDED)
+    async def cancel_run(
+        principal: Administrator,
+        run: Annotated[int, Path(ge=1, le=2**62, description="the number of the run")],
+        request: Annotated[CancelRequest | None, Body()] = None,
+    ) -> Run:
+        """Cancel a queued or running run, and show it; what is served stays.
+
+        A repeated call changes nothing. Raises ApiError 409 for a run that has ended.
+        """
+        tenant = principal.own_tenant
+        status = await runs.cancel(tenant, run, (request or CancelRequest()).reason)
+        if status is None:
+            raise _unknown_run(run)
+        if status != "cancelled":
+            detail = f"Run {run} is {status}: only a queued or running run can be cancelled."
+            raise ApiError(409, "RunEnded", detail)
+        return Run.model_validate((await runs.list_newest(tenant, run=run))[0])
 
     return routes

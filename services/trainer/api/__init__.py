@@ -1,0 +1,1 @@
+"""HTTP: runs, and the services of AWS whose calls are about runs."""

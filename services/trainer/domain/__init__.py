@@ -1,0 +1,41 @@
+"""Runs with their steps and resources, and executions, which are what Step Functions shows of runs."""
+
+from services.trainer.domain.runs import (
+    DATASET_TYPES,
+    EXCLUDED_TYPES,
+    LIVE_RECIPE,
+    POPULARITY,
+    RECIPES,
+    STEPS,
+    TOGETHER,
+    DatasetType,
+    Recipe,
+    Run,
+    StoredFile,
+    manifest,
+    recipes,
+    resource_name,
+    run_prefix,
+    schema,
+    schema_name,
+)
+
+__all__ = [
+    "DATASET_TYPES",
+    "EXCLUDED_TYPES",
+    "LIVE_RECIPE",
+    "POPULARITY",
+    "RECIPES",
+    "STEPS",
+    "TOGETHER",
+    "DatasetType",
+    "Recipe",
+    "Run",
+    "StoredFile",
+    "manifest",
+    "recipes",
+    "resource_name",
+    "run_prefix",
+    "schema",
+    "schema_name",
+]
