@@ -138,6 +138,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/keys/*", "engine"),
     Route("/v1/status", "engine"),
     Route("/v1/erasures/*", "engine"),
+    Route("/2015-03-31/functions/*", "engine"),
     Route("/v1/dead-letters", "engine"),
     Route("/v1/dead-letters/*", "engine"),
     # Pages for people.
@@ -154,8 +155,8 @@ AWS_SERVICES: tuple[AwsService, ...] = (
     AwsService("sts", "STS", None, "engine"),
     AwsService("iam", "IAM", None, "engine"),
     AwsService("states", "Step Functions", "AWSStepFunctions.", "trainer"),
-    AwsService("lambda", "Lambda"),
-    AwsService("dynamodb", "DynamoDB", "DynamoDB_20120810."),
+    AwsService("lambda", "Lambda", None, "engine"),
+    AwsService("dynamodb", "DynamoDB", "DynamoDB_20120810.", "loader"),
     AwsService("athena", "Athena", "AmazonAthena."),
     AwsService("glue", "Glue", "AWSGlue."),
     AwsService("logs", "CloudWatch Logs", "Logs_20140328.", "trainer"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import schedule
-from services.engine.api import buckets, dead_letters, keys, placements, status
+from services.engine.api import buckets, dead_letters, functions, keys, placements, status
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
@@ -14,6 +14,7 @@ from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
+from services.engine.personalize.manager import Manager
 from services.engine.schedule import AutoTraining
 from services.engine.store.dead_letters import DeadLetters
 from services.engine.store.objects import ObjectStorage
@@ -49,11 +50,14 @@ def build(settings: Settings) -> FastAPI:
     dispatcher = OperationDispatcher(requests, settings, tokens)
     letters = DeadLetters(database, DeadLetterReader(settings.kafka, "engine"), settings.kafka)
     forms = Query(authenticator, identity_operations(requests, settings))
+    operations = dispatcher.operations()
+    manager = Manager({operation.name: operation for operation in operations})
     return application(
         "engine",
         parts=[database, authenticator, letters],
         routers=[
-            Json11(authenticator, dispatcher.operations(), forms=forms).router(),
+            Json11(authenticator, operations, forms=forms).router(),
+            functions.router(authenticator, manager),
             status.router(requests, authenticator, settings),
             placements.router(requests, authenticator, settings),
             keys.router(requests, authenticator, settings),

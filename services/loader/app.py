@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.loader import api
+from services.loader.api import generations as api
+from services.loader.api.dynamodb import DynamoDb
 from services.loader.domain import Limits
 from services.loader.handlers import Handlers
 from services.loader.settings import Settings
 from services.loader.store import Activations, Caches, Erasures, Files, GenerationCleanup, Generations
+from services.loader.store.list_tables import ListTables
 from services.loader.worker import LoadJob, RedisFollower
 from shared import redis, s3
 from shared.auth import Authenticator
+from shared.aws_server import JsonServices
 from shared.events.topics import BATCHES, CACHES, ERASURE_RECEIPTS, ERASURES
 from shared.http.runtime import application
 from shared.jobs import JobWorker
@@ -34,10 +37,14 @@ def build(settings: Settings) -> FastAPI:
         activations=Activations(requests),
         caches=Caches(redis.client(settings.redis), requests),
     )
+    tables = DynamoDb(requests, ListTables(requests), settings.s3.aws_region)
     return application(
         "loader",
         parts=[database, authenticator],
-        routers=[api.router(authenticator, operations)],
+        routers=[
+            api.router(authenticator, operations),
+            JsonServices(authenticator, [tables.service()]).router(),
+        ],
         description=DESCRIPTION,
         http=settings.http,
     )

@@ -249,6 +249,16 @@ WHERE g.tenant = :tenant AND g.generation = coalesce(:generation, g.generation)
 ORDER BY g.generation DESC
 LIMIT :limit;
 
+-- active_tables --
+-- The active lists of each recipe of a tenant, with the size of their partition and of all lists in it.
+SELECT a.recipe, a.generation, a.activated_at, r.rows AS lists, g.rows AS all_lists,
+       coalesce(pg_total_relation_size(to_regclass('loader.lists_' || a.generation)), 0) AS bytes
+FROM active a
+JOIN generation_recipes r ON r.generation = a.generation AND r.recipe = a.recipe
+JOIN generations g ON g.generation = a.generation
+WHERE a.tenant = :tenant
+ORDER BY a.recipe;
+
 -- rejected_lines --
 -- The first rejected lines of a generation.
 SELECT recipe, file, line, reason, text FROM rejects

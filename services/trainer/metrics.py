@@ -7,11 +7,6 @@ from shared.observability import counter, histogram
 RUNS = counter(
     "endcap_trainer_runs_total", "Runs that ended, by outcome: completed, failed, cancelled.", ["outcome"]
 )
-AWS_CALLS = counter(
-    "endcap_trainer_aws_calls_total",
-    "Calls of Step Functions, CloudWatch and its logs, by operation and outcome: ok, or the error's code.",
-    ["operation", "outcome"],
-)
 STEP_SECONDS = histogram(
     "endcap_trainer_step_seconds",
     "How long a step of a run took.",

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from shared.auth import SIGNED_FOR, Authenticator
 from shared.aws.errors import JSON_11_STATUS, WireError
-from shared.aws.protocols import JSON_11, Protocol
-from shared.aws_server.operations import Answer, Operation, answer, error_answer
+from shared.aws.protocols import JSON_11, Protocol, Reply
+from shared.aws_server.operations import Answer, Call, Operation, answer, error_answer
 from shared.aws_server.routes import ERRORS, respond, response_of
+from shared.observability import counter
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+CALLS = counter(
+    "endcap_aws_calls_total",
+    "Calls of services of AWS but Personalize, by service, operation and outcome: ok, or the error's code.",
+    ["service", "operation", "outcome"],
+)
 
 AWS_TAG: Final = "AWS"
 """The tag of these routes in the OpenAPI page."""
@@ -42,6 +49,24 @@ class JsonService:
         return Protocol(self.content_type, JSON_11_STATUS, self.codes)
 
 
+def counted(service: str, operation: Operation[Any]) -> Operation[Any]:
+    """Return an operation whose calls are counted by outcome."""
+
+    async def handle(call: Call, request: Any) -> Reply:
+        outcome = "InternalFailure"
+        try:
+            reply = await operation.handle(call, request)
+            outcome = "ok"
+        except WireError as error:
+            outcome = error.code
+            raise
+        finally:
+            CALLS.labels(service, operation.name, outcome).inc()
+        return reply
+
+    return replace(operation, handle=handle)
+
+
 class JsonServices:
     """Operations of several services of AWS by the header X-Amz-Target, all at `/`."""
 
@@ -49,7 +74,7 @@ class JsonServices:
         self._authenticator = authenticator
         self._services = {service.target: (service, service.protocol) for service in services}
         self._operations = {
-            f"{service.target}.{operation.name}": operation
+            f"{service.target}.{operation.name}": counted(service.signed_for, operation)
             for service, _ in self._services.values()
             for operation in service.operations
         }

@@ -87,7 +87,7 @@ async def answer(
             principal.may(scope_name)
         authenticator.admit(principal, known.scope)
         request = parse(known.request, body)
-        call = _call(scope, principal, request_id)
+        call = call_of(scope, principal, request_id)
         reply = await known.handle(call, request)
     except Exception as error:  # noqa: BLE001 - every error becomes an answer
         return error_answer(protocol, error, request_id)
@@ -138,7 +138,8 @@ def _existing(operation: Operation[Any] | None) -> Operation[Any]:
     return operation
 
 
-def _call(scope: AsgiScope, principal: Principal, request_id: str) -> Call:
+def call_of(scope: AsgiScope, principal: Principal, request_id: str) -> Call:
+    """Return the facts about a request; raises WireError for an invocation id that is too long."""
     headers = dict(scope["headers"])
     invocation = headers.get(b"amz-sdk-invocation-id")
     if invocation is not None and len(invocation) > _LONGEST_INVOCATION_ID:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -115,29 +116,94 @@ def test_calls_about_buckets_need_a_valid_signature(aws: boto3.Session, bucket: 
     assert foreign.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_the_aws_command_needs_one_address(endcap: Endcap, aws_command: Path) -> None:
+def run_aws(endcap: Endcap, aws_command: Path, *words: str) -> str:
+    """The output of a line of the `aws` command, which must succeed."""
     names = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     environment = {name: endcap.environment[name] for name in names}
-    environment["AWS_DEFAULT_REGION"] = environment["AWS_REGION"]
+    environment |= {"AWS_DEFAULT_REGION": environment["AWS_REGION"], "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        [str(aws_command / "aws"), *words, "--output", "json"],
+        env={**base_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_aws_command_needs_one_address(endcap: Endcap, aws_command: Path) -> None:
     for words in ("sts get-caller-identity", "iam list-roles", "s3 ls", "personalize list-recipes"):
-        done = subprocess.run(
-            [str(aws_command / "aws"), *words.split()],
-            env={**base_environment(), **environment, "NO_PROXY": "127.0.0.1"},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
+        assert run_aws(endcap, aws_command, *words.split())
 
 
 def test_a_service_of_aws_that_is_not_here_is_named(aws: boto3.Session) -> None:
     with pytest.raises(ClientError) as refused:
         aws.client("cloudformation").list_stacks()
     with pytest.raises(ClientError) as planned:
-        aws.client("glue").get_databases()
+        aws.client("pinpoint").get_apps()
 
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
     assert refused.value.response["Error"]["Code"] == "UnknownOperationException"
     assert "Personalize, S3" in planned.value.response["Error"]["Message"]
+
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:prod-ml-workflow"
+
+
+def test_the_lines_of_a_manual_about_the_workflow(endcap: Endcap, aws_command: Path, tmp_path: Path) -> None:
+    """Start, list and read executions, describe a table, and call the manager: as a manual has them."""
+
+    def aws(*words: str) -> dict[str, Any]:
+        return dict(json.loads(run_aws(endcap, aws_command, *words)))
+
+    machine = ("--state-machine-arn", MACHINE)
+    text = json.dumps({"datasetGroupArn": "", "jobName": "manual", "solutionName": "s", "campaignName": "c"})
+    started = aws("stepfunctions", "start-execution", *machine, "--input", text)
+    execution = ("--execution-arn", started["executionArn"])
+    failed = aws("stepfunctions", "list-executions", *machine, "--status-filter", "FAILED")
+    described = aws("stepfunctions", "describe-execution", *execution)
+    history = aws("stepfunctions", "get-execution-history", *execution)
+    stopped = aws("stepfunctions", "stop-execution", *execution, "--cause", "enough")
+    logs = aws("logs", "filter-log-events", "--log-group-name", "/aws/lambda/x", "--filter-pattern", "run")
+    table = aws("dynamodb", "describe-table", "--table-name", "prod-recommendations")
+    payload, out = json.dumps({"action": "list_resources"}), tmp_path / "out.json"
+    invoked = aws(
+        "lambda", "invoke", "--function-name", "prod-personalize-manager", "--payload", payload, str(out)
+    )
+
+    assert all(each["status"] == "FAILED" for each in failed["executions"])
+    assert (described["input"], described["executionArn"]) == (text, started["executionArn"])
+    assert history["events"][0]["type"] == "ExecutionStarted"
+    assert stopped["stopDate"]
+    assert logs["events"][0]["logStreamName"] in {"trainer", "engine"}
+    assert (table["Table"]["TableStatus"], table["Table"]["ItemCount"] > 0) == ("ACTIVE", True)
+    assert invoked["StatusCode"] == 200
+    assert "default" in {group["name"] for group in json.loads(out.read_text())["dataset_groups"]}
+
+
+def test_sdks_raise_the_exceptions_of_the_services(aws: boto3.Session) -> None:
+    states, manager = aws.client("stepfunctions"), aws.client("lambda")
+    with pytest.raises(states.exceptions.ExecutionDoesNotExist):
+        states.describe_execution(executionArn=MACHINE.replace("stateMachine", "execution") + ":none")
+    with pytest.raises(aws.client("dynamodb").exceptions.ResourceNotFoundException):
+        aws.client("dynamodb").describe_table(TableName="orders")
+    with pytest.raises(ClientError) as alarm:
+        aws.client("cloudwatch").put_metric_alarm(
+            AlarmName="a",
+            EvaluationPeriods=1,
+            ComparisonOperator="LessThanThreshold",
+            MetricName="m",
+            Namespace="n",
+            Period=60,
+            Threshold=1.0,
+            Statistic="Sum",
+        )
+    with pytest.raises(manager.exceptions.ResourceNotFoundException):
+        manager.invoke(FunctionName="thumbnails", Payload=b"{}")
+    unknown = manager.invoke(FunctionName="x-personalize-manager", Payload=b'{"action": "dance"}')
+
+    assert "alerts.yml" in alarm.value.response["Error"]["Message"]
+    assert unknown["FunctionError"] == "Unhandled"
+    assert "create_dataset_group" in json.loads(unknown["Payload"].read())["errorMessage"]

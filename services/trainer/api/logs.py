@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from services.trainer.api.aws import Callers, counted
+from services.trainer.api.aws import Callers
 from services.trainer.domain.executions import Place
 from services.trainer.domain.log_filters import parse_filter
 from services.trainer.store.log_events import EventCursor, LogEvents
@@ -106,10 +106,10 @@ class Logs:
     def service(self) -> JsonService:
         """Return the service with its operations."""
         operations = (
-            counted("DescribeLogGroups", DescribeLogGroups, "read", self.groups),
-            counted("DescribeLogStreams", DescribeLogStreams, "read", self.streams),
-            counted("FilterLogEvents", FilterLogEvents, "read", self.filter),
-            counted("GetLogEvents", GetLogEvents, "read", self.get),
+            Operation("DescribeLogGroups", DescribeLogGroups, "read", self.groups),
+            Operation("DescribeLogStreams", DescribeLogStreams, "read", self.streams),
+            Operation("FilterLogEvents", FilterLogEvents, "read", self.filter),
+            Operation("GetLogEvents", GetLogEvents, "read", self.get),
         )
         return JsonService("Logs_20140328", "logs", JSON_11_TYPE, CODES, operations)
 
@@ -209,7 +209,7 @@ class Logs:
 def cloudwatch() -> JsonService:
     """Return CloudWatch: every operation is refused with the files that hold the rules instead."""
     names = ("PutMetricAlarm", "DescribeAlarms", "GetMetricStatistics")
-    operations = tuple(counted(name, Anything, "read", _refuse, declined=ALARMS) for name in names)
+    operations = tuple(Operation(name, Anything, "read", _refuse, declined=ALARMS) for name in names)
     otherwise = Operation("CloudWatch", Anything, "read", _refuse, declined=ALARMS)
     return JsonService("GraniteServiceVersion20100801", "monitoring", JSON_10_TYPE, {}, operations, otherwise)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.trainer.api.aws import Callers, counted
+from services.trainer.api.aws import Callers
 from services.trainer.api.execution_requests import (
     GetExecutionHistory,
     ListExecutions,
@@ -44,7 +44,7 @@ from services.trainer.store.executions import ExecutionCursor, ExecutionRequest,
 from shared.aws import PageTokens, WireError
 from shared.aws.accounts import AccountTenant
 from shared.aws.protocols import JSON_10_TYPE
-from shared.aws_server import Call, JsonService
+from shared.aws_server import Call, JsonService, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,15 +67,15 @@ class StepFunctions:
     def service(self) -> JsonService:
         """Return the service with its operations."""
         operations = (
-            counted("StartExecution", StartExecution, "admin", self.start),
-            counted("StartSyncExecution", StartExecution, "admin", self.start_sync, declined=NOT_SYNC),
-            counted("ListExecutions", ListExecutions, "read", self.list),
-            counted("DescribeExecution", OfExecution, "read", self.describe),
-            counted("StopExecution", StopExecution, "admin", self.stop),
-            counted("GetExecutionHistory", GetExecutionHistory, "read", self.history),
-            counted("ListStateMachines", Page, "read", self.list_machines),
-            counted("DescribeStateMachine", OfMachine, "read", self.describe_machine),
-            counted("DescribeStateMachineForExecution", OfExecution, "read", self.machine_of_execution),
+            Operation("StartExecution", StartExecution, "admin", self.start),
+            Operation("StartSyncExecution", StartExecution, "admin", self.start_sync, declined=NOT_SYNC),
+            Operation("ListExecutions", ListExecutions, "read", self.list),
+            Operation("DescribeExecution", OfExecution, "read", self.describe),
+            Operation("StopExecution", StopExecution, "admin", self.stop),
+            Operation("GetExecutionHistory", GetExecutionHistory, "read", self.history),
+            Operation("ListStateMachines", Page, "read", self.list_machines),
+            Operation("DescribeStateMachine", OfMachine, "read", self.describe_machine),
+            Operation("DescribeStateMachineForExecution", OfExecution, "read", self.machine_of_execution),
         )
         return JsonService("AWSStepFunctions", "states", JSON_10_TYPE, CODES, operations)
 

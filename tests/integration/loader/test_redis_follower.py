@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from services.loader.api import Operations
+from services.loader.api.generations import Operations
 from services.loader.store import Caches, GenerationCleanup
 from services.loader.store.caches import filled_key
 from shared.errors import ApiError, Transient

@@ -1,0 +1,1 @@
+"""HTTP: generations, and DynamoDB's calls about tables."""
