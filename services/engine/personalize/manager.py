@@ -113,8 +113,8 @@ class Manager:
 
     async def _list(self, call: Call, document: dict[str, Any]) -> dict[str, Any]:
         """Return the first hundred resources of each type, or of one; `dataset_group_arn` selects a group."""
-        wanted = document.get("resource_type")
-        kinds = RESOURCES if wanted is None else (_kind(wanted),)
+        requested = document.get("resource_type")
+        kinds = RESOURCES if requested is None else (_kind(requested),)
         group = document.get("dataset_group_arn")
         listed: dict[str, Any] = {}
         for kind in kinds:
