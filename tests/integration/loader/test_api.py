@@ -118,3 +118,26 @@ async def test_a_tenant_sees_its_own_generations_only(
     shown = await http.get("/v1/generations/1", headers={"x-api-key": other.read})
 
     assert (listed.json(), shown.status_code) == ({"generations": []}, 404)
+
+
+async def test_the_served_lists_are_described_as_tables(
+    loader: Loader, http: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    async def call(operation: str, **body: str) -> httpx.Response:
+        headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "x-api-key": tenant.read}
+        return await http.post("/", json=body, headers=headers)
+
+    before = await call("DescribeTable", TableName="recommendations")
+    await loader.load(a_batch(1))
+
+    whole = (await call("DescribeTable", TableName="prod-recommendations")).json()["Table"]
+    users = (await call("DescribeTable", TableName="user-personalization")).json()["Table"]
+    names = (await call("ListTables")).json()["TableNames"]
+    unknown, query = await call("DescribeTable", TableName="orders"), await call("Query", TableName="x")
+
+    assert before.json()["__type"] == unknown.json()["__type"] == "ResourceNotFoundException"
+    assert (whole["TableStatus"], whole["ItemCount"] >= users["ItemCount"] > 0) == ("ACTIVE", True)
+    assert whole["TableSizeBytes"] >= users["TableSizeBytes"] > 0
+    assert users["KeySchema"] == [{"AttributeName": "userId", "KeyType": "HASH"}]
+    assert {"recommendations", "user-personalization"} <= set(names)
+    assert query.json()["__type"] == "UnsupportedOperationException"
