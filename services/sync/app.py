@@ -20,6 +20,7 @@ from services.sync.settings import SERVICE, Settings
 from services.sync.store import (
     Catalogue,
     Erasures,
+    FilePlaces,
     Files,
     FollowedOrders,
     Imports,
@@ -32,7 +33,16 @@ from services.sync.store import (
 )
 from services.sync.store.imports import JOB
 from services.sync.store.pulls import JOB as PULL
-from services.sync.worker import Importer, InboxReader, Puller, RecordMerge, Retention, Sweep, retention
+from services.sync.worker import (
+    FileRuns,
+    Importer,
+    InboxReader,
+    Puller,
+    RecordMerge,
+    Retention,
+    Sweep,
+    retention,
+)
 from shared import s3
 from shared.auth import Authenticator
 from shared.events.topics import (
@@ -96,7 +106,8 @@ def worker(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, SERVICE)
     imports, catalogue, files = Imports(database), Catalogue(database, settings.quotas()), _files(settings)
     erasures, inbox = Erasures(database), Inbox(database)
-    handlers = Handlers(database, imports, catalogue, files, erasures)
+    pulls = Pulls(database)
+    handlers = Handlers(database, imports, catalogue, files, erasures, pulls)
     importer = Importer(
         database,
         imports,
@@ -120,12 +131,10 @@ def worker(settings: Settings) -> FastAPI:
         concurrency=settings.import_concurrency,
         per_tenant=1,
     )
-    pulls = Pulls(database)
-    puller = Puller(
-        Sources(database, settings.auth.endcap_secret_key),
-        pulls,
-        allow_internal=settings.allow_internal_sources,
-    )
+    places = FilePlaces(database, settings.s3, settings.source_folder)
+    file_runs = FileRuns(places, imports, pulls, files, max_bytes=settings.max_upload_bytes)
+    sources = Sources(database, settings.auth.endcap_secret_key)
+    puller = Puller(sources, pulls, file_runs, allow_internal=settings.allow_internal_sources)
     pull_jobs = JobWorker(
         database,
         {PULL: puller.run},

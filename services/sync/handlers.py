@@ -18,7 +18,7 @@ from shared.events import ItemPut, ObjectNotice, UserErasureRequested, UserPut
 from shared.kafka import Tombstone
 
 if TYPE_CHECKING:
-    from services.sync.store import Catalogue, Erasures, Files, Imports
+    from services.sync.store import Catalogue, Erasures, Files, Imports, Pulls
     from shared.postgres import Connection, Database
 
 
@@ -31,6 +31,7 @@ class Handlers:
     catalogue: Catalogue
     files: Files
     erasures: Erasures
+    pulls: Pulls
 
     async def put(self, puts: Sequence[ItemPut | UserPut]) -> None:
         """Merge puts of items and users in one transaction."""
@@ -63,7 +64,9 @@ class Handlers:
         first_error: Permanent | None = None
         for notice in notices:
             for created in notice.records:
-                if created.s3.bucket.name == self.files.uploads_bucket:
+                if created.s3.bucket.name not in {self.files.uploads_bucket, self.files.data_bucket}:
+                    await self.pulls.want_bucket(created.s3.bucket.name)
+                elif created.s3.bucket.name == self.files.uploads_bucket:
                     try:
                         await self._object_created(created.s3.object.key)
                     except Permanent as error:

@@ -866,3 +866,29 @@ WHERE id = :id;
 -- fail_pull --
 -- Record why a run failed.
 UPDATE sources SET pulled_at = now(), pull_error = :error WHERE id = :id;
+
+-- knows_pulled --
+-- Return whether a version of an object was remembered.
+SELECT EXISTS (
+    SELECT FROM pulled_objects
+    WHERE source_id = :source_id AND topic = :topic AND object_id = :object_id AND hash = :hash
+);
+
+-- remember_pulled --
+-- Remember a version of an object in place of the one before.
+INSERT INTO pulled_objects (source_id, topic, object_id, hash) VALUES (:source_id, :topic, :object_id, :hash)
+ON CONFLICT (source_id, topic, object_id) DO UPDATE SET hash = excluded.hash;
+
+-- want_bucket --
+-- Let the sources of a bucket look for files now.
+UPDATE sources SET next_pull_at = now()
+WHERE enabled AND kind = 'bucket' AND config ->> 'bucket' = :bucket
+RETURNING id;
+
+-- bucket_granted --
+-- Return whether an operator allows a tenant to read a folder of a bucket.
+SELECT EXISTS (
+    SELECT FROM engine.bucket_grants_v1 AS granted
+    WHERE granted.tenant = :tenant AND granted.bucket IN ('*', :bucket)
+        AND starts_with(:prefix, granted.prefix)
+);

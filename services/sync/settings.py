@@ -50,6 +50,9 @@ class Settings(ServiceSettings):
     allow_internal_sources: bool = Field(
         False, description="sources may be at loopback and private addresses"
     )
+    source_folder: str | None = Field(
+        None, description="folder below which sources of the kind folder may read"
+    )
     pull_concurrency: int = Field(2, ge=1, description="sources that a worker asks at a time")
     keep_deliveries_days: float = Field(
         14.0, ge=0, description="how long a merged webhook is kept; those that failed stay as long as rejects"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from services.sync.domain.pulls.configs import Erp, PullConfig, Rest, ShopifyApi
+from services.sync.domain.pulls.configs import Bucket, Erp, Folder, PullConfig, Query, Rest, ShopifyApi
 from services.sync.domain.source_model import Model, Secrets
 from services.sync.domain.webhooks.generic import Mapped
 from services.sync.domain.webhooks.options import VendorOptions
@@ -59,7 +59,9 @@ class Webhook(Model):
         return [secrets[name] for name in ("secret", "previous_secret") if name in secrets]
 
 
-Config: TypeAlias = Annotated[Webhook | Erp | Rest | ShopifyApi, Field(discriminator="kind")]
+Config: TypeAlias = Annotated[
+    Webhook | Erp | Rest | ShopifyApi | Query | Bucket | Folder, Field(discriminator="kind")
+]
 
 _CONFIG: TypeAdapter[Webhook | PullConfig] = TypeAdapter(Config)
 

@@ -2,6 +2,7 @@
 
 from services.sync.store.catalogue import Catalogue
 from services.sync.store.erasures import Erasures
+from services.sync.store.file_places import FilePlaces
 from services.sync.store.files import Files, StoreDenied
 from services.sync.store.followed_orders import FollowedOrders
 from services.sync.store.imports import Imports
@@ -15,6 +16,7 @@ from services.sync.store.staging import Staging
 __all__ = [
     "Catalogue",
     "Erasures",
+    "FilePlaces",
     "Files",
     "FollowedOrders",
     "Imports",

@@ -57,14 +57,14 @@ class Files:
 
     async def save(self, key: str, file: IO[bytes]) -> str:
         """Store a posted file in Endcap's bucket; return its etag."""
-        await _call(lambda: self._client.upload_fileobj(file, self.data_bucket, key))
-        head = await _call(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
+        await call_store(lambda: self._client.upload_fileobj(file, self.data_bucket, key))
+        head = await call_store(lambda: self._client.head_object(Bucket=self.data_bucket, Key=key))
         return head["ETag"]
 
     async def delete(self, bucket: str, key: str) -> None:
         """Delete a file if it exists. Raises StoreDenied if the store denies it."""
         with suppress(_Missing):
-            await _call(lambda: self._client.delete_object(Bucket=bucket, Key=key))
+            await call_store(lambda: self._client.delete_object(Bucket=bucket, Key=key))
 
     async def upload(self, key: str) -> Upload | None:
         """Return the newest version of an uploaded object, or None if it does not exist.
@@ -73,7 +73,7 @@ class Files:
         block others.
         """
         try:
-            head = await _call(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
+            head = await call_store(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
         except _Missing:
             return None
         except StoreDenied as error:
@@ -84,7 +84,7 @@ class Files:
         except StoreFailed as error:
             # The client has tried five times. Find out whether the store fails, or this object alone.
             with suppress(StoreDenied):
-                await _call(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
+                await call_store(lambda: self._client.head_bucket(Bucket=self.uploads_bucket))
             raise Permanent(
                 f"{key} in {self.uploads_bucket} cannot be read, although the store works: {error} "
                 "The sweep finds the file once it can be read."
@@ -95,7 +95,7 @@ class Files:
         """Yield all uploaded objects in pages."""
         token: str | None = None
         while True:
-            page = await _call(partial(self._page, token))
+            page = await call_store(partial(self._page, token))
             yield [
                 Upload(entry["Key"], entry["ETag"], _to_seconds(entry["LastModified"]), entry["Size"])
                 for entry in page.get("Contents", [])
@@ -117,12 +117,12 @@ class Files:
         Raises Permanent if the object is missing, replaced, damaged, or exceeds the limits.
         """
         condition = {"IfMatch": etag} if etag else {}
-        response = await _call(
+        response = await call_store(
             lambda: self._client.get_object(Bucket=bucket, Key=key, **condition)  # type: ignore[arg-type]
         )
         body, decompressor, read = response["Body"], Decompressor(self._limits), 0
         try:
-            while piece := await _call(lambda: body.read(PIECE_BYTES)):
+            while piece := await call_store(lambda: body.read(PIECE_BYTES)):
                 read += len(piece)
                 for plain in decompressor.feed(piece):
                     yield plain, read
@@ -134,7 +134,7 @@ class Files:
             body.close()
 
 
-async def _call(call: Callable[[], Result]) -> Result:
+async def call_store(call: Callable[[], Result]) -> Result:
     """Call boto3 in a thread; raise Permanent or Transient in place of its errors."""
     try:
         return await asyncio.to_thread(call)

@@ -64,6 +64,23 @@ class Pulls:
         )
         return 0 if row is None else int(row["changed"])
 
+    async def knows(self, source_id: str, topic: str, identity: str, version: str) -> bool:
+        """Return whether a version of an object was remembered."""
+        digest = hashlib.sha256(version.encode()).digest()
+        query = SQL.knows_pulled(source_id=source_id, topic=topic, object_id=identity, hash=digest)
+        return bool(await self._database.fetchval(*query))
+
+    async def remember(self, source_id: str, topic: str, identity: str, version: str) -> None:
+        """Remember a version of an object in place of the one before."""
+        digest = hashlib.sha256(version.encode()).digest()
+        await self._database.execute(
+            *SQL.remember_pulled(source_id=source_id, topic=topic, object_id=identity, hash=digest)
+        )
+
+    async def want_bucket(self, bucket: str) -> int:
+        """Let the sources of a bucket look for files now; return how many sources that are."""
+        return len(await self._database.fetch(*SQL.want_bucket(bucket=bucket)))
+
     async def end(
         self, source_id: str, *, read_until: date, objects: int, warnings: Sequence[str], full: bool
     ) -> None:

@@ -39,6 +39,19 @@ class Answer:
     next_url: str | None
 
 
+async def checked_address(host: str, port: int, *, allow_internal: bool) -> str:
+    """Return an address of a host. Raises Permanent for an internal one, and OSError for an unknown name."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in infos]
+    for address in addresses:
+        if not allow_internal and not ipaddress.ip_address(address.partition("%")[0]).is_global:
+            raise Permanent(
+                f"{host} is the internal address {address}, which sources must not reach; "
+                "an operator may allow it with SYNC_ALLOW_INTERNAL_SOURCES."
+            )
+    return addresses[0]
+
+
 class GuardedTransport(httpx.AsyncHTTPTransport):
     """Connects to public addresses alone, unless internal ones are allowed.
 
@@ -52,27 +65,15 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises Permanent for an internal address, and ConnectError for an unknown name."""
         host = request.url.host
-        address = await self._checked(
-            host, request.url.port or (443 if request.url.scheme == "https" else 80)
-        )
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
-        return await super().handle_async_request(request)
-
-    async def _checked(self, host: str, port: int) -> str:
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
         try:
-            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            address = await checked_address(host, port, allow_internal=self._allow_internal)
         except OSError as error:
             message = f"The name {host} is not known: {error}"
             raise httpx.ConnectError(message) from error
-        addresses = [str(entry[4][0]) for entry in infos]
-        for address in addresses:
-            if not self._allow_internal and not ipaddress.ip_address(address.partition("%")[0]).is_global:
-                raise Permanent(
-                    f"{host} is the internal address {address}, which sources must not reach; "
-                    "an operator may allow it with SYNC_ALLOW_INTERNAL_SOURCES."
-                )
-        return addresses[0]
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        return await super().handle_async_request(request)
 
 
 class SourceApi:

@@ -12,7 +12,7 @@ from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits, Quotas
 from services.sync.domain.mapping import Kind
 from services.sync.handlers import Handlers
-from services.sync.store import Catalogue, Erasures, Files, Imports, Orders, Staging
+from services.sync.store import Catalogue, Erasures, Files, Imports, Orders, Pulls, Staging
 from services.sync.worker import Importer
 from shared.jobs import Job
 from shared.postgres import Database as Pool
@@ -37,7 +37,9 @@ class Shop:
         self.imports = Imports(self.pool)
         self.orders = Orders(self.pool)
         self.catalogue = Catalogue(self.pool, self.quotas)
-        self.handlers = Handlers(self.pool, self.imports, self.catalogue, self.files, Erasures(self.pool))
+        self.handlers = Handlers(
+            self.pool, self.imports, self.catalogue, self.files, Erasures(self.pool), Pulls(self.pool)
+        )
 
     def importer(
         self, *, chunk_rows: int = 3, imports: Imports | None = None, limits: Limits | None = None

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from services.sync.store import Pulls, Sources, source_api
 from services.sync.worker import Puller
 from shared.errors import Permanent, Transient
-from shared.jobs import Job
 from tests.integration.sync.inbox import SourceOfShop
+from tests.integration.sync.runs import a_run
 from tests.integration.sync.shop import TENANT, Shop
 from tests.support.erp import TOKEN, Erp, running_erp
 from tests.support.tenants import SECRET_KEY
@@ -52,20 +52,11 @@ class Pulling:
         (source,) = await sources.of_tenant(TENANT, "erp")
         return cls(shop, SourceOfShop(shop, source.id))
 
-    def job(self, *, full: bool) -> Job:
-        """The job of a run, with what an earlier attempt has reported."""
-
-        class Reported(Job):
-            async def report(job, **progress: Any) -> None:  # noqa: N805
-                self.saved |= progress
-                job.progress |= progress
-
-        payload = {"source_id": self.source.id, "full": full}
-        return Reported(1, "pull", "k", payload, 1, dict(self.saved), "test", self.shop.pool)
-
     async def run(self, *, full: bool = False, allow_internal: bool = True) -> None:
         """Run once and merge what came."""
-        await Puller(self.sources, self.pulls, allow_internal=allow_internal).run(self.job(full=full))
+        await Puller(self.sources, self.pulls, allow_internal=allow_internal).run(
+            a_run(self.shop, self.source.id, full=full, progress=self.saved)
+        )
         self.saved = {}
         await self.source.merge()
 
@@ -129,7 +120,7 @@ async def test_an_answer_that_is_cut_without_a_word_is_asked_for_again_in_parts(
 
 
 async def test_a_cap_below_the_limit_is_noticed(shop: Shop, erp: Erp) -> None:
-    for number in range(500, 580):
+    for number in range(5_000, 5_080):
         erp.add("online", DAYS[2], number)
     erp.cap = 50
     pulling = await Pulling.add(shop, erp, window_days=7)

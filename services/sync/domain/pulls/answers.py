@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from services.sync.domain.pulls import erp
-from services.sync.domain.pulls.configs import Erp, PullConfig, Rest
+from services.sync.domain.pulls import erp, rows
+from services.sync.domain.pulls.configs import Erp, PullConfig, Query, Rest, ShopifyApi
 from services.sync.domain.records import Ignored, Record
 from services.sync.domain.webhooks import generic, shopify
 from shared.errors import Permanent
@@ -32,5 +32,11 @@ def parse(config: PullConfig, topic: str, body: bytes, received_at: datetime) ->
                 return Ignored("The source has no such endpoint any more.")
             mapping = config.endpoints[number].mapping.model_copy(update={"select": "$", "topic": None})
             return generic.parse(topic, content, (mapping,))
-        case _:
+        case Query():
+            if not isinstance(content, dict):
+                raise Permanent("The row is not an object.")
+            return rows.parse(config.records, content, config.timezone)
+        case ShopifyApi():
             return shopify.parse(topic, content, config.options, received_at)
+        case _:
+            return Ignored("The source has files, and no answers.")

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from services.sync.domain.mapping import Kind, Mapping
 from services.sync.domain.source_model import Model, Secrets
 from services.sync.domain.webhooks.generic import Mapped
 from services.sync.domain.webhooks.options import VendorOptions
-from shared.events.values import Text
+from shared.events.values import BucketName, Text
 
 
 def _url(text: str) -> str:
@@ -137,4 +138,56 @@ class ShopifyApi(Pull):
     options: VendorOptions = VendorOptions()
 
 
-PullConfig: TypeAlias = Erp | Rest | ShopifyApi
+class _Files(Pull):
+    """A place with files, whose names begin with `orders`, `items`, `users` or `interactions`."""
+
+    every_hours: float = Field(0.1, gt=0, le=24 * 31, description="hours between two looks")
+    mappings: dict[Kind, Mapping] = Field({}, description="by kind: which column of its files is which field")
+
+    def missing_secret(self, secrets: Secrets) -> str | None:
+        """Return a sentence if half of a key pair is missing, else None."""
+        if ("access_key_id" in secrets) != ("secret_access_key" in secrets):
+            return "A key pair is secrets.access_key_id and secrets.secret_access_key."
+        return None
+
+
+class Bucket(_Files):
+    """A bucket of the object store, and a prefix in it."""
+
+    kind: Literal["bucket"]
+    bucket: BucketName
+    prefix: Annotated[Text, StringConstraints(pattern=r"^([^/].*/)?$", max_length=500)] = Field(
+        "", description="empty, or a folder such as datasets/"
+    )
+
+
+class Folder(_Files):
+    """A folder on the machine of sync's worker, below that of SYNC_SOURCE_FOLDER."""
+
+    kind: Literal["folder"]
+    path: Annotated[Text, StringConstraints(min_length=1, max_length=300)]
+
+
+class Query(Pull):
+    """Rows of a Postgres database of the shop.
+
+    The query has the parameters `$1` and `$2`, the first and the last day as dates, or none. Columns have the
+    names of fields; rows of orders are lines, sorted by `order_id`.
+    """
+
+    kind: Literal["postgres"]
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$")]
+    port: int = Field(5432, ge=1, le=65_535)
+    database: Text = Field(min_length=1, max_length=63)
+    user: Text = Field(min_length=1, max_length=63)
+    ssl: Literal["disable", "require", "verify-full"] = "require"
+    records: Literal["orders", "items", "users"] = "orders"
+    query: Text = Field(min_length=1, max_length=20_000)
+    timeout_seconds: float = Field(300.0, gt=0, le=3_600)
+
+    def missing_secret(self, secrets: Secrets) -> str | None:
+        """Return a sentence if the password is missing, else None."""
+        return None if "password" in secrets else "The source needs secrets.password."
+
+
+PullConfig: TypeAlias = Erp | Rest | ShopifyApi | Query | Bucket | Folder

@@ -18,7 +18,7 @@ from shared.events.values import Text
 
 Kind = Literal["orders", "items", "users"]
 
-_FIELDS: Mapping[Kind, frozenset[str]] = {
+FIELDS: Mapping[Kind, frozenset[str]] = {
     "orders": frozenset(
         ("order_id", "ordered_at", "updated_at", "status", "user_id", "customer_name", "city", "province",
          "country", "currency"),
@@ -66,7 +66,7 @@ class Mapped(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self._check_names("fields", self.fields, _FIELDS[self.kind])
+        self._check_names("fields", self.fields, FIELDS[self.kind])
         self._check_names("line_fields", self.line_fields, _LINE_FIELDS)
         missing = [name for name in _REQUIRED[self.kind] if name not in self.fields]
         if self.kind == "orders":

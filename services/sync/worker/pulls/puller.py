@@ -6,27 +6,33 @@ its present page; the next attempt asks for it again, and stores only what is no
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from services.sync.domain.pulls.configs import Erp, PullConfig, Rest, ShopifyApi
+from services.sync.domain.pulls.configs import Bucket, Erp, Folder, PullConfig, Query, Rest, ShopifyApi
 from services.sync.domain.sources import Webhook, parse_config
 from services.sync.metrics import PULLED, PULLS
 from services.sync.store.source_api import SourceApi
+from services.sync.store.source_database import SourceDatabase
 from services.sync.worker.pulls.erp_lists import ErpLists
 from services.sync.worker.pulls.page import Days, Page
+from services.sync.worker.pulls.query_rows import QueryRows
 from services.sync.worker.pulls.rest_lists import RestLists
 from services.sync.worker.pulls.shopify_lists import ShopifyLists
 
 if TYPE_CHECKING:
     from services.sync.store import Pulls, Sources
     from services.sync.store.sources import Source
+    from services.sync.worker.pulls.file_runs import FileRuns
     from shared.jobs import Job
+
+ApiConfig: TypeAlias = Erp | Rest | ShopifyApi
+AskedConfig: TypeAlias = ApiConfig | Query
 
 FIRST_DAYS = 30
 """Days of the first run of a source without a start date."""
@@ -47,9 +53,12 @@ class Lists(Protocol):
 class Puller:
     """Runs of sources."""
 
-    def __init__(self, sources: Sources, pulls: Pulls, *, allow_internal: bool) -> None:
+    def __init__(
+        self, sources: Sources, pulls: Pulls, file_runs: FileRuns | None = None, *, allow_internal: bool
+    ) -> None:
         self._sources = sources
         self._pulls = pulls
+        self._file_runs = file_runs
         self._allow_internal = allow_internal
 
     async def run(self, job: Job) -> None:
@@ -61,8 +70,20 @@ class Puller:
         is_full = bool(job.payload["full"])
         days = _days(config, source, job, is_full=is_full)
         await job.report(first=str(days.first), last=str(days.last))
+        if isinstance(config, Bucket | Folder):
+            assert self._file_runs is not None
+            count = await self._file_runs.run(source, config, self._sources.secrets(source), job)
+        else:
+            count = await self._ask(source, config, days, job)
+        warnings = list(job.progress.get("warnings", []))
+        await self._pulls.end(source.id, read_until=days.last, objects=count, warnings=warnings, full=is_full)
+        PULLS.labels(source.kind, "done").inc()
+        log.info("sync.pull_done", source=source.name, tenant=source.tenant, objects=count, full=is_full)
+
+    async def _ask(self, source: Source, config: AskedConfig, days: Days, job: Job) -> int:
+        """Ask a source for its days, and store what changed; return the number of objects."""
         count, warnings = int(job.progress.get("objects", 0)), list(job.progress.get("warnings", []))
-        async with self._api(source, config) as api, aclosing(_lists(config, api).pages(days)) as pages:  # type: ignore[type-var]
+        async with aclosing(self._pages(source, config, days)) as pages:
             async for page in pages:
                 changed = await self._pulls.add(source, page.topic, page.objects)
                 PULLED.labels("changed").inc(changed)
@@ -70,17 +91,26 @@ class Puller:
                 count += len(page.objects)
                 warnings = [*warnings, *page.warnings][:MOST_WARNINGS]
                 await job.report(**page.progress, objects=count, warnings=warnings)
-        await self._pulls.end(source.id, read_until=days.last, objects=count, warnings=warnings, full=is_full)
-        PULLS.labels(source.kind, "done").inc()
-        log.info("sync.pull_done", source=source.name, tenant=source.tenant, objects=count, full=is_full)
+        return count
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Record why a run failed; the next one reads the same days."""
         await self._pulls.fail(str(job.payload["source_id"]), sentence)
         PULLS.labels("", "failed").inc()
 
-    def _api(self, source: Source, config: PullConfig) -> SourceApi:
-        token = self._sources.secrets(source).get("token", "")
+    async def _pages(self, source: Source, config: AskedConfig, days: Days) -> AsyncGenerator[Page, None]:
+        """Yield the pages of a source."""
+        secrets = self._sources.secrets(source)
+        if isinstance(config, Query):
+            database = SourceDatabase(config, secrets["password"], allow_internal=self._allow_internal)
+            async for page in QueryRows(config, database).pages(days):
+                yield page
+            return
+        async with self._api(config, secrets.get("token", "")) as api:
+            async for page in _lists(config, api).pages(days):
+                yield page
+
+    def _api(self, config: ApiConfig, token: str) -> SourceApi:
         match config:
             case Erp():
                 headers = {"Authorization": token}
@@ -97,7 +127,7 @@ class Puller:
         )
 
 
-def _lists(config: PullConfig, api: SourceApi) -> Lists:
+def _lists(config: ApiConfig, api: SourceApi) -> Lists:
     match config:
         case Erp():
             return ErpLists(config, api)
