@@ -75,7 +75,7 @@ SET_ASIDE = counter(
 )
 EXPOSURES = counter(
     "endcap_recommender_exposures_total",
-    "Exposures: published, repeated on the same day, or lost.",
+    "Exposures: published, repeated on the same day, taken_over from a killed process, or lost.",
     ["outcome"],
 )
 WAITING = gauge("endcap_recommender_exposures_waiting", "Exposures that wait to be published.")

@@ -16,7 +16,7 @@ from services.recommender.serving.placements.variants import PlacementVariants
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.recorder import AnswerRecorder
-from services.recommender.store.crash_safe_counters import CrashSafeCounters
+from services.recommender.store.exposure_journal import ExposureJournal
 from services.recommender.store.exposure_publisher import ExposurePublisher
 from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.item_quotas import ItemQuotaCounts
@@ -52,8 +52,8 @@ class AnswerParts:
     @classmethod
     def of(cls, settings: Settings, stores: Stores, publisher: Publisher) -> AnswerParts:
         """Return the parts over the stores; `publisher` sends exposures and servings."""
-        counters = CrashSafeCounters(settings.state_folder, "exposures")
-        exposures = ExposurePublisher(publisher, counters, settings.exposures_kept)
+        journal = ExposureJournal(settings.state_folder)
+        exposures = ExposurePublisher(publisher, journal, settings.exposures_kept)
         item_filters = ItemFilters(stores.filters, stores.profiles)
         explorer = Explorer(ImpressionCounts(stores.redis))
         recommender = Recommender(

@@ -1,4 +1,4 @@
-"""Publish exposures to Kafka in the background: they never delay an answer, and losses are counted."""
+"""Publish exposures to Kafka in the background: no answer waits, and none is lost with its process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.events import VariantExposed, derived_id
 from shared.events.topics import EXPOSURES as TOPIC
 
 if TYPE_CHECKING:
-    from services.recommender.store.crash_safe_counters import CrashSafeCounters
+    from services.recommender.store.exposure_journal import ExposureJournal
     from shared.experiments import Experiment, Variant
     from shared.kafka import Publisher
 
@@ -28,7 +28,9 @@ STOP_SECONDS = 4.0
 MAX_REMEMBERED = 200_000
 """Exposures that are remembered, so that one is published once a day. Arbitrary."""
 
-_PUBLISHED, _REPEATED, _LOST = (EXPOSURES.labels(outcome) for outcome in ("published", "repeated", "lost"))
+_PUBLISHED, _REPEATED, _LOST, _TAKEN_OVER = (
+    EXPOSURES.labels(outcome) for outcome in ("published", "repeated", "lost", "taken_over")
+)
 
 log = structlog.get_logger()
 
@@ -47,22 +49,61 @@ NOTHING_SHOWN = Shown(None, ())
 class Exposure(NamedTuple):
     """An answer that a unit got by a variant; the event is made of it later, when a REST body is parsed."""
 
-    experiment: Experiment
-    variant: Variant
+    event_id: str
+    tenant: str
+    experiment: str
+    version: int
+    surface: str
+    variant: str
+    propensity: float | None
+    window: int | None
+    """The window of a switchback."""
     unit: str
-    at: datetime
+    at: float
+    """Seconds since 1970."""
     answer: bytes | Shown
+
+    def content(self) -> bytes:
+        """Return what the journal keeps; nothing for an exposure that makes no event."""
+        answer = self.answer.decode() if isinstance(self.answer, bytes) else list(self.answer)
+        try:
+            return orjson.dumps((*self[:-1], answer))
+        except TypeError:
+            return b""
+
+    @classmethod
+    def of_content(cls, content: bytes) -> Exposure:
+        """Return the exposure that the journal kept; raise ValueError or TypeError for a faulty one."""
+        *fields, answer = orjson.loads(content)
+        event_id, tenant, experiment, version, surface, variant, propensity, window, unit, at = fields
+        shown = answer.encode() if isinstance(answer, str) else Shown(answer[0], tuple(answer[1]))
+        return cls(
+            event_id,
+            tenant,
+            experiment,
+            version,
+            surface,
+            variant,
+            propensity,
+            window,
+            unit,
+            at,
+            shown,
+        )
 
 
 class ExposurePublisher:
-    """A bounded buffer in front of the publisher. A part that stops before the publisher does."""
+    """A bounded buffer in front of the publisher. A part that stops before the publisher does.
+
+    The journal has what is in the buffer, and what is on its way to Kafka.
+    """
 
     name = "exposures"
 
-    def __init__(self, publisher: Publisher, counters: CrashSafeCounters, max_waiting: int) -> None:
+    def __init__(self, publisher: Publisher, journal: ExposureJournal, max_waiting: int) -> None:
         """Keep at most `max_waiting` exposures while Kafka is unavailable; then drop the oldest."""
         self._publisher = publisher
-        self._counters = counters
+        self._journal = journal
         self._max_waiting = max_waiting
         self._waiting: deque[Exposure] = deque()
         self._remembered: OrderedDict[tuple[str, str, int, str, int], None] = OrderedDict()
@@ -71,15 +112,21 @@ class ExposurePublisher:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Count what earlier processes lost, and start to publish."""
-        lost = self._counters.open()
-        if lost:
-            _LOST.inc(lost)
-            log.warning("exposures.lost", count=lost, reason="a process was killed before it published them")
+        """Take over what earlier processes did not publish, and start to publish."""
+        taken = self._journal.take_over()
+        for content in taken:
+            try:
+                self._waiting.append(Exposure.of_content(content))
+            except (ValueError, TypeError, IndexError):
+                self._lose(1)
+        if taken:
+            _TAKEN_OVER.inc(len(taken))
+            log.info("exposures.taken_over", count=len(taken))
+            self._added.set()
         self._task = asyncio.create_task(self._publish_all(), name="exposures")
 
     async def stop(self) -> None:
-        """Publish waiting exposures within a few seconds; count the others as lost."""
+        """Publish waiting exposures within a few seconds; leave the others to the next process."""
         self._stopping = True
         self._added.set()
         if self._task is not None:
@@ -87,10 +134,14 @@ class ExposurePublisher:
             if not done:
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=1)
-        if self._waiting:
-            self._lose(len(self._waiting))
-            log.warning("exposures.lost", count=len(self._waiting), reason="the process stopped")
-        self._counters.close()
+        waiting, kept = len(self._waiting), self._journal.close()
+        if kept:
+            log.warning(
+                "exposures.left", count=kept, reason="Kafka did not take them before the process stopped"
+            )
+        if waiting > kept:
+            _LOST.inc(waiting - kept)
+            log.warning("exposures.lost", count=waiting - kept, reason="the process stopped without a folder")
 
     def alive(self) -> str | None:
         """Return why exposures are no longer published; None while they are."""
@@ -114,12 +165,24 @@ class ExposurePublisher:
         self._remembered[key] = None
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
-        self._counters.cells[0] += 1
         if len(self._waiting) >= self._max_waiting:
             self._waiting.popleft()
             self._lose(1)
-        at = datetime.fromtimestamp(now, UTC)
-        self._waiting.append(Exposure(experiment, variant, unit, at, answer))
+        exposure = Exposure(
+            exposure_id(experiment, unit, datetime.fromtimestamp(now, UTC)),
+            experiment.tenant,
+            experiment.name,
+            experiment.version,
+            experiment.surface,
+            variant.name,
+            experiment.propensity(variant),
+            window,
+            unit,
+            now,
+            answer,
+        )
+        self._journal.append(exposure.content())
+        self._waiting.append(exposure)
         self._added.set()
 
     async def _publish_all(self) -> None:
@@ -153,11 +216,11 @@ class ExposurePublisher:
             self._lose(len(valid))
             log.error("exposures.rejected", error=str(error), count=len(valid))  # noqa: TRY400
         else:
-            self._counters.cells[1] += len(valid)
+            self._journal.settle(len(valid))
             _PUBLISHED.inc(len(valid))
 
     def _lose(self, count: int) -> None:
-        self._counters.cells[1] += count
+        self._journal.settle(count)
         _LOST.inc(count)
 
 
@@ -168,27 +231,26 @@ def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]
         try:
             events.append(_event(exposure))
         except Exception as error:  # noqa: BLE001 - no answer, whatever it contains, may stop the publishing
-            log.error("exposures.invalid", experiment=exposure.experiment.name, error=str(error))  # noqa: TRY400
+            log.error("exposures.invalid", experiment=exposure.experiment, error=str(error))  # noqa: TRY400
         else:
             valid.append(exposure)
     return valid, events
 
 
 def _event(exposure: Exposure) -> VariantExposed:
-    experiment = exposure.experiment
     answer = exposure.answer
     shown = _parse(answer) if isinstance(answer, bytes) else answer
     return VariantExposed(
-        event_id=exposure_id(experiment, exposure.unit, exposure.at),
-        tenant=experiment.tenant,
-        occurred_at=exposure.at,
-        experiment=experiment.name,
-        experiment_version=experiment.version,
-        variant=exposure.variant.name,
+        event_id=exposure.event_id,
+        tenant=exposure.tenant,
+        occurred_at=datetime.fromtimestamp(exposure.at, UTC),
+        experiment=exposure.experiment,
+        experiment_version=exposure.version,
+        variant=exposure.variant,
         unit=exposure.unit,
-        surface=experiment.surface,
-        propensity=experiment.propensity(exposure.variant),
-        window=experiment.window(exposure.at.timestamp()),
+        surface=exposure.surface,
+        propensity=exposure.propensity,
+        window=exposure.window,
         recommendation_id=shown.recommendation_id,
         item_ids=shown.item_ids,
     )

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from services.recommender.store import exposure_publisher
-from services.recommender.store.crash_safe_counters import CrashSafeCounters
-from services.recommender.store.exposure_publisher import ExposurePublisher
+from services.recommender.store.exposure_journal import ExposureJournal
+from services.recommender.store.exposure_publisher import ExposurePublisher, Shown
 from shared.events import VariantExposed
 from shared.experiments import Experiment, Variant
 
@@ -39,10 +39,14 @@ class Published:
     """A publisher that records the units."""
 
     def __init__(self) -> None:
-        self.units: list[str] = []
+        self.events: list[VariantExposed] = []
+
+    @property
+    def units(self) -> list[str]:
+        return [event.unit for event in self.events]
 
     async def publish(self, _topic: Any, events: Sequence[VariantExposed]) -> None:
-        self.units += [event.unit for event in events]
+        self.events += events
 
 
 def exposure(unit: str, answer: object) -> tuple[Experiment, Variant, str, bytes]:
@@ -51,7 +55,7 @@ def exposure(unit: str, answer: object) -> tuple[Experiment, Variant, str, bytes
 
 async def test_an_exposure_that_makes_no_valid_event_is_lost_alone(tmp_path: Path) -> None:
     published = Published()
-    exposures = ExposurePublisher(cast("Publisher", published), CrashSafeCounters(tmp_path, "exposures"), 100)
+    exposures = ExposurePublisher(cast("Publisher", published), ExposureJournal(tmp_path), 100)
     fine = {"recommendations": [{"product_id": "i1"}]}
     await exposures.start()
 
@@ -79,22 +83,46 @@ class Away:
         await asyncio.Event().wait()
 
 
-async def test_exposures_that_are_not_confirmed_count_as_lost_at_the_end(
+async def test_exposures_that_are_not_confirmed_are_left_to_the_next_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exposure_publisher, "STOP_SECONDS", 0.01)
     before = _lost()
-    counters = CrashSafeCounters(tmp_path, "exposures")
-    exposures = ExposurePublisher(cast("Publisher", Away()), counters, 100)
-    await exposures.start()
-    for n in range(3):
-        exposures.add(*exposure(f"u{n}", {"recommendations": [{"product_id": "i1"}]}))
+    stopped = ExposurePublisher(cast("Publisher", Away()), ExposureJournal(tmp_path), 100)
+    await stopped.start()
+    answers = (orjson.dumps({"recommendations": [{"product_id": "i1"}]}), Shown("id", ("i2",)))
+    for n, answer in enumerate(answers):
+        stopped.add(EXPERIMENT, VARIANTS[1], f"u{n}", answer)
     await asyncio.sleep(0)
-    assert (counters.cells[0], counters.cells[1]) == (3, 0)
-    await exposures.stop()
+    await stopped.stop()
+    published = Published()
+    following = ExposurePublisher(cast("Publisher", published), ExposureJournal(tmp_path), 100)
+    await following.start()
+    following.add(*exposure("u2", {"recommendations": []}))
+    await asyncio.sleep(0.01)
+    await following.stop()
 
+    assert published.units == ["u0", "u1", "u2"]
+    assert [event.item_ids for event in published.events] == [("i1",), ("i2",), ()]
+    assert published.events[1].recommendation_id == "id"
+    assert {event.variant for event in published.events[:2]} == {"b"}
+    assert _lost() == before
+    assert ExposureJournal(tmp_path).take_over() == []
+
+
+async def test_without_a_folder_exposures_are_lost_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposure_publisher, "STOP_SECONDS", 0.01)
+    before = _lost()
+    journal = ExposureJournal(Path("/dev/null/state"))
+    stopped = ExposurePublisher(cast("Publisher", Away()), journal, 2)
+    await stopped.start()
+    for n in range(3):
+        stopped.add(*exposure(f"u{n}", {"recommendations": []}))
+    await asyncio.sleep(0)
+    await stopped.stop()
+
+    # One was dropped for want of room.
     assert _lost() - before == 3
-    assert CrashSafeCounters(tmp_path, "exposures").open() == 0
 
 
 def _lost() -> int:
