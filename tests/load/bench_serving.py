@@ -162,12 +162,22 @@ class _Bench:
             wait_until(lambda: "bench" in call(self._port, f"{PREFIX}/status")["experiments"])
         # Expose every user once: an exposure is published once a day.
         self._generator.send(self._port, exposed, len(exposed))
-        name = "the list of 10 with experiment and exposure"
+        usual, name = "the list of 10 without experiment", "the list of 10 with experiment and exposure"
+        unassigned, port = self._processes.enter_context(server("tests.load.unassigned", self._environment))
+        wait_until(lambda: is_filled(port, self._size.items))
+        redis = redis_process(self._environment["REDIS_URL"])
         ways = (
+            Way(f"recommender: {usual}", port, (unassigned, redis), exposed),
             self._way(f"recommender: {name}", exposed),
             replace(self._routed, name=f"router: {name}", paths=exposed, budget=Budget(3, 2)),
         )
-        yield from compare(self.reference, ways, self._size.rounds, self._size.seconds / 2)
+        decision = Difference(
+            "recommender: a decision with exposure, on top",
+            f"recommender: {name}",
+            f"recommender: {usual}",
+            Budget(0.4),
+        )
+        yield from compare(self.reference, ways, self._size.rounds, self._size.seconds / 2, [decision])
         first = self.reference.micros(replace(self._direct, paths=unexposed), len(unexposed))
         later = self.reference.micros(replace(self._direct, paths=unexposed), len(unexposed))
         yield Figure("recommender: the first exposure of a unit and day, on top", first - later, "µs CPU")

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from deploy.local.stack import Stack
 from tests.e2e.measured import assert_measured
 from tests.load import bench_freshness, bench_outages, bench_overload, bench_serving
-from tests.load.serving_process import serving_stack
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with serving_stack() as running:
-        yield running
 
 
 def test_serving(stack: Stack) -> None:
@@ -42,6 +31,7 @@ def test_serving(stack: Stack) -> None:
         "GraphQL: getRecommendations of 10 items",
         "router: the list of 10, passed through",
         "recommender: the list of 10 with experiment and exposure",
+        "recommender: a decision with exposure, on top",
         "router: the list of 10 with experiment and exposure",
         "the first exposure of a unit and day",
         "router, a list with experiment: p99 at half of that",
