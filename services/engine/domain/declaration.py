@@ -85,6 +85,8 @@ class Group(_Declared):
     solutions: dict[Name, Solution] = Field(default_factory=dict)
     recommenders: dict[Name, Recommender] = Field(default_factory=dict)
     placements: dict[PlacementName, Config] = Field(default_factory=dict)
+    experiments: dict[Name, Config] = Field(default_factory=dict)
+    """They belong to the router, whose command `experiments apply` reads them from the same file."""
 
     @field_validator("placements")
     @classmethod

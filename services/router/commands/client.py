@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 REQUEST_SECONDS: Final = 30.0
+MISSING: Final = 404
 TOO_MANY: Final = 429
 BUSY_SECONDS: Final = 60.0
 """Time for which a request that is refused for its rate is sent again."""
@@ -30,17 +31,33 @@ class Api:
 
         Raise SystemExit with the answer's sentence if it is no success, or if nobody answers.
         """
-        content = None if body is None else orjson.dumps(body)
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            status, text, received = self._send(method, path, content, headers or {})
-            if status != TOO_MANY or time.monotonic() > deadline:
-                break
-            time.sleep(min(float(received.get("retry-after", "1")), REQUEST_SECONDS))
+        status, text, received = self._sent(method, path, body, headers or {})
         if status >= 300:
             message = f"{method} {path}: {status} {_sentence(text)}"
             raise SystemExit(message)
         return orjson.loads(text) if text else None, received
+
+    def find(self, path: str) -> tuple[Any, dict[str, str]] | None:
+        """Return a document and the headers; None if there is none (404). Raise SystemExit as `call` does."""
+        status, text, received = self._sent("GET", path, None, {})
+        if status == MISSING:
+            return None
+        if status >= 300:
+            message = f"GET {path}: {status} {_sentence(text)}"
+            raise SystemExit(message)
+        return orjson.loads(text), received
+
+    def _sent(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Return the status, the body and the headers; send again what a 429 refuses."""
+        content = None if body is None else orjson.dumps(body)
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            status, text, received = self._send(method, path, content, headers)
+            if status != TOO_MANY or time.monotonic() > deadline:
+                return status, text, received
+            time.sleep(min(float(received.get("retry-after", "1")), REQUEST_SECONDS))
 
     def _send(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from services.router.commands import declared_experiments
 from services.router.commands.client import Api
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, help_: str, run_command: Callable[..., object]) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=help_, description=help_)
         added.set_defaults(run=run_command)
-        if name not in {"list", "create"}:
+        if name not in {"list", "create", "apply", "export"}:
             added.add_argument("name", help="the name of the experiment")
         return added
 
@@ -59,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("file", help="the definition as JSON, as POST /v1/experiments takes it; - for stdin")
     create.add_argument("--start", action="store_true", help="start the version")
     _add_revision(create)
+    apply = command("apply", "define and start what a resources.yaml declares", declared_experiments.apply)
+    apply.add_argument("file", help="the declaration in YAML or JSON; - for stdin")
+    apply.add_argument("--group", help="the dataset group of the key; by default the only one that has some")
+    apply.add_argument("--plan", action="store_true", help="print the steps and stop")
+    export = command("export", "print the experiments as such a file", declared_experiments.export)
+    export.add_argument("--group", help="the name of the dataset group in the file")
     for change in _STATE_CHANGES:
         added = command(change, f"{change} the experiment", _change)
         added.set_defaults(change=change)

@@ -64,6 +64,57 @@ async def test_an_experiment_lives_and_ends_by_commands(
     assert left == []
 
 
+async def test_a_file_declares_experiments(
+    world: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "resources.yaml"
+    experiment = {name: AB[name] for name in ("surface", "variants")}
+
+    def declare(**members: Any) -> None:
+        groups = {"shop": {"experiments": {"affinity": experiment | members}}, "other": {"experiments": None}}
+        file.write_text(json.dumps({"version": 1, "datasetGroups": groups}))
+
+    async with world.listening() as url:
+
+        async def command(*arguments: str) -> str:
+            capsys.readouterr()
+            arguments = ("--url", url, "--key", world.keys["admin"], *arguments)
+            assert await asyncio.to_thread(run, None, list(arguments)) == 0
+            return capsys.readouterr().out.strip()
+
+        declare(traffic=0.5)
+        planned = await command("apply", str(file), "--plan")
+        nothing = await command("list")
+        texts = [planned, await command("apply", str(file)), await command("apply", str(file))]
+        declare(traffic=0.5, running=True)
+        texts += [await command("apply", str(file)) for _ in range(2)]
+        declare(running=True)
+        texts.append(await command("apply", str(file), "--group", "shop"))
+        declare(running=True, variants=[*AB["variants"], {"name": "third"}])
+        texts.append(await command("apply", str(file)))
+        exported = tmp_path / "exported.yaml"
+        exported.write_text(await command("export", "--group", "shop"))
+        texts.append(await command("apply", str(exported)))
+        declare(surface="nowhere")
+        with pytest.raises(SystemExit, match=r"400 .*surface"):
+            await command("apply", str(file))
+        with pytest.raises(SystemExit, match="there are: shop"):
+            await command("apply", str(file), "--group", "other")
+
+    same = "All experiments are as the file declares."
+    assert texts == [
+        "+ experiment affinity",
+        "+ experiment affinity",
+        same,
+        "~ experiment affinity: started",
+        same,
+        "~ experiment affinity: version 2, the same phase, started",
+        "~ experiment affinity: version 3, a new phase, started",
+        same,
+    ]
+    assert nothing == "name  version  status  surface"
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
 def test_a_file_that_defines_nothing_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "experiment.json"
