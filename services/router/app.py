@@ -30,6 +30,7 @@ from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.metric_sums import MetricStore
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
+from services.router.store.results import DesignStores, StoredResults
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.upstream import Upstream
 from services.router.store.windows import WindowStore
@@ -73,20 +74,19 @@ def build(settings: Settings) -> FastPathApplication:
     experiments = Experiments(requests, settings)
     running = RunningExperiments(experiments, settings.poll_seconds)
     runtime = PersonalizeRuntime(upstream, running, Accounts(requests), authenticator)
+    designs = DesignStores(
+        InterleavedAnswers(requests, settings),
+        BanditStore(requests, settings),
+        WindowStore(requests, settings),
+    )
+    results = StoredResults(requests, MetricStore(requests, settings.results_seconds), designs)
     app = application(
         "router",
         parts=[database, authenticator, upstream, previews, running],
         routers=[
             ExperimentRoutes(experiments, OutcomeCounts(requests, settings), running, authenticator).router(),
-            LifecycleRoutes(experiments, running, authenticator).router(),
-            ResultRoutes(
-                experiments,
-                MetricStore(requests, settings),
-                InterleavedAnswers(requests, settings),
-                BanditStore(requests, settings),
-                WindowStore(requests, settings),
-                authenticator,
-            ).router(),
+            LifecycleRoutes(experiments, results, running, authenticator).router(),
+            ResultRoutes(experiments, results, authenticator).router(),
             runtime.routes.router(),
             GraphqlRoutes(upstream, authenticator).router(),
             ProxyRoutes(upstream, previews, authenticator).router(),
@@ -113,9 +113,15 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(SERVINGS, handlers.recommendations_served, only=OF_SEVERAL_VARIANTS)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
-    monitor = Monitor(experiments, MetricStore(database, settings))
+    rewards = BanditStore(database, settings)
+    results = StoredResults(
+        database,
+        MetricStore(database, settings.count_seconds),
+        DesignStores(interleaved, rewards, windows),
+    )
+    monitor = Monitor(experiments, results)
     check = PeriodicTask("monitor", monitor.check, seconds=settings.monitor_seconds)
-    bandits = Bandits(experiments, BanditStore(database, settings))
+    bandits = Bandits(experiments, rewards)
     periods = PeriodicTask("bandits", bandits.check, seconds=settings.bandit_seconds)
     return application(
         "router", parts=[database, publisher, Relay(database, publisher), running, check, periods, consumer]

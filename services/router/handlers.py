@@ -20,7 +20,8 @@ from shared.kafka import Tombstone
 if TYPE_CHECKING:
     from shared.experiments import Experiment
 
-# They say that a unit was shown something or logged in, not that it did anything.
+# They say that a unit was shown something or logged in, not that it did anything: they are many, so they are
+# recorded only for metrics that name them.
 _NO_OUTCOME = frozenset({"impression", "exposure", "identify", "alias"})
 
 
@@ -97,9 +98,11 @@ class Handlers:
         outcomes: list[RecordedOutcome] = []
         not_in_experiment: list[tuple[InteractionRecorded, Experiment]] = []
         for event in events:
-            if event.historical or event.event_type in _NO_OUTCOME:
+            if event.historical:
                 continue
             for experiment in self.running.running_at(event.tenant, event.occurred_at):
+                if event.event_type in _NO_OUTCOME and event.event_type not in experiment.counted_types:
+                    continue
                 if any(experiment.takes_part(unit) for unit in (event.user_id, event.session_id) if unit):
                     outcomes.append(_outcome(event, experiment))
                 else:

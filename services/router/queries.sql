@@ -335,22 +335,29 @@ SELECT variant, event_type, events, units, value, values_left_out
 FROM events JOIN doing_units USING (variant, event_type)
 ORDER BY variant, event_type;
 
+-- hash_joins --
+-- Let the statements of a transaction join by hashing, in memory. The planner does not know how many rows the parts of
+-- metric_sums have; a nested loop over two of them takes minutes.
+SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true);
+
 -- metric_sums --
--- Sums of the metrics over people, by metric (numbered from 1) and variant; number 0 is all people of a variant.
+-- Sums of the metrics over people, by metric (numbered from 1), variant and bucket; number 0 is all people, and number
+-- -1 those who were exposed first on a day. The bucket is one of 256 by a hash of the person, so that halves of the
+-- control can be compared with each other.
 --
 -- A person is a user, or a visitor who did not log in; a phase's versions are one measurement. A person's variant and
 -- time are those of the first exposure before :until. People who met several variants, and those with more than
 -- :bot_events events on a day, are counted and left out. An event counts once per person, from the exposure on, for
--- the window of the metric; one dated in whole seconds may have happened up to the end of its second. `side` is y for
+-- the time of the metric; one dated in whole seconds may have happened up to the end of its second. `side` is y for
 -- the metric's own amount and x for what it is divided by, or for the same amount in the :pre_days before the
 -- exposure. An amount y is cut at the quantile of the amounts above 0 of all variants. One version runs at a time, so
 -- no event is in two of them.
 WITH metrics AS MATERIALIZED (
     SELECT *
     FROM unnest(
-        :numbers::int[], :sides::text[], :events::text[], :measures::text[], :window_days::float8[],
-        :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
-    ) AS m (number, side, event_type, measure, window_days, recommended, quantile, has_covariate)
+        :numbers::int[], :sides::text[], :events::text[], :measures::text[], :from_days::float8[],
+        :window_days::float8[], :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
+    ) AS m (number, side, event_type, measure, from_days, window_days, recommended, quantile, has_covariate)
 ), exposed AS MATERIALIZED (
     SELECT u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person
     FROM exposed_units AS u
@@ -359,7 +366,8 @@ WITH metrics AS MATERIALIZED (
       AND u.first_at < coalesce(:until::timestamptz, 'infinity')
 ), people AS MATERIALIZED (
     SELECT person, min(variant) AS variant, min(first_at) AS first_at, count(DISTINCT unit) > 1 AS merged,
-        bool_or(mixed) OR min(variant) <> max(variant) AS crossed
+        bool_or(mixed) OR min(variant) <> max(variant) AS crossed,
+        (hashtextextended(person, 1) & 255)::int AS bucket
     FROM exposed
     GROUP BY person
 ), happened AS MATERIALIZED (
@@ -384,39 +392,51 @@ WITH metrics AS MATERIALIZED (
 ), bots AS MATERIALIZED (
     SELECT DISTINCT person
     FROM (
-        SELECT person FROM done GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
+        SELECT person FROM done WHERE event_type <> 'impression' GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
     ) AS busy
 ), before AS MATERIALIZED (
-    SELECT DISTINCT p.person, p.variant, b.event_id, b.event_type, b.value, b.order_id
+    SELECT p.person, p.variant, b.event_id, b.event_type, b.value, b.order_id
     FROM people AS p
-    JOIN tracker.interactions_v1 AS b ON b.tenant = :tenant AND b.user_id = p.person
-        AND b.occurred_at >= p.first_at - make_interval(days => :pre_days::int) AND b.occurred_at < p.first_at
-    WHERE NOT p.crossed AND :pre_days::int > 0 AND b.event_type IN (SELECT event_type FROM metrics)
-), amounts AS MATERIALIZED (
-    SELECT m.number, m.side, m.quantile, d.person, d.variant,
-        CASE m.measure
-            WHEN 'conversion' THEN 1
-            WHEN 'events' THEN count(*)
-            WHEN 'orders' THEN count(DISTINCT coalesce(d.order_id, d.event_id))
-            ELSE coalesce(sum(d.value) FILTER (WHERE abs(d.value) <= :largest), 0)
-        END::float8 AS amount
+    CROSS JOIN LATERAL (
+        SELECT event.event_id, event.event_type, event.value, event.order_id
+        FROM tracker.interactions_v1 AS event
+        WHERE event.tenant = :tenant AND event.user_id = p.person AND event.event_type = ANY(:events::text[])
+          AND event.occurred_at >= p.first_at - make_interval(days => :pre_days::int)
+          AND event.occurred_at < p.first_at
+        OFFSET 0  -- for each person by the index, also when the planner may use no nested loop
+    ) AS b
+    WHERE NOT p.crossed AND :pre_days::int > 0
+), counted AS MATERIALIZED (
+    SELECT m.number, m.side, m.measure, m.quantile, d.person, d.variant, d.value,
+        coalesce(d.order_id, d.event_id) AS order_key
     FROM metrics AS m
     JOIN done AS d USING (event_type)
-    WHERE (d.recommended OR NOT m.recommended) AND NOT EXISTS (SELECT FROM bots WHERE bots.person = d.person)
+    WHERE (d.recommended OR NOT m.recommended)
+      AND (m.from_days IS NULL OR d.occurred_at >= d.first_at + make_interval(secs => m.from_days * 86400))
       AND (m.window_days IS NULL OR d.occurred_at < d.first_at + make_interval(secs => m.window_days * 86400))
-    GROUP BY m.number, m.side, m.quantile, m.measure, d.person, d.variant
     UNION ALL
-    SELECT m.number, 'x', NULL, b.person, b.variant,
-        CASE m.measure
-            WHEN 'conversion' THEN 1
-            WHEN 'events' THEN count(*)
-            WHEN 'orders' THEN count(DISTINCT coalesce(b.order_id, b.event_id))
-            ELSE coalesce(sum(b.value) FILTER (WHERE abs(b.value) <= :largest), 0)
-        END::float8
+    SELECT m.number, 'x', m.measure, NULL, b.person, b.variant, b.value, coalesce(b.order_id, b.event_id)
     FROM metrics AS m
     JOIN before AS b USING (event_type)
-    WHERE m.has_covariate AND NOT EXISTS (SELECT FROM bots WHERE bots.person = b.person)
-    GROUP BY m.number, m.measure, b.person, b.variant
+    WHERE m.has_covariate
+), amounts AS MATERIALIZED (
+    SELECT number, side, quantile, person, variant,
+        CASE measure
+            WHEN 'conversion' THEN 1
+            WHEN 'events' THEN count(*)
+            ELSE coalesce(sum(value) FILTER (WHERE abs(value) <= :largest), 0)
+        END::float8 AS amount
+    FROM counted
+    WHERE measure <> 'orders' AND NOT EXISTS (SELECT FROM bots WHERE bots.person = counted.person)
+    GROUP BY number, side, quantile, measure, person, variant
+    UNION ALL
+    -- Apart, since a DISTINCT within the aggregate would sort all rows.
+    SELECT number, side, quantile, person, variant, count(*)::float8
+    FROM (
+        SELECT DISTINCT number, side, quantile, person, variant, order_key FROM counted WHERE measure = 'orders'
+    ) AS orders
+    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = orders.person)
+    GROUP BY number, side, quantile, person, variant
 ), cuts AS (
     SELECT number, percentile_cont(quantile) WITHIN GROUP (ORDER BY amount) AS cut
     FROM amounts
@@ -430,17 +450,95 @@ WITH metrics AS MATERIALIZED (
     LEFT JOIN cuts USING (number)
     GROUP BY a.number, a.variant, a.person
 )
-SELECT number, variant, count(*) AS people, sum(y) AS y, sum(y * y) AS yy, sum(x) AS x, sum(x * x) AS xx,
-    sum(x * y) AS xy, 0::bigint AS crossed, 0::bigint AS merged, 0::bigint AS bots
+SELECT number, variant, (hashtextextended(person, 1) & 255)::int AS bucket, NULL::date AS day, count(*) AS people,
+    sum(y) AS y, sum(y * y) AS yy, sum(x) AS x, sum(x * x) AS xx, sum(x * y) AS xy, 0::bigint AS crossed,
+    0::bigint AS merged, 0::bigint AS bots
 FROM pairs
-GROUP BY number, variant
+GROUP BY 1, 2, 3
 UNION ALL
-SELECT 0, people.variant, count(*) FILTER (WHERE NOT people.crossed AND bots.person IS NULL), 0, 0, 0, 0, 0,
-    count(*) FILTER (WHERE people.crossed), count(*) FILTER (WHERE people.merged AND NOT people.crossed),
+SELECT 0, people.variant, people.bucket, NULL, count(*) FILTER (WHERE NOT people.crossed AND bots.person IS NULL),
+    0, 0, 0, 0, 0, count(*) FILTER (WHERE people.crossed), count(*) FILTER (WHERE people.merged AND NOT people.crossed),
     count(bots.person)
 FROM people
 LEFT JOIN bots USING (person)
-GROUP BY people.variant;
+GROUP BY people.variant, people.bucket
+UNION ALL
+SELECT -1, variant, NULL, (first_at AT TIME ZONE 'UTC')::date AS day, count(*), 0, 0, 0, 0, 0, 0, 0, 0
+FROM people
+WHERE NOT crossed
+GROUP BY variant, 4;
+
+-- people_of_both --
+-- People who were exposed to two experiments, by the variants of both, and how many of them had an event of a type since
+-- then. People who met several variants of one of the two are left out.
+WITH exposed AS MATERIALIZED (
+    SELECT u.experiment, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person
+    FROM exposed_units AS u
+    LEFT JOIN session_users AS login ON login.tenant = u.tenant AND login.session_id = u.unit
+    WHERE u.tenant = :tenant AND ((u.experiment = :name AND u.version = ANY(:versions::int[]))
+        OR (u.experiment = :other AND u.version = ANY(:other_versions::int[])))
+), people AS MATERIALIZED (
+    SELECT person, experiment, min(variant) AS variant, min(first_at) AS first_at
+    FROM exposed
+    GROUP BY person, experiment
+    HAVING NOT bool_or(mixed) AND min(variant) = max(variant)
+), both_of AS MATERIALIZED (
+    SELECT mine.person, mine.variant, theirs.variant AS other_variant,
+        greatest(mine.first_at, theirs.first_at) AS first_at
+    FROM people AS mine
+    JOIN people AS theirs USING (person)
+    WHERE mine.experiment = :name AND theirs.experiment = :other
+), converted AS MATERIALIZED (
+    SELECT coalesce(login.user_id, o.unit) AS person, max(o.occurred_at) AS last_at
+    FROM outcomes AS o
+    LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    WHERE o.tenant = :tenant AND o.experiment = :name AND o.version = ANY(:versions::int[])
+      AND o.event_type = :event
+    GROUP BY 1
+)
+SELECT b.variant, b.other_variant, count(*) AS people, count(c.person) AS converted
+FROM both_of AS b
+LEFT JOIN converted AS c ON c.person = b.person AND c.last_at >= b.first_at
+GROUP BY b.variant, b.other_variant;
+
+-- newest_sums --
+-- The last stored sums of a phase.
+SELECT counted_at, seconds, pre_days, metrics, sums
+FROM counted_sums
+WHERE tenant = :tenant AND name = :name AND phase = :phase
+ORDER BY day DESC
+LIMIT 1;
+
+-- sums_of_days --
+-- The stored sums of a phase, one row a day, oldest first.
+SELECT counted_at, seconds, pre_days, metrics, sums
+FROM counted_sums
+WHERE tenant = :tenant AND name = :name AND phase = :phase
+ORDER BY day;
+
+-- store_sums --
+-- Store the sums of a phase instead of earlier ones of the same day.
+INSERT INTO counted_sums (tenant, name, phase, day, counted_at, seconds, pre_days, metrics, sums)
+VALUES (
+    :tenant, :name, :phase, (:counted_at::timestamptz AT TIME ZONE 'UTC')::date, :counted_at, :seconds, :pre_days,
+    :metrics, :sums
+)
+ON CONFLICT (tenant, name, phase, day) DO UPDATE
+SET counted_at = excluded.counted_at, seconds = excluded.seconds, pre_days = excluded.pre_days,
+    metrics = excluded.metrics, sums = excluded.sums
+WHERE counted_sums.counted_at < excluded.counted_at;
+
+-- store_decided_results --
+-- Store what was known when a version was decided.
+INSERT INTO decided_results (tenant, name, version, results)
+VALUES (:tenant, :name, :version, :results)
+ON CONFLICT (tenant, name, version) DO NOTHING;
+
+-- decided_results --
+-- The results that were known when a version was decided.
+SELECT results
+FROM decided_results
+WHERE tenant = :tenant AND name = :name AND version = :version;
 
 -- record_interleaved --
 -- Record which variant picked each item of answers; `picks` are JSON objects with the arrays item_ids and picked_by.

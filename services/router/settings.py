@@ -40,7 +40,7 @@ class Settings(ServiceSettings):
     monitor_seconds: float = Field(
         60.0,
         gt=0,
-        description="seconds between checks of running experiments, which pause those with a sample-ratio "
+        description="seconds between counts of running experiments, which pause those with a sample-ratio "
         "mismatch or a harmed guardrail",
     )
     bandit_seconds: float = Field(
@@ -48,6 +48,9 @@ class Settings(ServiceSettings):
     )
     results_seconds: float = Field(
         20.0, gt=0, description="time limit of reading the results of an experiment"
+    )
+    count_seconds: float = Field(
+        100.0, gt=0, le=120, description="time limit of the monitor for counting an experiment"
     )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("router"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("router"))

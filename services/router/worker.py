@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router.domain.late_analysis import next_weights, results_of
+from services.router.domain.late_analysis import next_weights
 from services.router.metrics import PAUSED, PERIODS
 from services.router.store.change_log import MAX_CHANGES, Author
 from shared.errors import ApiError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from services.router.domain.results import Results
     from services.router.store.bandit_sums import BanditStore
     from services.router.store.experiments import Experiments
-    from services.router.store.metric_sums import MetricStore
+    from services.router.store.results import StoredResults
 
 MONITOR: Final = Author("monitor")
 BANDIT: Final = Author("bandit")
@@ -33,45 +33,41 @@ log = structlog.get_logger()
 
 
 class Monitor:
-    """Checks running experiments with tests that may be read at any time. It never ends or decides one.
+    """Counts running experiments, and checks them with tests that may be read at any time.
 
-    It pauses a version once: whoever starts it again has read the reason in the log.
+    It never ends or decides one. It pauses a version once: whoever starts it again has read the reason in the
+    log. Experiments that ended within the last day are counted too, for events that arrive late.
     """
 
-    def __init__(self, experiments: Experiments, metrics: MetricStore) -> None:
+    def __init__(self, experiments: Experiments, results: StoredResults) -> None:
         self._experiments = experiments
-        self._metrics = metrics
-        self._not_before: dict[tuple[str, str], float] = {}
+        self._results = results
+        self._not_before: dict[tuple[str, str, int], float] = {}
 
     async def check(self) -> None:
-        """Check each running experiment; one that cannot be read does not stop the others."""
-        running = [
-            each
-            for each in await self._experiments.running_or_recent()
-            if each.status == "running" and each.design.kind in MONITORED
-        ]
-        names = {(version.tenant, version.name) for version in running}
-        self._not_before = {name: at for name, at in self._not_before.items() if name in names}
-        for version in running:
+        """Check each experiment; one that cannot be read does not stop the others."""
+        phases: dict[tuple[str, str, int], StoredVersion] = {}
+        for version in await self._experiments.running_or_recent():
+            if version.design.kind not in MONITORED:
+                continue
+            phase = version.tenant, version.name, version.phase
+            if phase not in phases or phases[phase].version < version.version:
+                phases[phase] = version
+        self._not_before = {phase: at for phase, at in self._not_before.items() if phase in phases}
+        for phase, version in phases.items():
             began = time.monotonic()
-            name = version.tenant, version.name
-            if began < self._not_before.get(name, 0.0):
+            if began < self._not_before.get(phase, 0.0):
                 continue
             try:
-                await self._check(only_guardrails(version))
+                await self._check(version)
             except (TimeoutError, ApiError) as error:
                 log.warning("monitor.not_checked", name=version.name, error=repr(error))
             ended = time.monotonic()
-            self._not_before[name] = ended + (ended - began) * (1 / LARGEST_SHARE - 1)
+            self._not_before[phase] = ended + (ended - began) * (1 / LARGEST_SHARE - 1)
 
     async def _check(self, version: StoredVersion) -> None:
-        sums = await self._metrics.sums(version, version.measured, pre_days=0)
-        if not sums.people:
-            return
-        results = await asyncio.to_thread(
-            results_of, version, sums, pre_days=0, relative_effect=0.1, now=datetime.now(UTC)
-        )
-        problem = problem_of(results)
+        results = await self._results.count(version)
+        problem = None if results is None or version.status != "running" else problem_of(results)
         if problem is None:
             return
         changes = await self._experiments.changes(version.tenant, version.name, MAX_CHANGES)
@@ -120,12 +116,6 @@ def _is_due(version: StoredVersion, now: datetime) -> bool:
         and began is not None
         and began + timedelta(minutes=design.period_minutes) <= now
     )
-
-
-def only_guardrails(version: StoredVersion) -> StoredVersion:
-    """Return the version with the metrics that the monitor reads: guardrails, or the first without any."""
-    guardrails = tuple(metric for metric in version.measured if metric.margin is not None)
-    return version.model_copy(update={"metrics": guardrails or version.measured[:1]})
 
 
 def problem_of(results: Results) -> tuple[str, str] | None:

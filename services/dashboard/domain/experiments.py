@@ -82,12 +82,16 @@ class VariantRow(NamedTuple):
 
 
 class MetricView(NamedTuple):
-    """A metric with the results of all variants. `is_share`: its means are shares, shown in percent."""
+    """A metric with the results of all variants. `is_share`: its means are shares, shown in percent.
+
+    `aa_rate` is the share of splits of the control whose halves differ.
+    """
 
     name: str
     explanation: str
     is_share: bool
     rows: list[VariantRow]
+    aa_rate: float | None
 
 
 def definition(field: Callable[[str], str]) -> dict[str, Any]:
@@ -183,7 +187,13 @@ def metric_view(results: Row, variants: Sequence[Row], name: str) -> MetricView 
         for each in result["variants"]
     ]
     is_share = metric["measure"] == "conversion" and metric["per"] is None
-    return MetricView(metric["name"], _explanation(metric, result["adjusted_by"]), is_share, rows)
+    return MetricView(
+        metric["name"],
+        _explanation(metric, result["adjusted_by"]),
+        is_share,
+        rows,
+        result.get("aa_false_positive_rate"),
+    )
 
 
 def preference_of(results: Row, name: str) -> Row | None:
@@ -211,8 +221,8 @@ def _row(result: Row, units: Row, weight: float, answer: str | None) -> VariantR
         units=units["units"],
         is_disabled=units["disabled"],
         mean=_mean(result["mean"]),
-        difference=_interval(comparison.get("absolute")),
-        lift=_interval(comparison.get("relative")),
+        difference=interval_of(comparison.get("absolute")),
+        lift=interval_of(comparison.get("relative")),
         chance=comparison.get("chance_to_win"),
         p=comparison.get("adjusted_p"),
         verdict=comparison.get("verdict", "control"),
@@ -222,10 +232,10 @@ def _row(result: Row, units: Row, weight: float, answer: str | None) -> VariantR
 
 def _mean(estimate: Row) -> Mean | None:
     value = estimate["value"]
-    return None if value is None else Mean(value, _interval(estimate))
+    return None if value is None else Mean(value, interval_of(estimate))
 
 
-def _interval(estimate: Row | None) -> Interval | None:
+def interval_of(estimate: Row | None) -> Interval | None:
     """Return an estimate with its interval; None where the units show nothing."""
     if estimate is None or None in {estimate["value"], estimate["low"], estimate["high"]}:
         return None
@@ -246,6 +256,8 @@ def _explanation(metric: Row, adjusted_by: float | None) -> str:
         text = f"{metric['event']} {metric['measure']} per {per['event']} {per['measure']}"
     if metric["recommended_only"]:
         text += ", of events that name an answer"
+    if metric.get("from_days") is not None:
+        text += f", later than {metric['from_days']:g} days"
     if metric["window_days"] is not None:
         text += f", within {metric['window_days']:g} days"
     if metric["winsorize"] is not None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.api.guard import Admin, Viewer, Visitor
+from services.dashboard.domain.experiment_days import course, sizes_by_day
 from services.dashboard.domain.experiments import (
     DESIGNS,
     SURFACES,
@@ -31,6 +32,7 @@ Change = Literal["start", "pause", "stop", "decide", "archive"]
 Switch = Literal["disable", "enable"]
 UNAVAILABLE = 503
 SHOWN_CHANGES = 50
+SHOWN_DAYS = 60
 NOTICES = {
     "start": "Version {version} runs.",
     "pause": "Version {version} is paused: everybody gets the usual answer, and what people do still counts.",
@@ -78,20 +80,26 @@ class ExperimentPages(PageRoutes):
     ) -> Response:
         """Show an experiment with its results for one metric."""
         path = f"/v1/experiments/{name}"
-        reply, results, changes, strategies = await asyncio.gather(
+        reply, results, series, changes, strategies = await asyncio.gather(
             self._services.get(visitor.tenant, "router", path, version=version),
             self._services.get(visitor.tenant, "router", f"{path}/results", version=version),
+            self._services.get(
+                visitor.tenant, "router", f"{path}/series", version=version, metric=metric or None
+            ),
             self._services.get(visitor.tenant, "router", f"{path}/changes", limit=SHOWN_CHANGES),
             self._strategies(visitor.tenant),
         )
         shown = metric_view(results.body, reply.get("variants", []), metric) if results.ok else None
         preference = preference_of(results.body, metric) if results.ok else None
         rows = [] if shown is None else shown.rows
+        days = course(series.body)[:SHOWN_DAYS] if series.ok else []
+        sizes = sizes_by_day(results.body["health"], [row.name for row in rows]) if results.ok else []
         form = form_of(reply.body) if reply.ok else form_of(None)
         return self._site.render(
             request, visitor, "experiment.html", name=name, reply=reply, version=version, results=results,
             metric=shown, preference=preference, scale=Scale.of(row.lift for row in rows),
-            changes=changes.rows, **self._form(form, strategies),
+            changes=changes.rows, course=days, course_scale=Scale.of(row.lift for row in days),
+            sizes=sizes[:SHOWN_DAYS], **self._form(form, strategies),
         )  # fmt: skip
 
     @post("/experiments/{name}/delete")

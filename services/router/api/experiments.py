@@ -69,11 +69,17 @@ class ExperimentRoutes:
 
         @router.post("", operation_id="define_experiment", status_code=201, responses=_LIMIT | CHANGED)
         async def define(
-            definition: Definition, response: Response, principal: Principal = admin, if_match: IfMatch = None
+            definition: Definition,
+            response: Response,
+            principal: Principal = admin,
+            if_match: IfMatch = None,
+            dry_run: Annotated[  # noqa: FBT002 - a query parameter
+                bool, Query(description="check the definition and return its version, but store nothing")
+            ] = False,
         ) -> ExperimentBody:
             """Define an experiment, or a new version of it; the status is 200 if nothing has changed."""
             version, is_new = await self._experiments.define(
-                principal.own_tenant, definition, author(principal, if_match)
+                principal.own_tenant, definition, author(principal, if_match), dry_run=dry_run
             )
             if not is_new:
                 response.status_code = 200

@@ -13,13 +13,15 @@ from services.router.api.experiment_bodies import ChangeBody, DecisionBody, Expe
 from services.router.api.experiments import CHANGED, NOT_FOUND, Name, body
 from services.router.domain.experiments import Decision, StoredVersion
 from services.router.domain.lifecycle import Change
+from services.router.store.change_log import unknown_variant
+from services.router.store.experiments import KnownResults
 from shared.auth import Authenticator, Principal
-from shared.errors import ApiError
 from shared.experiments import VariantName
 from shared.http.runtime import ErrorBody
 
 if TYPE_CHECKING:
     from services.router.store.experiments import Experiments
+    from services.router.store.results import StoredResults
     from services.router.store.running_experiments import RunningExperiments
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -51,9 +53,14 @@ class LifecycleRoutes:
     """Draft, running, paused, stopped, decided, archived; forced units and disabled variants."""
 
     def __init__(
-        self, experiments: Experiments, running: RunningExperiments, authenticator: Authenticator
+        self,
+        experiments: Experiments,
+        results: StoredResults,
+        running: RunningExperiments,
+        authenticator: Authenticator,
     ) -> None:
         self._experiments = experiments
+        self._results = results
         self._running = running
         self._admin = Depends(authenticator.require("admin"))
 
@@ -89,14 +96,14 @@ class LifecycleRoutes:
 
             Raise ApiError (400) for an unknown variant.
             """
-            version = await experiments.get(principal.own_tenant, name)
+            tenant = principal.own_tenant
+            version = await experiments.current(tenant, name)
             if decision.variant not in {None, *(variant.name for variant in version.variants)}:
-                raise ApiError(400, "UnknownVariant", f"{name} has no variant {decision.variant!r}.")
+                raise unknown_variant(version, str(decision.variant))
             by = author(principal, if_match)
             record = Decision(**decision.model_dump(), decided_by=by.name, decided_at=datetime.now(UTC))
-            return await answer(
-                response, experiments.change(principal.own_tenant, name, "decide", by, record)
-            )
+            known = await self._known_results(version)
+            return await answer(response, experiments.change(tenant, name, "decide", by, record, known=known))
 
     def _add_switches(self, router: APIRouter) -> None:
         admin, experiments, answer = self._admin, self._experiments, self._answer
@@ -166,6 +173,16 @@ class LifecycleRoutes:
             )
 
         return route
+
+    async def _known_results(self, version: StoredVersion) -> KnownResults | None:
+        """Return the results on which a decision is based; None if they cannot be read in time."""
+        if version.started_at is None:
+            return None
+        try:
+            results = await self._results.of(version)
+        except TimeoutError:
+            return None
+        return KnownResults(version.version, results.model_dump(mode="json"))
 
     async def _answer(self, response: Response, change: Awaitable[StoredVersion]) -> ExperimentBody:
         """Return the changed version, which this process knows from then on."""

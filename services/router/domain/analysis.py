@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from services.router import statistics
+from services.router.domain.health import LEAST_UNITS, aa_rates, health_of
 from services.router.domain.results import (
     Comparison,
     Estimate,
-    Health,
     MetricResult,
     OneLook,
     Planning,
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
     from services.router.domain.metrics import Metric
 
 ALPHA: Final = 0.05
-LEAST_UNITS: Final = 100
-"""People of a variant below which no verdict is given, because the intervals are asymptotic. Arbitrary."""
-MISMATCH_P: Final = 0.001
-"""Below it the sizes of the variants do not fit the weights (Fabijan et al., KDD 2019)."""
-CROSSED_SHARE, LEAST_CROSSED = 0.01, 10
-"""People in several variants above which results say little; GrowthBook's limits."""
 DAY_SECONDS: Final = 86_400.0
 
 
@@ -51,15 +45,23 @@ class _Tested(NamedTuple):
 
 
 def analyse(
-    version: StoredVersion, sums: MetricSums, *, pre_days: int, relative_effect: float, now: datetime
+    version: StoredVersion,
+    sums: MetricSums,
+    *,
+    pre_days: int,
+    relative_effect: float,
+    now: datetime,
+    counted_at: datetime | None = None,
 ) -> Results:
     """Return the results of a version's phase.
 
-    `pre_days` above 0 says that the sums of x of metrics without `per` are covariates.
+    `pre_days` above 0 says that the sums of x of metrics without `per` are covariates. `counted_at` is when
+    the sums were counted, by default `now`.
     """
     names = [variant.name for variant in version.variants]
     n = np.array([sums.people[name].units if name in sums.people else 0 for name in names], dtype=np.float64)
     metrics = version.measured
+    rates = aa_rates(metrics, sums)
     moments, slopes = [], []
     for number, metric in enumerate(metrics):
         totals = SampleSums(n, *np.array([sums.sums.get((number, name), (0.0,) * 5) for name in names]).T)
@@ -83,16 +85,18 @@ def analyse(
             )
             for variant, units in zip(version.variants, n, strict=True)
         ],
-        health=_health(version, sums, n),
+        counted_at=counted_at or now,
+        health=health_of(version, sums, n, rates),
         planning=_planning(moments[0], sums, relative_effect, now.astimezone(UTC)),
         metrics=[
             MetricResult(
                 metric=metric,
                 adjusted_by=_number(slope),
+                aa_false_positive_rate=rate,
                 variants=list(_variants(metric, names, sample, test, adjusted_p)),
             )
-            for metric, slope, sample, test, adjusted_p in zip(
-                metrics, slopes, moments, tested, adjusted, strict=True
+            for metric, slope, sample, test, adjusted_p, rate in zip(
+                metrics, slopes, moments, tested, adjusted, rates, strict=True
             )
         ],
     )
@@ -187,33 +191,6 @@ def _guardrail(metric: Metric, sequence: Interval, at: int) -> statistics.Guardr
     states = statistics.guardrail_state(sequence, metric.margin, higher_is_better=metric.higher_is_better)
     state: statistics.GuardrailState = states[at].item()
     return state
-
-
-def _health(version: StoredVersion, sums: MetricSums, n: Floats) -> Health:
-    weights = [variant.weight for variant in version.variants]
-    fixed = _number(statistics.chi_squared_p(n, weights)) if n.sum() >= LEAST_UNITS else None
-    sequential = _number(statistics.sequential_multinomial_p(n, weights))
-    crossed = sum(people.crossed for people in sums.people.values())
-    is_mismatch = sequential is not None and sequential < MISMATCH_P
-    problems = []
-    if is_mismatch:
-        problems.append(
-            f"The sizes of the variants do not fit the weights (p = {sequential:.2g}): the assignment or the "
-            "counting is faulty, so no result is valid."
-        )
-    if crossed >= LEAST_CROSSED and crossed > CROSSED_SHARE * (n.sum() + crossed):
-        problems.append(
-            f"{crossed} people met several variants and do not count: those who remain may differ from them."
-        )
-    return Health(
-        is_valid=not is_mismatch,
-        problems=problems,
-        sample_ratio_p=fixed,
-        sample_ratio_sequential_p=sequential,
-        crossed_units=crossed,
-        merged_units=sum(people.merged for people in sums.people.values()),
-        bots=sum(people.bots for people in sums.people.values()),
-    )
 
 
 def _planning(sample: SampleMoments, sums: MetricSums, relative_effect: float, now: datetime) -> Planning:

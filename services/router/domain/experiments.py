@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -134,6 +135,12 @@ class StoredVersion(Experiment):
     def measured(self) -> tuple[Metric, ...]:
         """Return the metrics, the deciding one first."""
         return self.metrics or (INTERLEAVING_METRICS if self.is_interleaved else DEFAULT_METRICS)
+
+    @cached_property
+    def counted_types(self) -> frozenset[str]:
+        """Return the event types that the metrics name."""
+        amounts = (amount for metric in self.measured for amount in (metric, metric.per) if amount)
+        return frozenset(amount.event for amount in amounts)
 
 
 class Outcome(BaseModel):

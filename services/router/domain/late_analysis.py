@@ -44,7 +44,13 @@ def switchback_results(
 
 
 def results_of(
-    version: StoredVersion, sums: MetricSums, *, pre_days: int, relative_effect: float, now: datetime
+    version: StoredVersion,
+    sums: MetricSums,
+    *,
+    pre_days: int,
+    relative_effect: float,
+    now: datetime,
+    counted_at: datetime | None = None,
 ) -> Results:
     """Return the results of a version's phase; the first call of a process loads numpy and scipy.
 
@@ -52,4 +58,6 @@ def results_of(
     """
     from services.router.domain.analysis import analyse  # noqa: PLC0415 - 50 MB that only results need
 
-    return analyse(version, sums, pre_days=pre_days, relative_effect=relative_effect, now=now)
+    return analyse(
+        version, sums, pre_days=pre_days, relative_effect=relative_effect, now=now, counted_at=counted_at
+    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 Sums = tuple[float, float, float, float, float]
 """Σy, Σy², Σx, Σx², Σxy over people; those without an event add nothing."""
+
+NOTHING: Sums = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+GroupKind = Literal["day"]
 
 
 class PeriodSums(NamedTuple):
@@ -28,6 +32,22 @@ class People(NamedTuple):
     bots: int = 0
 
 
+class GroupCount(NamedTuple):
+    """People of a variant with something in common, such as the day of their first exposure."""
+
+    kind: GroupKind
+    value: str
+    variant: str
+    units: int
+
+
+class Bucket(NamedTuple):
+    """People of the control whose hash has one of 256 values; `sums` is by the position of the metric."""
+
+    units: int
+    sums: Mapping[int, Sums]
+
+
 class MetricSums(NamedTuple):
     """The sums of a phase. `sums` is by the position of the metric and by variant."""
 
@@ -35,6 +55,35 @@ class MetricSums(NamedTuple):
     began_at: datetime | None
     people: Mapping[str, People]
     sums: Mapping[tuple[int, str], Sums]
+    groups: Sequence[GroupCount] = ()
+    buckets: Sequence[Bucket] = ()
+    """The control in parts, for comparisons of one part with another; empty for stored sums."""
+    aa_rates: Sequence[float | None] = ()
+    """False-positive rates of these comparisons, by the position of the metric, of stored sums."""
+
+    def document(self, aa_rates: Sequence[float | None]) -> dict[str, Any]:
+        """Return what is stored: all but the buckets, in whose place are the rates."""
+        return {
+            "versions": list(self.versions),
+            "began_at": None if self.began_at is None else self.began_at.isoformat(),
+            "people": {variant: list(counts) for variant, counts in self.people.items()},
+            "sums": [[*key, *values] for key, values in self.sums.items()],
+            "groups": [list(group) for group in self.groups],
+            "aa_rates": list(aa_rates),
+        }
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the sums of a stored document."""
+        began_at = document["began_at"]
+        return cls(
+            document["versions"],
+            None if began_at is None else datetime.fromisoformat(began_at),
+            {variant: People(*counts) for variant, counts in document["people"].items()},
+            {(row[0], row[1]): (row[2], row[3], row[4], row[5], row[6]) for row in document["sums"]},
+            [GroupCount(*row) for row in document["groups"]],
+            aa_rates=document["aa_rates"],
+        )
 
 
 Credits = tuple[Mapping[str, float], int]

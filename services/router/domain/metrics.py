@@ -45,6 +45,9 @@ class Metric(Amount):
     winsorize: Quantile | None = Field(
         None, description="amounts are cut at this quantile of the amounts above 0 of all variants"
     )
+    from_days: float | None = Field(
+        None, gt=0, le=90, description="only events later than this after the first exposure count: retention"
+    )
     window_days: float | None = Field(
         None, gt=0, le=90, description="only events in this time after the first exposure count"
     )
@@ -61,6 +64,9 @@ class Metric(Amount):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.from_days is not None and self.window_days is not None and self.from_days >= self.window_days:
+            message = f"metric {self.name}: from_days must be below window_days, else no event counts"
+            raise ValueError(message)
         if self.winsorize is not None and (self.per is not None or self.measure == "conversion"):
             message = f"metric {self.name}: winsorize cuts amounts, so it needs no conversion and no ratio"
             raise ValueError(message)

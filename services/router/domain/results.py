@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -60,6 +60,11 @@ class MetricResult(BaseModel):
     adjusted_by: float | None = Field(
         description="slope θ of CUPED: what is subtracted per unit of the same metric before the exposure; "
         "null without adjustment"
+    )
+    aa_false_positive_rate: float | None = Field(
+        None,
+        description="share of splits of the control into halves in which a t-test differs at 5 %: about "
+        "0.05; null below a thousand people",
     )
     variants: list[VariantMetric]
 
@@ -138,6 +143,16 @@ class VariantUnits(BaseModel):
     disabled: bool
 
 
+class GroupSizes(BaseModel):
+    """The sizes of the variants among people with something in common."""
+
+    kind: Literal["day"] = Field(description="day: of the first exposure, in UTC")
+    value: str
+    units: dict[str, int] = Field(description="variant → people")
+    p: float | None = Field(description="χ² test of the sizes, for one look; null below a hundred people")
+    sequential_p: float | None = Field(description="the same for any number of looks")
+
+
 class Health(BaseModel):
     """Reasons to believe the results, or not to."""
 
@@ -145,6 +160,7 @@ class Health(BaseModel):
     problems: list[str] = Field(description="sentences; empty if nothing is wrong")
     sample_ratio_p: float | None = Field(description="χ² test of the sizes, for one look")
     sample_ratio_sequential_p: float | None = Field(description="the same for any number of looks")
+    groups: list[GroupSizes] = Field([], description="people by the day of the first exposure")
     crossed_units: int = Field(description="people who met several variants; they do not count")
     merged_units: int = Field(
         description="people who were exposed as a visitor and as a user; they count once"
@@ -171,6 +187,9 @@ class Results(BaseModel):
     phase: int
     versions: list[int] = Field(description="the versions of the phase, which are one measurement")
     began_at: datetime | None
+    counted_at: datetime | None = Field(
+        None, description="when exposures and events were counted: now, or by the monitor for a large phase"
+    )
     counted_until: datetime | None = Field(
         description="when its first variant was disabled; later exposures do not count"
     )
@@ -182,4 +201,47 @@ class Results(BaseModel):
     bandit: BanditResult | None = Field(None, description="only of the design bandit")
     windows: list[Window] = Field(
         [], description="only of the design switchback, whose units are windows: the newest hundred"
+    )
+
+
+class SeriesVariant(BaseModel):
+    """A metric of a variant at the end of a day."""
+
+    variant: str
+    units: int
+    mean: float | None
+    relative: Estimate | None = Field(
+        description="the change against the first variant with its interval at any look; null for the first"
+    )
+
+
+class SeriesPoint(BaseModel):
+    """The results of all days up to one, as they were counted last on that day."""
+
+    day: date
+    counted_at: datetime
+    variants: list[SeriesVariant]
+
+
+class Series(BaseModel):
+    """The course of a metric."""
+
+    name: str
+    phase: int
+    metric: str
+    days: list[SeriesPoint]
+
+
+class DecisionRecord(BaseModel):
+    """A decision, and the results that were known when it was made."""
+
+    name: str
+    version: int
+    variant: str | None = Field(description="the variant that is kept; null for none")
+    reason: str
+    decided_by: str = Field(description="identifies the key of the caller")
+    decided_at: datetime
+    results: Results | None = Field(
+        description="later events do not change them; null if they could not be read in time, or for a "
+        "decision of a release that did not store them"
     )

@@ -4,6 +4,7 @@ Every function broadcasts: an argument of shape [simulations, looks, variants] c
 where a sample is too small or constant, never an exception or a warning. See docs/experiments.md.
 """
 
+from services.router.statistics.aa_check import false_positive_rate
 from services.router.statistics.bandits import (
     bandit_weights,
     best_probabilities,
@@ -22,6 +23,7 @@ from services.router.statistics.comparisons import (
     welch_p,
 )
 from services.router.statistics.guardrails import GuardrailState, guardrail_state
+from services.router.statistics.interactions import equal_effects_p, independence_p
 from services.router.statistics.moments import (
     Floats,
     SampleMoments,
@@ -67,8 +69,11 @@ __all__ = [
     "cuped",
     "days_left",
     "doubly_robust",
+    "equal_effects_p",
+    "false_positive_rate",
     "guardrail_state",
     "importance_weights",
+    "independence_p",
     "ips",
     "mean_moments",
     "minimum_detectable_effect",

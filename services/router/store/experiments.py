@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from services.router.domain.experiments import (
     Decision,
@@ -17,6 +18,7 @@ from services.router.domain.experiments import (
 from services.router.domain.lifecycle import Change, state_after
 from services.router.settings import Settings
 from services.router.store import SQL
+from services.router.store.admission import check_quota, check_room
 from services.router.store.change_log import (
     Author,
     ChangeLog,
@@ -41,6 +43,13 @@ class Reader(Protocol):
         """Return the first row; None if there is none."""
 
 
+class KnownResults(NamedTuple):
+    """The results of a version that are known when it is decided, as JSON has them."""
+
+    version: int
+    results: dict[str, Any]
+
+
 class Experiments:
     """Adds, changes and lists the experiments of tenants.
 
@@ -52,13 +61,14 @@ class Experiments:
         """Apply the quotas of the settings."""
         self._database = database
         self._log = ChangeLog(database)
-        self._max_experiments = settings.max_experiments
-        self._max_versions = settings.max_experiment_versions
+        self._settings = settings
 
-    async def define(self, tenant: str, definition: Definition, author: Author) -> tuple[StoredVersion, bool]:
+    async def define(
+        self, tenant: str, definition: Definition, author: Author, *, dry_run: bool = False
+    ) -> tuple[StoredVersion, bool]:
         """Return the version of a definition, and whether it is new or the unchanged latest one.
 
-        Raise ApiError (409) beyond a quota.
+        A dry run changes nothing. Raise ApiError (409) beyond a quota.
         """
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
@@ -67,9 +77,14 @@ class Experiments:
             fields = next_version(definition, latest, secrets.token_hex(8))
             if fields is None and latest is not None:
                 return latest, False
-            await self._check_quota(connection, tenant, definition.name)
-            row = await connection.fetchrow(*SQL.add(tenant=tenant, **(fields or {})))
-            return await self._log.record(connection, row, "define", author, fields or {}), True
+            await check_quota(connection, tenant, definition.name, self._settings)
+            fields = fields or {}
+            if dry_run:
+                return StoredVersion(
+                    tenant=tenant, status="draft", created_at=datetime.now(UTC), **fields
+                ), True
+            row = await connection.fetchrow(*SQL.add(tenant=tenant, **fields))
+            return await self._log.record(connection, row, "define", author, fields), True
 
     async def change(
         self,
@@ -79,12 +94,13 @@ class Experiments:
         author: Author,
         decision: Decision | None = None,
         reason: str | None = None,
+        known: KnownResults | None = None,
     ) -> StoredVersion:
         """Start, pause, stop, decide or archive an experiment; a state that it has already changes nothing.
 
         `start` and `archive` concern the newest version, the others the one that runs or is paused, else the
-        newest that was started. Raise ApiError (409) for a change that the state does not allow, or if
-        another experiment takes the surface or the segment.
+        newest that was started. A decision is stored with what was `known`. Raise ApiError (409) for a change
+        that the state does not allow, or if another experiment takes the surface or the segment.
         """
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
@@ -97,7 +113,7 @@ class Experiments:
             if status is None:
                 return target
             if change == "start":
-                await self._check_room(connection, target)
+                await check_room(connection, target)
                 await self._end_live(connection, target, author)
             row = await connection.fetchrow(
                 *SQL.set_status(
@@ -113,6 +129,12 @@ class Experiments:
                 details["reason"] = reason
             if decision is not None:
                 details |= decision.model_dump(mode="json", include={"variant", "reason"})
+            if known is not None and known.version == target.version:
+                await connection.execute(
+                    *SQL.store_decided_results(
+                        tenant=tenant, name=name, version=known.version, results=known.results
+                    )
+                )
             return await self._log.record(connection, row, change, author, details)
 
     async def next_period(
@@ -207,9 +229,28 @@ class Experiments:
             raise ApiError(404, "UnknownExperiment", f"There is no version {version} of {name!r}.")
         return parse_row(row)
 
+    async def current(self, tenant: str, name: str) -> StoredVersion:
+        """Return the version that runs or is paused, else the newest that was started, else the newest.
+
+        Raise ApiError (404) if there is none.
+        """
+        latest = await self._get_latest(self._database, tenant, name)
+        return await self._current(self._database, latest)
+
     async def running_or_recent(self) -> list[StoredVersion]:
         """Return running and paused experiments of all tenants, and those stopped within the last day."""
         return [parse_row(row) for row in await self._database.fetch(*SQL.running_or_recent())]
+
+    async def live_beside(self, version: StoredVersion) -> list[StoredVersion]:
+        """Return other experiments that run or are paused and may have people of a version."""
+        layer = version.layer
+        running = sorted(await self.running_or_recent(), key=lambda each: each.name)
+        return [
+            each
+            for each in running
+            if (each.tenant == version.tenant and each.name != version.name and each.stopped_at is None)
+            and (layer is None or each.layer is None or layer.overlaps(each.layer))
+        ]
 
     @asynccontextmanager
     async def _locked(
@@ -222,38 +263,11 @@ class Experiments:
             check_revision(name, latest, author)
             yield connection, await self._current(connection, latest)
 
-    async def _current(self, connection: Connection, latest: StoredVersion) -> StoredVersion:
+    async def _current(self, reader: Reader | Connection, latest: StoredVersion) -> StoredVersion:
         """Return the version that runs or is paused, else the newest that was started, else the newest."""
         parameters = {"tenant": latest.tenant, "name": latest.name}
-        live = await self._find(connection, SQL.live(**parameters))
-        return live or await self._find(connection, SQL.newest_started(**parameters)) or latest
-
-    async def _check_room(self, connection: Connection, version: StoredVersion) -> None:
-        """Raise ApiError (409) if another running experiment has the surface or units of the segment."""
-        layer = version.layer
-        rows = await connection.fetch(
-            *SQL.running_beside(
-                tenant=version.tenant,
-                name=version.name,
-                surface=version.surface,
-                layer=None if layer is None else layer.name,
-            )
-        )
-        for running in map(parse_row, rows):
-            if layer is not None and running.layer is not None and not layer.overlaps(running.layer):
-                continue
-            if running.surface == version.surface:
-                detail = (
-                    f"The experiment {running.name} runs on {version.surface}; stop it before you start "
-                    f"{version.name}, or give both disjoint segments of one layer."
-                )
-                raise ApiError(409, "SurfaceTaken", detail)
-            if running.layer is not None and layer is not None:
-                detail = (
-                    f"The experiment {running.name} has the units from {running.layer.start:g} to "
-                    f"{running.layer.end:g} of the layer {layer.name}; choose a segment beside it."
-                )
-                raise ApiError(409, "SegmentTaken", detail)
+        live = await self._find(reader, SQL.live(**parameters))
+        return live or await self._find(reader, SQL.newest_started(**parameters)) or latest
 
     async def _end_live(self, connection: Connection, successor: StoredVersion, author: Author) -> None:
         """Stop the version that runs or is paused, unless it is the one that starts."""
@@ -267,23 +281,6 @@ class Experiments:
         )
         details = {"before": live.status, "after": "stopped", "successor": successor.version}
         await self._log.add(connection, live, "stop", author, details)
-
-    async def _check_quota(self, connection: Connection, tenant: str, name: str) -> None:
-        """Raise ApiError (409) if the tenant or the experiment may have no further version."""
-        row = await connection.fetchrow(*SQL.count_open(tenant=tenant, name=name))
-        assert row is not None
-        if row["open_experiments"] >= self._max_experiments:
-            detail = (
-                f"A tenant may have {self._max_experiments} draft and running experiments. Stop some, "
-                "delete drafts, or raise the setting ROUTER_MAX_EXPERIMENTS."
-            )
-            raise ApiError(409, "LimitExceeded", detail)
-        if row["versions"] >= self._max_versions:
-            detail = (
-                f"{name} has {row['versions']} versions, which is the limit. Use another name, or raise the "
-                "setting ROUTER_MAX_EXPERIMENT_VERSIONS."
-            )
-            raise ApiError(409, "LimitExceeded", detail)
 
     async def _find(self, reader: Reader | Connection, statement: Sequence[Any]) -> StoredVersion | None:
         row = await reader.fetchrow(*statement)

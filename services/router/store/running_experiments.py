@@ -11,10 +11,10 @@ import asyncpg
 import structlog
 
 from services.router.metrics import RUNNING
-from shared.experiments import Experiment
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
+    from services.router.domain.experiments import StoredVersion
     from services.router.store.experiments import Experiments
 
 READ_TIMEOUT_SECONDS = 5.0
@@ -31,8 +31,8 @@ class RunningExperiments:
         """Read every `poll_seconds`."""
         self._experiments = experiments
         self._poll_seconds = poll_seconds
-        self._by_surface: dict[tuple[str, str], list[Experiment]] = {}
-        self._by_tenant: dict[str, list[Experiment]] = {}
+        self._by_surface: dict[tuple[str, str], list[StoredVersion]] = {}
+        self._by_tenant: dict[str, list[StoredVersion]] = {}
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._task: asyncio.Task[None] | None = None
 
@@ -54,15 +54,15 @@ class RunningExperiments:
         """Return None: without experiments requests are proxied unchanged."""
         return None
 
-    def on_surface(self, tenant: str, surface: str) -> Sequence[Experiment]:
+    def on_surface(self, tenant: str, surface: str) -> Sequence[StoredVersion]:
         """Return the experiments that run on a surface."""
         return self._by_surface.get((tenant, surface), ())
 
-    def of_tenant(self, tenant: str) -> Sequence[Experiment]:
+    def of_tenant(self, tenant: str) -> Sequence[StoredVersion]:
         """Return a tenant's experiments that are running, or were stopped within the last day."""
         return self._by_tenant.get(tenant, ())
 
-    def running_at(self, tenant: str, at: datetime) -> Sequence[Experiment]:
+    def running_at(self, tenant: str, at: datetime) -> Sequence[StoredVersion]:
         """Return the experiments of a tenant that were running at a time of the last day."""
         return [each for each in self._by_tenant.get(tenant, ()) if each.was_running(at)]
 
@@ -77,8 +77,8 @@ class RunningExperiments:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             experiments = await self._experiments.running_or_recent()
         self._read_at = now
-        by_surface: dict[tuple[str, str], list[Experiment]] = {}
-        by_tenant: dict[str, list[Experiment]] = {}
+        by_surface: dict[tuple[str, str], list[StoredVersion]] = {}
+        by_tenant: dict[str, list[StoredVersion]] = {}
         for each in experiments:
             by_tenant.setdefault(each.tenant, []).append(each)
             if each.status == "running":

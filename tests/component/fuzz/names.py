@@ -259,6 +259,7 @@ def _experiments(made: Mapping[str, str]) -> dict[str, Known]:
         "reason": ["It sold more."],
         "pre_days": [0, 14],
         "effect": [0.1],
+        "metric": [None, "purchase-conversion"],
         "sample": [100],
     }
     path = "/v1/experiments/{name}"
@@ -272,7 +273,11 @@ def _experiments(made: Mapping[str, str]) -> dict[str, Known]:
             "unit": ["session_else_user"],
         },
         f"router DELETE {path}": {"name": [made["draft"]]},
-        **{f"router GET {path}{part}": of_one for part in ("", "/results", "/changes")},
+        **{
+            f"router GET {path}{part}": of_one
+            for part in ("", "/results", "/series", "/interactions", "/changes")
+        },
+        f"router GET {path}/decision": {**of_one, "name": [made["decided"]]},
         **{f"router POST {path}/{call}": of_one for call in ("start", "pause", *switches)},
         f"router POST {path}/split": {**of_one, "units": [["u1"]]},
         f"router PUT {path}/forced": {**of_one, "units": [{"u1": "a"}]},

@@ -43,6 +43,7 @@ _SURFACES = {
     "stopping": "campaign/stopping",
     "deciding": "campaign/deciding",
     "stopped": "campaign/stopped",
+    "decided": "campaign/decided",
 }
 """The experiments that are started, and where each of them runs."""
 
@@ -94,6 +95,7 @@ def _experiments(request: Callable[..., Any]) -> dict[str, str]:
     for name in _SURFACES:
         request("POST", "router", f"/v1/experiments/{name}/start")
     request("POST", "router", "/v1/experiments/stopped/stop")
+    request("POST", "router", "/v1/experiments/decided/decide", json={"reason": "Nothing differs."})
     return {name: name for name in (*_SURFACES, "draft")}
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from services.router.domain.experiments import Definition
 from services.router.handlers import Handlers
+from services.router.store.bandit_sums import BanditStore
 from services.router.store.change_log import Author
 from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
 from services.router.store.interleaved_answers import InterleavedAnswers
+from services.router.store.metric_sums import MetricStore
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
+from services.router.store.results import DesignStores, StoredResults
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.windows import WindowStore
 from shared.events import InteractionRecorded, VariantExposed
@@ -38,14 +41,16 @@ class Shop:
     counts: OutcomeCounts
     began: datetime
 
-    async def expose(self, unit: str, at: float, variant: str = "a", version: int = 1) -> None:
+    async def expose(
+        self, unit: str, at: float, variant: str = "a", version: int = 1, experiment: str = "same"
+    ) -> None:
         await self.handlers.variants_exposed(
             [
                 VariantExposed(
                     event_id=uuid.uuid4().hex,
                     tenant=self.tenant,
                     occurred_at=self.at(at),
-                    experiment="same",
+                    experiment=experiment,
                     experiment_version=version,
                     variant=variant,
                     unit=unit,
@@ -110,3 +115,14 @@ async def counting(world: Any, traffic: float = 1.0, **fields: Any) -> AsyncIter
         )
         counts = OutcomeCounts(database, world.settings())
         yield Shop(world.tenant, handlers, experiments, counts, began)
+
+
+def stored_results(world: Any, database: Database) -> StoredResults:
+    """Return the results as the worker counts them."""
+    settings = world.settings()
+    designs = DesignStores(
+        InterleavedAnswers(database, settings),
+        BanditStore(database, settings),
+        WindowStore(database, settings),
+    )
+    return StoredResults(database, MetricStore(database, 60.0), designs)

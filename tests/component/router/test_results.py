@@ -11,7 +11,7 @@ from services.router.store.metric_sums import BOT_EVENTS, MetricStore
 from services.router.worker import Monitor
 from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
 from shared.postgres import Database
-from tests.component.router.counting import AUTHOR, Shop, counting
+from tests.component.router.counting import AUTHOR, Shop, counting, stored_results
 
 BOUGHT = Metric(name="bought", event="purchase")
 REVENUE = Metric(name="revenue", event="purchase", measure="value")
@@ -29,7 +29,7 @@ async def sums(shop: Shop, world: Any, *metrics: Metric, pre_days: int = 0) -> M
     await database.start()
     try:
         version = await shop.experiments.get(shop.tenant, "same")
-        return await MetricStore(database, world.settings()).sums(version, metrics or METRICS, pre_days)
+        return await MetricStore(database, 60.0).sums(version, metrics or METRICS, pre_days)
     finally:
         await database.stop()
 
@@ -90,6 +90,7 @@ async def test_bots_late_events_and_events_without_an_answer_do_not_count(world:
     clicks = Metric(name="clicks", event="click", measure="events")
     recommended = clicks.model_copy(update={"name": "recommended", "recommended_only": True})
     soon = clicks.model_copy(update={"name": "soon", "window_days": 60 / 86_400})
+    late = clicks.model_copy(update={"name": "late", "from_days": 60 / 86_400})
     cut = clicks.model_copy(update={"name": "cut", "winsorize": 0.5})
     async with counting(world) as shop:
         for unit in ("u0", "u1", "u2", "crawler"):
@@ -101,12 +102,27 @@ async def test_bots_late_events_and_events_without_an_answer_do_not_count(world:
             shop.event("click", 90, "u1"),
             *(shop.event("click", 1, "crawler") for _ in range(BOT_EVENTS + 1)),
         )
-        result = await sums(shop, world, clicks, recommended, soon, cut)
+        result = await sums(shop, world, clicks, recommended, soon, cut, late)
 
     assert result.people == {"a": People(3, bots=1)}
     assert [result.sums[number, "a"][0] for number in (0, 1, 2)] == [4, 1, 2]
     # 3 and 1 clicks: the median is 2.
     assert result.sums[3, "a"][:2] == (3, 5)
+    assert result.sums[4, "a"][0] == 2
+
+
+async def test_impressions_count_for_metrics_that_name_them(world: Any) -> None:
+    rate = Metric(name="rate", event="click", measure="events", per=Amount(event="impression"))
+    async with counting(world, metrics=(rate,)) as shop:
+        await shop.expose("u0", 0)
+        await shop.did(
+            *(shop.event("impression", 10, "u0") for _ in range(BOT_EVENTS + 1)),
+            shop.event("click", 20, "u0"),
+        )
+        result = await sums(shop, world, rate)
+
+    assert result.people == {"a": People(1)}
+    assert result.sums[0, "a"] == (1, 1, BOT_EVENTS + 1, (BOT_EVENTS + 1) ** 2, BOT_EVENTS + 1)
 
 
 async def test_the_time_before_the_exposure_is_a_covariate(world: Any) -> None:
@@ -163,7 +179,7 @@ async def test_the_monitor_pauses_an_experiment_once(world: Any) -> None:
 
             async def check() -> None:
                 # A new monitor each time: one waits after a check for twenty times as long as the check took.
-                await Monitor(shop.experiments, MetricStore(database, world.settings())).check()
+                await Monitor(shop.experiments, stored_results(world, database)).check()
 
             await check()
             before = await shop.experiments.get(shop.tenant, "same")
@@ -198,3 +214,49 @@ async def test_results_are_served(world: Any) -> None:
     assert [(each["variant"], each["units"]) for each in body["units"]] == [("a", 1), ("b", 0)]
     assert body["metrics"][0]["variants"][1]["comparison"]["verdict"] == "too few units"
     assert (refused.status_code, forbidden.status_code, missing.status_code) == (400, 403, 404)
+
+
+async def test_a_large_phase_is_answered_from_the_last_count_and_its_course_is_kept(world: Any) -> None:
+    path = "/v1/experiments/same"
+    async with counting(world) as shop, world.router() as caller:
+
+        async def get(what: str, **params: Any) -> Any:
+            answer = await caller.get(f"{path}/{what}", headers=world.admin, params=params)
+            return answer.json() if answer.status_code == 200 else answer.status_code
+
+        async def people(**params: Any) -> int:
+            return sum(each["units"] for each in (await get("results", **params))["units"])
+
+        database = Database(world.settings().postgres, "router")
+        await database.start()
+        try:
+            await shop.expose("u0", 10)
+            await shop.did(shop.event("purchase", 20, "u0"))
+            await Monitor(shop.experiments, stored_results(world, database)).check()
+        finally:
+            await database.stop()
+        await shop.expose("u1", 10)
+        small = await people()
+        # Counting took five seconds, yesterday.
+        await world.sql("UPDATE router.counted_sums SET seconds = 5, day = day - 1")
+        large, fresh, other = await people(), await people(fresh=True), await people(pre_days=7)
+        body, series, unknown = await get("results"), await get("series"), await get("series", metric="none")
+        undecided = await get("decision")
+        decide = {"variant": "b", "reason": "Nothing is lost."}
+        await caller.post(f"{path}/decide", headers=world.admin, json=decide)
+        await world.sql("UPDATE router.counted_sums SET seconds = 0")
+        await shop.expose("u2", 15)
+        decision, after = await get("decision"), await people()
+
+    assert (small, large, fresh, other) == (2, 1, 2, 2)
+    assert body["health"]["groups"][0]["units"] == {"a": 1}
+    (point,) = series["days"]
+    assert series["metric"] == "purchase-conversion"
+    assert [(each["variant"], each["units"], each["mean"]) for each in point["variants"]] == [
+        ("a", 1, 1.0),
+        ("b", 0, None),
+    ]
+    assert (unknown, undecided) == (400, 404)
+    assert (decision["variant"], decision["reason"]) == ("b", "Nothing is lost.")
+    assert sum(each["units"] for each in decision["results"]["units"]) == 1
+    assert after == 3

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from services.dashboard.domain.experiment_days import course, sizes_by_day
 from services.dashboard.domain.experiments import (
     Interval,
     Mean,
@@ -264,3 +265,31 @@ async def test_pages_without_the_router_say_so(monkeypatch: pytest.MonkeyPatch) 
 
     assert [page.status_code for page in pages] == [200, 200, 503]
     assert all("router does not answer" in page.text for page in pages)
+
+
+def test_the_course_and_the_sizes_are_shown_newest_day_first() -> None:
+    def day(date: str, lift: float) -> dict[str, Any]:
+        variants = [
+            {"variant": "control", "units": 10, "mean": 0.1, "relative": None},
+            {"variant": "new", "units": 12, "mean": 0.2, "relative": estimate(lift, 0.1)},
+        ]
+        return {"day": date, "counted_at": f"{date}T23:59:00Z", "variants": variants}
+
+    series = {"days": [day("2026-11-20", 0.5), day("2026-11-21", 0.4)]}
+    groups = [
+        {"kind": "day", "value": "2026-11-20", "units": {"new": 3}, "p": None, "sequential_p": 0.2},
+        {"kind": "day", "value": "2026-11-21", "units": {"control": 60, "new": 58}, "p": 0.85},
+    ]
+    rows = course(series)
+
+    assert [(row.day, row.variant, row.units) for row in rows] == [
+        ("2026-11-21", "new", 12),
+        ("2026-11-20", "new", 12),
+    ]
+    assert rows[0].lift is not None
+    assert rows[0].lift.value == 0.4
+    assert sizes_by_day({"groups": groups}, ["control", "new"]) == [
+        ("2026-11-21", [60, 58], 0.85),
+        ("2026-11-20", [0, 3], None),
+    ]
+    assert course({}) == sizes_by_day({}, []) == []

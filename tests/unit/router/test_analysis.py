@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from services.router.domain.experiments import StoredVersion
 from services.router.domain.late_analysis import results_of
-from services.router.domain.metric_sums import MetricSums, People
+from services.router.domain.metric_sums import GroupCount, MetricSums, People
 from services.router.domain.metrics import DEFAULT_METRICS, Metric
 from services.router.domain.results import Comparison, Results
-from services.router.worker import only_guardrails, problem_of
+from services.router.worker import problem_of
 from shared.experiments import Variant
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -98,12 +99,27 @@ def test_a_harmed_guardrail_and_a_mismatch_are_reasons_to_pause() -> None:
     assert lost.health.sample_ratio_p < 1e-9
 
 
-def test_the_monitor_reads_guardrails_or_the_first_metric() -> None:
-    clicks, views = Metric(name="clicks", event="click"), Metric(name="views", event="view")
+def test_a_day_whose_sizes_do_not_fit_is_named_but_does_not_end_the_measurement() -> None:
+    """Sixty good days of a hundred people, and one on which a variant was lost."""
+    groups = [GroupCount("day", f"day-{n:02}", name, 50) for n in range(60) for name in "ab"]
+    groups.append(GroupCount("day", "day-60", "a", 90))
+    people = {"a": People(3_090), "b": People(3_000)}
+    health = results(version(CONVERSION), MetricSums([1], BEGAN, people, {}, groups)).health
 
-    assert only_guardrails(version(clicks, CONVERSION, views)).measured == (CONVERSION,)
-    assert only_guardrails(version(clicks, views)).measured == (clicks,)
-    assert only_guardrails(version()).measured == DEFAULT_METRICS[:1]
+    assert health.is_valid
+    assert [group.units for group in health.groups][-2:] == [{"a": 50, "b": 50}, {"a": 90}]
+    assert [group.p for group in health.groups][-2:] == [pytest.approx(1.0), None]
+    assert [problem for problem in health.problems if "day day-60" in problem] == health.problems != []
+
+
+def test_stored_sums_give_the_same_results() -> None:
+    groups = [GroupCount("day", "2026-11-20", name, 1_000) for name in "ab"]
+    sums = conversions((1_000, 50), (1_000, 70))._replace(groups=groups, aa_rates=[0.04])
+    stored = MetricSums.of_document(orjson.loads(orjson.dumps(sums.document([0.04]))))
+    result = results(version(CONVERSION), stored)
+
+    assert result == results(version(CONVERSION), sums)
+    assert result.metrics[0].aa_false_positive_rate == 0.04
 
 
 def test_a_few_people_show_nothing() -> None:
