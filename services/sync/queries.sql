@@ -56,7 +56,7 @@ LIMIT :limit;
 -- Update the state of an import, unless another process has updated it since it was read.
 UPDATE imports
 SET version = version + 1, status = :status, step = :step, position = :position::jsonb,
-    source = :source, encoding = :encoding, bytes_read = :bytes_read, rows_read = :rows_read,
+    source = :source, encoding = :encoding, header = coalesce(:header, header), bytes_read = :bytes_read, rows_read = :rows_read,
     rows_staged = :rows_staged, rows_accepted = :rows_accepted, rows_duplicate = :rows_duplicate,
     rows_rejected = :rows_rejected, rejects_kept = :rejects_kept, reject_bytes = :reject_bytes,
     reasons = :reasons::jsonb, shortened = :shortened::jsonb, changes = :changes::jsonb,
@@ -695,14 +695,16 @@ WHERE source_id = :source_id AND seq = :seq AND status IN ('failed', 'ignored')
 RETURNING seq, pg_notify(current_schema(), 'inbox');
 
 -- delete_old_deliveries --
--- Delete some deliveries that were settled long ago.
+-- Delete some deliveries that were settled long ago, or whose source is gone.
 WITH gone AS (
     DELETE FROM inbox WHERE seq IN (
         SELECT seq FROM inbox
-        WHERE status <> 'waiting'
-          AND settled_at < now() - make_interval(
-              secs => 86400 * CASE WHEN status = 'failed' THEN :failed_days::float8 ELSE :days::float8 END
-          )
+        WHERE (
+            status <> 'waiting'
+            AND settled_at < now() - make_interval(
+                secs => 86400 * CASE WHEN status = 'failed' THEN :failed_days::float8 ELSE :days::float8 END
+            )
+        ) OR NOT EXISTS (SELECT FROM sources WHERE sources.id = inbox.source_id)
         ORDER BY settled_at
         LIMIT 5000
     )
@@ -825,6 +827,10 @@ WHERE s.enabled AND s.kind <> 'webhook' AND s.next_pull_at <= now()
 RETURNING s.id, s.tenant, s.pulls,
     s.full_wanted OR s.full_at IS NULL
         OR s.full_at < now() - make_interval(secs => 86400 * (s.config ->> 'full_every_days')::float8) AS is_full;
+
+-- delete_old_runs --
+-- Delete the jobs of runs that ended a week ago.
+DELETE FROM jobs WHERE kind = 'pull' AND status IN ('done', 'failed') AND finished_at < now() - interval '7 days';
 
 -- want_pull --
 -- Let the next run of sources begin now; `full` lets it read everything.

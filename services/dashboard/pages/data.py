@@ -44,9 +44,14 @@ class DataPages(PageRoutes):
         return self._site.render(request, visitor, "import.html", import_id=import_id, reply=reply)
 
     @get("/data/imports/{import_id}/rejects")
-    async def rejects(self, request: Request, import_id: ImportId, visitor: Viewer) -> Response:
-        """Return the rejected rows of an import as a CSV file."""
-        reply = await self._services.get(visitor.tenant, "sync", f"{_path(import_id)}/rejects")
+    async def rejects(
+        self, request: Request, import_id: ImportId, visitor: Viewer, rows: Named = "report"
+    ) -> Response:
+        """Return the rejected rows of an import as a report, or as a file to mend, in CSV."""
+        path = f"{_path(import_id)}/rejects"
+        reply = await self._services.get(
+            visitor.tenant, "sync", path, rows=None if rows == "report" else rows
+        )
         if not reply.ok:
             address = f"/data/imports/{quote(import_id, safe='')}"
             return self._site.redirect(request, address, reply.problem or "", "error")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from services.sync.api.responses import Accepted, ImportList, ImportReport
 from services.sync.api.upload_form import FORM, parse_form
+from services.sync.domain.table import MAX_RAW_CHARACTERS
 from shared.auth import Principal
 from shared.errors import ApiError
 from shared.events.values import Name
@@ -82,17 +83,27 @@ def imports_router(
         response_class=StreamingResponse,
         responses={410: {"model": ErrorBody, "description": "The rejected rows were deleted."}},
     )
-    async def get_rejects(import_id: ImportId, principal: Principal = caller) -> StreamingResponse:
+    async def get_rejects(
+        import_id: ImportId,
+        principal: Principal = caller,
+        rows: Annotated[
+            Literal["report", "file"], Query(description="file: the rows alone, to mend and send again")
+        ] = "report",
+    ) -> StreamingResponse:
         """Return the first rejected rows as CSV: the line in the file, the reason, the row and the code.
 
         The import has the number of rows by reason. A cell that a spreadsheet would take for a formula starts
-        with an apostrophe.
+        with an apostrophe. With `rows=file` it is a file with the header and the rows as they were sent,
+        without rows that are longer than 2,000 characters.
         """
+        row = await imports.of_tenant(principal.own_tenant, import_id)
         report = await _report(imports, principal, import_id)
         _check_not_deleted(report)
-        name = f"rejects-{report.id}.csv"
+        header = row[0].header if row is not None else None
+        is_file = rows == "file" and header is not None
+        name = f"{'mend' if is_file else 'rejects'}-{report.id}.csv"
         return StreamingResponse(
-            _rejects(imports, report),
+            _rejected_file(imports, report, header or "") if is_file else _rejects(imports, report),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -122,6 +133,13 @@ def _check_not_deleted(report: ImportReport) -> None:
         deleted_at = report.rejects_deleted_at.isoformat()
         detail = f"The rejected rows of this import were deleted at {deleted_at}."
         raise ApiError(410, "RejectsDeleted", detail)
+
+
+async def _rejected_file(imports: Imports, report: ImportReport, header: str) -> AsyncIterator[str]:
+    yield f"{header}\n"
+    async for page in imports.rejects(report.id):
+        whole = [row.raw for row in page if len(row.raw) <= MAX_RAW_CHARACTERS]
+        yield "".join(f"{raw}\n" for raw in whole)
 
 
 async def _rejects(imports: Imports, report: ImportReport) -> AsyncIterator[str]:

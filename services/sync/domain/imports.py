@@ -60,6 +60,8 @@ class Import:
     mapping: dict[str, Any] | None = None
     source: str | None = None
     encoding: str | None = None
+    header: str | None = None
+    """The header of the file as a line of CSV with its separator."""
     status: Status = "queued"
     step: Step = "read"
     position: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ several lines is invalid, only its first line is rejected, and parsing continues
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -53,6 +54,15 @@ class Table:
         self._source = _LineSource()
         self._records: Iterator[list[str]] = iter(())
         self._line = 0
+
+    @property
+    def header_line(self) -> str | None:
+        """Return the header as a line of CSV with the delimiter of the file; None until it is read."""
+        if self.header is None:
+            return None
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.delimiter or ",", lineterminator="").writerow(self.header)
+        return text.getvalue()
 
     @property
     def encoding(self) -> str:

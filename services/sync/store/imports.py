@@ -98,6 +98,7 @@ class Imports:
                 position=import_.position,
                 source=import_.source,
                 encoding=import_.encoding,
+                header=import_.header,
                 bytes_read=import_.bytes_read,
                 rows_read=import_.rows_read,
                 rows_staged=import_.rows_staged,

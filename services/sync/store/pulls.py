@@ -39,6 +39,8 @@ class Pulls:
             for row in rows:
                 payload = {"source_id": row["id"], "full": row["is_full"]}
                 await enqueue(connection, JOB, f"{row['id']}:{row['pulls']}", payload, tenant=row["tenant"])
+            if rows:
+                await connection.execute(*SQL.delete_old_runs())
         return len(rows)
 
     async def want(self, tenant: str | None, name: str | None, *, full: bool) -> int:

@@ -82,7 +82,7 @@ class FileReader:
             _row_parser(import_, mapping, table)  # A file without rows still needs the required columns.
         updated = import_.copy()
         updated.start_step("finish" if import_.kind == "interactions" else import_.kind)
-        updated.bytes_read, updated.encoding = import_.size, table.encoding
+        updated.bytes_read, updated.encoding, updated.header = import_.size, table.encoding, table.header_line
         async with self._database.transaction() as connection:
             await self._imports.save(connection, updated)
         return updated
@@ -187,7 +187,7 @@ class FileReader:
         updated.rows_read += len(records)
         kept = updated.add_rejects(rejects, self._limits)
         updated.position = {"line": records[-1].line}
-        updated.bytes_read, updated.encoding = bytes_read, table.encoding
+        updated.bytes_read, updated.encoding, updated.header = bytes_read, table.encoding, table.header_line
         async with self._database.transaction() as connection:
             await self._imports.add_rejects(connection, import_.id, kept)
             if parser.rejected_orders is not None:

@@ -84,6 +84,18 @@ async def test_the_report_says_how_many_rows_are_left_out() -> None:
     assert rows[2:] == [["", "2999999 more rows were rejected, and are only counted", "", "more"]]
 
 
+async def test_the_rejected_rows_are_a_file_to_mend_and_send_again() -> None:
+    imports = Imports([Reject(2, "bad", "why", '1;"=a";x'), Reject(4, "bad", "why", "x" * 2_001)], 2)
+    imports.import_.header = 'order_id;"a;b";product_id'
+
+    answer = await answered(imports, path="/v1/imports/i/rejects?rows=file")
+
+    assert answer.text == 'order_id;"a;b";product_id\n1;"=a";x\n'
+    assert "mend-i.csv" in answer.headers["content-disposition"]
+    imports.import_.header = None
+    assert (await answered(imports, path="/v1/imports/i/rejects?rows=file")).text.startswith("line,reason")
+
+
 async def test_a_report_that_was_deleted_is_gone() -> None:
     answer = await answered(Imports([Reject(2, "bad", "why", "raw")], 1, deleted_at=NOON))
 

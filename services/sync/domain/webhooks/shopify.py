@@ -237,7 +237,7 @@ def _objects(body: Body, name: str) -> Sequence[Body]:
 
 
 def _data_request(_: Body, __: VendorOptions, ___: datetime) -> Ignored:
-    return Ignored("Export the customer's data with GET /v1/users/{id}/export, and send it to the shop.")
+    return Ignored("Send the shop what GET /v1/users/{id}, /v1/orders?user_id= and /v1/events answer.")
 
 
 def _shop_redact(_: Body, __: VendorOptions, ___: datetime) -> list[Record]:
