@@ -54,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/events/*", "tracker"),
     Route("/v1/stats", "tracker"),
     Route("/v1/conflicts", "tracker"),
+    Route("/v1/intake-rules", "tracker"),
     Route("/api/personalize/track/*", "tracker"),
     Route("/shopify/events", "tracker"),
     Route("/api/v1/shopify/events", "tracker"),

@@ -52,9 +52,10 @@ class Handlers:
         """Add events to histories and count impressions; raise Transient while Redis is unavailable.
 
         Imported events older than the look-back on purchases are left out: the models know them. A correction
-        first removes the event that it replaces from the history of its subject.
+        first removes the event that it replaces from the history of its subject. Withheld events are left
+        out.
         """
-        events = self.erased_users.without_erased([*events])
+        events = self.erased_users.without_erased([event for event in events if event.withheld is None])
         if not events:
             return
         oldest = datetime.now(UTC) - self.purchase_lookback

@@ -70,8 +70,9 @@ class Handlers:
 
         Results join them with exposures when they are read, because an exposure may arrive after an event
         that follows it. A correction first corrects the outcome that it replaces, and is then recorded
-        itself.
+        itself. Withheld events count for no variant.
         """
+        events = [event for event in events if event.withheld is None]
         if not events:
             return
         await self.running.read_after(max(event.received_at for event in events))

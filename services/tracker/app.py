@@ -12,13 +12,21 @@ from services.tracker.api import (
     event_routes,
     log_routes,
     personalize_operations,
+    rule_routes,
     track_routes,
 )
 from services.tracker.api.events import ROUTE
 from services.tracker.api.front_end_events import FrontEndEvents
 from services.tracker.domain.formats import CLIENT_ROUTES
 from services.tracker.handlers import Handlers
-from services.tracker.store import CatalogueQuotas, Datasets, Erasures, InteractionLog, Tenants
+from services.tracker.store import (
+    CatalogueQuotas,
+    Datasets,
+    Erasures,
+    IntakeRulesTable,
+    InteractionLog,
+    Tenants,
+)
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
@@ -47,7 +55,8 @@ def build(settings: Settings) -> FastPathApplication:
     authenticator = Authenticator(requests, settings.auth)
     tenants = Tenants(requests)
     trackers: StateTable[TrackerChanged] = StateTable(settings.kafka, TRACKERS, tenants.tracker_changed)
-    intake = Intake(publisher, authenticator, settings)
+    rules = IntakeRulesTable(requests)
+    intake = Intake(publisher, authenticator, settings, rules)
     collector = Collector(intake, authenticator, (ROUTE, *CLIENT_ROUTES))
     operations = personalize_operations(
         intake,
@@ -68,6 +77,7 @@ def build(settings: Settings) -> FastPathApplication:
             track_routes(intake),
             operations.router(),
             log_routes(InteractionLog(requests), authenticator),
+            rule_routes(rules, authenticator),
         ],
         description=DESCRIPTION,
         http=settings.http,

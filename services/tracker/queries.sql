@@ -8,11 +8,11 @@ WITH batch AS (
         :order_id::text[], :recommendation_id::text[], :impression::jsonb[], :attribution_source::text[],
         :properties::jsonb[], :city::text[], :province::text[], :country::text[], :source::text[],
         :occurred_at::timestamptz[], :received_at::timestamptz[], :historical::boolean[],
-        :fingerprint::bigint[]
+        :withheld::text[], :fingerprint::bigint[]
     ) WITH ORDINALITY AS event (
         tenant, event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price,
         order_id, recommendation_id, impression, attribution_source, properties, city, province, country,
-        source, occurred_at, received_at, historical, fingerprint, place
+        source, occurred_at, received_at, historical, withheld, fingerprint, place
     )
     WHERE NOT EXISTS (
         SELECT FROM erased_subjects AS erased
@@ -23,13 +23,13 @@ WITH batch AS (
     INSERT INTO interactions (
         tenant, event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price,
         order_id, recommendation_id, impression, attribution_source, properties, city, province, country,
-        source, occurred_at, received_at, historical, fingerprint
+        source, occurred_at, received_at, historical, withheld, fingerprint
     )
     SELECT tenant, event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price,
         order_id, recommendation_id,
         CASE WHEN impression IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(impression)) END,
         attribution_source, properties, city, province, country, source, occurred_at, received_at,
-        historical, fingerprint
+        historical, withheld, fingerprint
     FROM batch
     ON CONFLICT DO NOTHING
     RETURNING tenant, event_id, event_type
@@ -58,11 +58,11 @@ WITH batch AS (
         :order_id::text[], :recommendation_id::text[], :impression::jsonb[], :attribution_source::text[],
         :properties::jsonb[], :city::text[], :province::text[], :country::text[], :source::text[],
         :occurred_at::timestamptz[], :received_at::timestamptz[], :historical::boolean[],
-        :fingerprint::bigint[]
+        :withheld::text[], :fingerprint::bigint[]
     ) AS event (
         tenant, event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price,
         order_id, recommendation_id, impression, attribution_source, properties, city, province, country,
-        source, occurred_at, received_at, historical, fingerprint
+        source, occurred_at, received_at, historical, withheld, fingerprint
     )
 ), claims AS MATERIALIZED (
     SELECT claim.*,
@@ -81,6 +81,8 @@ WITH batch AS (
 ), completed AS (
     UPDATE interactions AS kept
     SET confirmed = true,
+        -- The shop's order counts, whoever claimed it before.
+        withheld = NULL,
         user_id = coalesce(kept.user_id, batch.user_id),
         -- Only the browser knows which user a session belongs to.
         session_id = CASE WHEN kept.user_id IS NULL AND batch.user_id IS NOT NULL THEN NULL
@@ -104,7 +106,7 @@ WITH batch AS (
         attribution_source = batch.attribution_source, properties = batch.properties, city = batch.city,
         province = batch.province, country = batch.country, source = batch.source,
         occurred_at = batch.occurred_at, received_at = batch.received_at, historical = batch.historical,
-        fingerprint = batch.fingerprint, confirmed = true, stored_at = now()
+        withheld = batch.withheld, fingerprint = batch.fingerprint, confirmed = true, stored_at = now()
     FROM claims JOIN batch USING (tenant, event_id)
     WHERE NOT claims.agrees AND kept.tenant = claims.tenant AND kept.event_id = claims.event_id
     RETURNING kept.tenant, kept.event_id, kept.event_type
@@ -234,7 +236,7 @@ LIMIT :limit;
 -- Return the newest events of a user.
 SELECT event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price, order_id,
     recommendation_id, impression, properties, city, province, country, source, occurred_at, received_at,
-    historical
+    historical, withheld
 FROM interactions
 WHERE tenant = :tenant
   AND user_id = :user_id
@@ -245,7 +247,7 @@ LIMIT :limit;
 -- Return the newest events of a session.
 SELECT event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price, order_id,
     recommendation_id, impression, properties, city, province, country, source, occurred_at, received_at,
-    historical
+    historical, withheld
 FROM interactions
 WHERE tenant = :tenant
   AND session_id = :session_id
@@ -256,7 +258,7 @@ LIMIT :limit;
 -- Return the newest events that were stored after an instant.
 SELECT event_id, user_id, session_id, event_type, sender_type, item_id, value, quantity, price, order_id,
     recommendation_id, impression, properties, city, province, country, source, occurred_at, received_at,
-    historical, stored_at
+    historical, withheld, stored_at
 FROM interactions
 WHERE tenant = :tenant
   AND stored_at > :since
@@ -352,3 +354,12 @@ SELECT count(*) FROM sync.items_v1 WHERE tenant = :tenant AND item_id = ANY(:ids
 -- known_users --
 -- Return how many of the users exist.
 SELECT count(*) FROM sync.users_v1 WHERE tenant = :tenant AND user_id = ANY(:ids::text[]);
+
+-- intake_rules --
+-- Return the rules of intake of a tenant.
+SELECT rules FROM intake_rules WHERE tenant = :tenant;
+
+-- save_intake_rules --
+-- Store the rules of intake of a tenant.
+INSERT INTO intake_rules (tenant, rules) VALUES (:tenant, :rules)
+ON CONFLICT (tenant) DO UPDATE SET rules = excluded.rules, changed_at = now();

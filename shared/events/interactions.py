@@ -23,6 +23,8 @@ Source = Literal[
     "import",
 ]
 
+Withheld = Literal["consent", "bot", "internal"]
+
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
 # The names of each event type in all wire formats, in lower case without punctuation.
@@ -114,6 +116,9 @@ class InteractionRecorded(Event):
     With `replaces` it is a correction: the shop's own order replaces the claim under this id. A correction
     has the key of the claim, so that it follows the claim; the event itself may have come under its own key
     before.
+
+    With `withheld` it stays in the log and is kept out of everything that learns from events or counts them:
+    the person has not consented, or it comes from a bot or from the shop itself.
     """
 
     user_id: Name | None = None
@@ -136,6 +141,7 @@ class InteractionRecorded(Event):
     received_at: Instant
     historical: bool = False
     replaces: Claim | None = None
+    withheld: Withheld | None = None
 
     @property
     def subject(self) -> str:

@@ -58,11 +58,17 @@ def _columns(**columns: pa.DataType) -> pa.Schema:
 
 
 def _interactions(event: InteractionRecorded) -> Iterator[Row]:
-    """Yield the row of an event; a correction repeats an order line that has a record of its own."""
+    """Yield the row of an event; a correction repeats an order line that has a record of its own.
+
+    The reason to keep an event out of personalization is among its properties.
+    """
     if event.replaces is None:
         row = {name: getattr(event, name) for name in INTERACTION_FIELDS}
         row["impression"] = None if event.impression is None else [*event.impression]
-        row["properties"] = None if event.properties is None else orjson.dumps(event.properties).decode()
+        properties = event.properties
+        if event.withheld is not None:
+            properties = {**(properties or {}), "withheld": event.withheld}
+        row["properties"] = None if properties is None else orjson.dumps(properties).decode()
         yield row
 
 

@@ -76,7 +76,7 @@ class Counting:
 
     async def add_events(self, events: Sequence[InteractionRecorded]) -> None:
         """Count events that are new, and attribute purchases to the touches that are known now."""
-        events = [event for event in events if not event.historical]
+        events = [event for event in events if not event.historical and event.withheld is None]
         if not events:
             return
         changes = Changes()

@@ -7,6 +7,7 @@ from services.tracker.api.events import event_routes
 from services.tracker.api.intake import Intake
 from services.tracker.api.log import log_routes
 from services.tracker.api.personalize import personalize_operations
+from services.tracker.api.rules import rule_routes
 from services.tracker.api.track import track_routes
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "event_routes",
     "log_routes",
     "personalize_operations",
+    "rule_routes",
     "track_routes",
 ]

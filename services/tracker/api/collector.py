@@ -104,9 +104,13 @@ class Collector:
         self._check_limits(content, records)
         limit = settings.max_event_bytes
         max_bytes = limit if len(content) > limit else None
-        context = self._intake.context(caller.own_tenant)
+        context = await self._intake.context(caller.own_tenant, scope)
         outcomes = parse_events(records, context, max_bytes=max_bytes, parse=route.parse)
-        events = [event for outcome in outcomes for event in _events(outcome)]
+        events = [
+            context.marked(event, record)
+            for record, outcome in zip(records, outcomes, strict=True)
+            for event in _events(outcome)
+        ]
         if events and route.reply != "validation":
             extra = max(0, len(events) - len(outcomes))
             await self._intake.accept(events, route.source, len(content) + extra * EVENT_BYTES)

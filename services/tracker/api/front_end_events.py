@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from services.tracker.api.intake import Intake
+    from services.tracker.domain.ingest_context import IngestContext
     from shared.auth import Authenticator
     from shared.http.fast_path import RawRoutes
 
@@ -50,19 +51,20 @@ class FrontEndEvents:
             return await self._operations.answer(scope, body)
         try:
             principal = await self._authenticator.of_scope(scope, body)
-            return await self._record(principal.may("ingest").own_tenant, event, len(body))
+            context = await self._intake.context(principal.may("ingest").own_tenant, scope)
+            return await self._record(context, event, len(body))
         except ValidationError as error:
             REJECTED.labels(SOURCE).inc()
             return Answer(400, _JSON, orjson.dumps({"error": validation_message(error)}))
         except ApiError as error:
             return Answer(error.status, _JSON, orjson.dumps({"error": error.detail}))
 
-    async def _record(self, tenant: str, event: dict[str, Any], size: int) -> Answer:
-        parsed = parse_native(event, self._intake.context(tenant))
+    async def _record(self, context: IngestContext, event: dict[str, Any], size: int) -> Answer:
+        parsed = parse_native(event, context)
         if isinstance(parsed, Rejected):
             REJECTED.labels(SOURCE).inc()
             return Answer(400, _JSON, orjson.dumps({"error": parsed.reason}))
-        await self._intake.accept([parsed], SOURCE, size)
+        await self._intake.accept([context.marked(parsed, event)], SOURCE, size)
         document = {
             "message": "The event is recorded.",
             "event_id": parsed.event_id,

@@ -16,6 +16,7 @@ import orjson
 from fastapi import Request, Response
 
 from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.intake_rules import DEFAULT_RULES, NO_CIRCUMSTANCES, Circumstances
 from services.tracker.metrics import ACCEPTED, UNCONFIRMED, WAITING
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, Principal
@@ -26,6 +27,9 @@ from shared.http.request_bodies import read_body, unpacked
 from shared.kafka import Publisher
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from services.tracker.store import IntakeRulesTable
     from shared.events import Event, InteractionRecorded
 
 
@@ -36,8 +40,16 @@ EVENT_BYTES = 512
 class Intake:
     """Accepts events: either Kafka has confirmed them, or the client gets an error and sends them again."""
 
-    def __init__(self, publisher: Publisher, authenticator: Authenticator, settings: Settings) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        authenticator: Authenticator,
+        settings: Settings,
+        rules: IntakeRulesTable | None = None,
+    ) -> None:
+        """Without `rules` every tenant has the default ones."""
         self.settings = settings
+        self._rules = rules
         self._publisher = publisher
         self._authenticator = authenticator
         self._oldest = timedelta(days=settings.oldest_event_days)
@@ -71,10 +83,12 @@ class Intake:
             detail = f"The request did not arrive within {self.settings.read_seconds:g} seconds."
             raise ApiError(408, "RequestTimeout", detail) from None
 
-    def context(self, tenant: str) -> IngestContext:
-        """Return the context of a request that arrives now."""
+    async def context(self, tenant: str, scope: Scope | None = None) -> IngestContext:
+        """Return the context of a request that arrives now; `scope` tells the origin of its events."""
         now = datetime.now(UTC)
-        return IngestContext(tenant, now, now - self._oldest, new_id)
+        rules = DEFAULT_RULES if self._rules is None else await self._rules.of(tenant)
+        request = NO_CIRCUMSTANCES if scope is None else _circumstances(scope)
+        return IngestContext(tenant, now, now - self._oldest, new_id, rules, request)
 
     async def accept(self, events: Sequence[InteractionRecorded], source: str, size: int) -> None:
         """Publish interactions, and return when Kafka has confirmed them. Raises ApiError 503."""
@@ -100,6 +114,20 @@ class Intake:
             self._waiting_bytes -= size
             WAITING.set(self._waiting_bytes)
         ACCEPTED.labels(source).inc(len(events))
+
+
+def _circumstances(scope: Scope) -> Circumstances:
+    """Return the address of a request, and the user agent if a page in a browser sent it.
+
+    The user agent of an SDK says nothing about the person whose events it sends.
+    """
+    headers = dict(scope["headers"])
+    forwarded = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip()
+    client = scope.get("client")
+    address = forwarded.decode("latin-1") or (client[0] if client else None)
+    is_page = b"origin" in headers or scope["method"] == "GET"
+    agent = headers.get(b"user-agent", b"").decode("latin-1") if is_page else None
+    return Circumstances(user_agent=agent or None, address=address)
 
 
 def new_id() -> str:

@@ -38,6 +38,9 @@ class StoredEvent(BaseModel):
     occurred_at: datetime
     received_at: datetime
     historical: bool
+    withheld: str | None = Field(
+        None, description="why it is kept out of personalization: consent, bot or internal"
+    )
 
 
 class StoredEvents(BaseModel):

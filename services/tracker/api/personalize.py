@@ -50,16 +50,16 @@ class PersonalizeEvents:
         if self._rates.wait_seconds(tenant, time.monotonic()):
             message = f"Rate exceeded: at most {self._rates.per_second:g} calls of PutEvents per second."
             raise WireError("ThrottlingException", message)
-        context = self._intake.context(tenant)
+        context = await self._intake.context(tenant)
         try:
-            events = interactions(request, context)
+            events = [context.marked(event, None) for event in interactions(request, context)]
         except ValidationError as error:
             raise invalid_input(validation_message(error)) from None
         await self._intake.accept(events, "personalize", len(events) * EVENT_BYTES)
 
     async def put_items(self, call: Call, request: PutItemsRequest) -> None:
         """Publish records of the Items dataset; sync merges them into the catalogue."""
-        context = self._intake.context(await self._tenant(call, request.dataset_arn, "ITEMS"))
+        context = await self._intake.context(await self._tenant(call, request.dataset_arn, "ITEMS"))
         read = partial(item_puts, request, context, call.invocation_id)
         puts = await self._datasets.with_schema(context.tenant, "item", request.dataset_arn, read)
         await self._quotas.check(context.tenant, "item", [put.item_id for put in puts])
@@ -67,7 +67,7 @@ class PersonalizeEvents:
 
     async def put_users(self, call: Call, request: PutUsersRequest) -> None:
         """Publish records of the Users dataset; sync merges them into the catalogue."""
-        context = self._intake.context(await self._tenant(call, request.dataset_arn, "USERS"))
+        context = await self._intake.context(await self._tenant(call, request.dataset_arn, "USERS"))
         read = partial(user_puts, request, context, call.invocation_id)
         puts = await self._datasets.with_schema(context.tenant, "user", request.dataset_arn, read)
         await self._quotas.check(context.tenant, "user", [put.user_id for put in puts])

@@ -34,7 +34,9 @@ def _add_route(router: APIRouter, intake: Intake, request_format: RequestFormat)
     async def track(request: Request) -> Response:
         caller, body = await intake.read(request)
         tenant = caller.own_tenant
-        events = request_format.parse(_parse_body(request_format, body), intake.context(tenant))
+        context = await intake.context(tenant, request.scope)
+        parsed = request_format.parse(_parse_body(request_format, body), context)
+        events = [context.marked(event, None) for event in parsed]
         await intake.accept(events, request_format.source, len(body))
         ids = [event.event_id for event in events]
         return json_response({"success": True, "accepted": len(events), "ids": ids})

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from services.tracker.domain.event_ids import content_based_id
-from shared.events import OrderLine, canonical_type, line_id
+from services.tracker.domain.intake_rules import (
+    DEFAULT_RULES,
+    NO_CIRCUMSTANCES,
+    Circumstances,
+    IntakeRules,
+    circumstances,
+)
+from shared.events import InteractionRecorded, OrderLine, line_id
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """Time that a client's clock may run ahead. Arbitrary."""
@@ -16,12 +24,17 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class IngestContext:
-    """The context of one request. `oldest` is the earliest accepted event time; `new_id` makes ids."""
+    """The context of one request. `oldest` is the earliest accepted event time; `new_id` makes ids.
+
+    `rules` are those of the tenant, and `request` is what the request says about the origin of its events.
+    """
 
     tenant: str
     received_at: datetime
     oldest: datetime
     new_id: Callable[[], str]
+    rules: IntakeRules = DEFAULT_RULES
+    request: Circumstances = NO_CIRCUMSTANCES
     _lines: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def event_time(
@@ -53,8 +66,17 @@ class IngestContext:
         return clamped.astimezone(UTC), claimed.isoformat() if is_changed else None
 
     def canonical_type(self, event_type: str) -> str:
-        """Return the canonical name of an event type."""
-        return canonical_type(event_type)
+        """Return the canonical name of an event type; the tenant's own names come first."""
+        return self.rules.canonical_type(event_type)
+
+    def marked(self, event: InteractionRecorded, record: Mapping[str, Any] | None) -> InteractionRecorded:
+        """Return an event with the reason why it is kept out of personalization, if there is one.
+
+        `record` is the event as it was sent, unless it says nothing about its origin.
+        """
+        own = NO_CIRCUMSTANCES if record is None else circumstances(record)
+        reason = self.rules.withheld(event.user_id, own, self.request)
+        return event if reason is None else event.model_copy(update={"withheld": reason})
 
     def event_id(self, claimed: datetime | None, *content: object) -> str:
         """Return the id of an event that has none.

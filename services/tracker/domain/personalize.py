@@ -18,7 +18,7 @@ from shared.aws.personalize.events import (
     properties,
 )
 from shared.errors import Permanent
-from shared.events import InteractionRecorded, ItemPut, UserPut, canonical_type, derived_id
+from shared.events import InteractionRecorded, ItemPut, UserPut, derived_id
 from shared.events.fields import check_sizes
 from shared.events.values import LONGEST_ID
 
@@ -82,7 +82,7 @@ def _interaction(request: PutEventsRequest, event: PutEvent, context: IngestCont
     fields = _take_fields(document) if document else _NO_FIELDS
     attribution = event.metric_attribution
     attribution_source = attribution.event_attribution_source if attribution else None
-    event_type, item_id = canonical_type(event.event_type), event.item_id or fields.item_id
+    event_type, item_id = context.canonical_type(event.event_type), event.item_id or fields.item_id
     value = event.event_value if event.event_value is not None else fields.value
     content = (
         *(request.user_id, request.session_id, event_type, item_id, value),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from services.tracker.domain.event_ids import numbered_id
@@ -25,6 +26,9 @@ MAX_PRODUCTS: Final = 500
 """Products of one call: as many as the lines of a purchase in `track/purchase`. Arbitrary."""
 
 CallKind = Literal["track", "page", "screen", "identify", "alias"]
+
+_SHORT_NAME: Final = 64
+"""Characters of the names of properties that are remembered; arbitrary."""
 
 _ITEM_NAMES = ("productid", "itemid", "sku")
 _PRODUCT_ITEM_NAMES = (*_ITEM_NAMES, "id")
@@ -150,7 +154,7 @@ def _read_fields(
     properties: dict[str, Any], item_names: tuple[str, ...], value_names: tuple[str, ...] = _VALUE_NAMES
 ) -> _Fields:
     """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
-    by_name = {normalized_name(name): value for name, value in properties.items()}
+    by_name = {_normalized(name): value for name, value in properties.items()}
     return _Fields(
         item_id=_first_id(by_name, item_names),
         value=_first_number(by_name, value_names),
@@ -160,6 +164,14 @@ def _read_fields(
         recommendation_id=_id(by_name.get("recommendationid")),
         properties=properties or None,
     )
+
+
+_normalized_short = lru_cache(4_096)(normalized_name)
+
+
+def _normalized(name: str) -> str:
+    """Return a name as names are compared; short ones, which repeat, are remembered."""
+    return _normalized_short(name) if len(name) <= _SHORT_NAME else normalized_name(name)
 
 
 def _first_id(by_name: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

@@ -43,6 +43,7 @@ _COLUMNS = (
     "occurred_at",
     "received_at",
     "historical",
+    "withheld",
 )
 _values = attrgetter(*_COLUMNS)
 

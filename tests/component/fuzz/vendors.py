@@ -28,6 +28,12 @@ def vendor_values() -> dict[str, Known]:
             for kind in ("track", "identify", "page", "screen", "group", "alias")
         },
         **{f"tracker POST {path}": batch for path in ("/v1/batch", "/v1/import", "/beacon/v1/batch")},
+        "tracker PUT /v1/intake-rules": {
+            "event_types": [{"Artikel gesehen": "view"}],
+            "internal_networks": [["192.0.2.0/24"]],
+            "bot_agents": [["monitor"]],
+            "internal_users": [["staff"]],
+        },
         **{f"tracker GET /pixel/v1/{kind}": call for kind in ("track", "page")},
         **{f"tracker POST {path}": {**call, "distinct_id": ["u1"]} for path in ("/batch/", "/capture/")},
         **{f"tracker {route}": snowplow for route in ("GET /i", "POST /com.snowplowanalytics.snowplow/tp2")},

@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 
 from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.intake_rules import Rules
 from services.tracker.domain.personalize import interactions
-from services.tracker.store import AddResult, InteractionLog
+from services.tracker.store import AddResult, IntakeRulesTable, InteractionLog
 from shared.aws.personalize.events import PutEventsRequest
 from shared.events import InteractionRecorded
 from shared.kafka import encoded
@@ -210,3 +211,25 @@ async def test_no_event_of_putevents_that_was_accepted_is_refused_later(store: I
     read = [InteractionRecorded.model_validate_json(encoded(e, "tracker", "").value or b"") for e in events]
 
     assert await store.add(read) == AddResult(len(ODD_EVENTS), 0, 0)
+
+
+async def test_a_withheld_event_is_in_the_log_alone(store: InteractionLog, opened: Database) -> None:
+    await store.add([an_event(1, withheld="bot"), an_event(2, user_id="u1")])
+
+    stored = await store.newest_events("shop", user_id="u1", session_id=None, limit=10)
+    counted = await opened.fetch("SELECT event_id FROM interactions_v1")
+    assert {row["event_id"]: row["withheld"] for row in stored} == {"e1": "bot", "e2": None}
+    assert [row["event_id"] for row in counted] == ["e2"]
+
+
+async def test_rules_are_stored_for_each_tenant(opened: Database) -> None:
+    table = IntakeRulesTable(opened)
+    before = await table.of("shop")
+    await table.save("shop", Rules(event_types={"gesehen": "view"}))
+
+    assert (before.canonical_type("gesehen"), (await table.of("shop")).canonical_type("gesehen")) == (
+        "gesehen",
+        "view",
+    )
+    assert await table.read("shop") == Rules(event_types={"gesehen": "view"})
+    assert await table.read("other") == Rules()

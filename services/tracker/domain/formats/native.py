@@ -12,7 +12,7 @@ from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
 from services.tracker.domain.wire_format import EventFormat
-from shared.events import InteractionRecorded, canonical_type
+from shared.events import InteractionRecorded
 from shared.events.values import Document, Name, Number, Text
 
 MAX_IMPRESSION = 500
@@ -66,7 +66,7 @@ def _interaction(event: NativeEvent, context: IngestContext) -> InteractionRecor
     if properties and nests_too_deep(properties):
         return Rejected(f"The properties are nested deeper than {MAX_DEPTH} levels.", event.event_id)
     occurred_at, changed_from = context.event_time(event.timestamp)
-    event_type = canonical_type(event.event_type)
+    event_type = context.canonical_type(event.event_type)
     return InteractionRecorded(
         event_id=event.event_id or _event_id(event, event_type, properties, context),
         tenant=context.tenant,

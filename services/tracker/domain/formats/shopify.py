@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.properties import with_claimed_time
 from services.tracker.domain.wire_format import RequestFormat
-from shared.events import InteractionRecorded, canonical_type
+from shared.events import InteractionRecorded
 from shared.events.values import Name, Number, Text
 
 PATHS = ("/shopify/events", "/api/v1/shopify/events")
@@ -49,7 +49,7 @@ class WidgetEvent(BaseModel):
 
 def parse_widget_event(request: WidgetEvent, context: IngestContext) -> list[InteractionRecorded]:
     """Return the interaction with the recommended product."""
-    event_type = canonical_type(request.event_type)
+    event_type = context.canonical_type(request.event_type)
     occurred_at, changed_from = context.event_time(request.occurred_at)
     properties = request.model_dump(
         include={"source_widget", "seed_product_id", "recommended_position", "rec_request_id"},
