@@ -78,7 +78,12 @@ def test_the_tracker(endcap: Endcap) -> None:
     headers = {"x-api-key": endcap.keys["service"], "x-endcap-tenant": SERVICE_TENANT}
     size = bench_tracker.Size(seconds=0.2, connections=4)
 
-    assert_measured(bench_tracker.measure(endcap, size, headers), "batches of 1", "batches of 100")
+    assert_measured(
+        bench_tracker.measure(endcap, size, headers),
+        "batches of 1",
+        "batches of 100",
+        "Segment, batches of 1",
+    )
 
 
 def test_the_way_of_the_quality_figures(endcap: Endcap) -> None:

@@ -17,6 +17,7 @@ from shared.kafka.connection import client_options
 from shared.settings import KafkaSettings
 from tests.load.figures import Figure, cpu_seconds
 from tests.load.product import product
+from tests.load.tracker_formats import FORMATS
 from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
@@ -43,10 +44,14 @@ class Sender:
     size: Size
     process: ProcessPoolExecutor
 
-    def send(self, batch: int, seconds: float) -> tuple[int, float]:
-        """Post batches for some seconds; return (events acknowledged, seconds)."""
-        url, connections = self.endcap.urls["tracker"], self.size.connections
-        return self.process.submit(_posts, url, dict(self.headers), batch, seconds, connections).result()
+    def send(self, batch: int, seconds: float, name: str = "native") -> tuple[int, float]:
+        """Post batches in a format for some seconds; return (events acknowledged, seconds)."""
+        wire_format, connections = FORMATS[name], self.size.connections
+        url = self.endcap.urls["tracker"] + wire_format.path
+        body = orjson.dumps(wire_format.body(batch))
+        sent = self.process.submit(_posts, url, dict(self.headers), body, seconds, connections)
+        requests, seconds = sent.result()
+        return requests * batch, seconds
 
 
 def run() -> list[Figure]:
@@ -56,14 +61,18 @@ def run() -> list[Figure]:
 
 
 def measure(endcap: Endcap, size: Size, headers: Mapping[str, str]) -> list[Figure]:
-    """Measure batches of 1 and of 100 beside a plain aiokafka producer."""
+    """Measure batches of 1 and of 100 beside a plain aiokafka producer, then batches of other formats.
+
+    A request of another format is repeated with the same ids, as a client does: the log stores it once.
+    """
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         sender = Sender(endcap, headers, size, process)
         sender.send(100, size.seconds / 4)
         plain = asyncio.run(_plain_producer(settings_for(endcap.environment), size.seconds / 2))
         return [
-            _measured(sender, 1, plain, ""),
+            _measured(sender, 1, plain, "≤ 150 µs"),
             _measured(sender, 100, plain, "≥ 20,000 events/s"),
+            *(_measured_format(sender, name, batch) for name in list(FORMATS)[1:] for batch in (1, 100)),
         ]
 
 
@@ -81,21 +90,30 @@ def _measured(sender: Sender, batch: int, plain: float, budget: str) -> Figure:
     )
 
 
+def _measured_format(sender: Sender, name: str, batch: int) -> Figure:
+    pid = sender.endcap.pid("tracker")
+    before = cpu_seconds(pid)
+    events, _ = sender.send(batch, sender.size.seconds / 4, name)
+    micros = (cpu_seconds(pid) - before) / events * 1e6
+    limit = 150.0 if batch == 1 else 40.0
+    name = f"tracker, {name}, batches of {batch}"
+    return Figure(name, micros, "µs CPU per event", "", f"≤ {limit:g} µs", limit)
+
+
 def _posts(
-    url: str, headers: Mapping[str, str], batch: int, seconds: float, connections: int
+    url: str, headers: Mapping[str, str], body: bytes, seconds: float, connections: int
 ) -> tuple[int, float]:
-    return asyncio.run(_connections(url, headers, batch, seconds, connections))
+    return asyncio.run(_connections(url, headers, body, seconds, connections))
 
 
 async def _connections(
-    url: str, headers: Mapping[str, str], batch: int, seconds: float, connections: int
+    url: str, headers: Mapping[str, str], body: bytes, seconds: float, connections: int
 ) -> tuple[int, float]:
-    """Post for some seconds over several connections; return (events acknowledged, seconds)."""
+    """Post for some seconds over several connections; return (requests acknowledged, seconds)."""
     address = urlsplit(url)
-    body = orjson.dumps([_event(number) for number in range(batch)])
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = (
-        f"POST /v1/events HTTP/1.1\r\nhost: {address.netloc}\r\n{lines}"
+        f"POST {address.path} HTTP/1.1\r\nhost: {address.netloc}\r\n{lines}"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode() + body
     began = time.monotonic()
@@ -105,7 +123,7 @@ async def _connections(
             for _ in range(connections)
         )
     )
-    return sum(counts) * batch, time.monotonic() - began
+    return sum(counts), time.monotonic() - began
 
 
 async def _connection(host: str, port: int, request: bytes, seconds: float) -> int:
@@ -121,10 +139,6 @@ async def _connection(host: str, port: int, request: bytes, seconds: float) -> i
         count += 1
     writer.close()
     return count
-
-
-def _event(number: int) -> dict[str, object]:
-    return {"user_id": f"user-{number}", "event_type": "view", "item_id": f"item-{number}", "price": 9.5}
 
 
 async def _plain_producer(settings: KafkaSettings, seconds: float) -> float:
