@@ -11,6 +11,11 @@ IGNORED = counter(
     "Valid calls that are not stored, by source.",
     ["source"],
 )
+WITHHELD = counter(
+    "endcap_tracker_events_withheld_total",
+    "Events in the log that are kept out of personalization, by reason: consent, bot or internal.",
+    ["reason"],
+)
 UNCONFIRMED = counter(
     "endcap_tracker_events_unconfirmed_total",
     "Events that Kafka did not confirm in time; their senders got a 503.",

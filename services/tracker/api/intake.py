@@ -17,7 +17,7 @@ from fastapi import Request, Response
 
 from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.intake_rules import DEFAULT_RULES, NO_CIRCUMSTANCES, Circumstances
-from services.tracker.metrics import ACCEPTED, UNCONFIRMED, WAITING
+from services.tracker.metrics import ACCEPTED, UNCONFIRMED, WAITING, WITHHELD
 from services.tracker.settings import Settings
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Transient, unavailable
@@ -93,6 +93,9 @@ class Intake:
     async def accept(self, events: Sequence[InteractionRecorded], source: str, size: int) -> None:
         """Publish interactions, and return when Kafka has confirmed them. Raises ApiError 503."""
         await self.publish(INTERACTIONS, events, source, size)
+        for event in events:
+            if event.withheld is not None:
+                WITHHELD.labels(event.withheld).inc()
 
     async def publish(self, topic: Topic, events: Sequence[Event], source: str, size: int) -> None:
         """Publish events, and return when Kafka has confirmed them. `size` is the request's size in bytes.
