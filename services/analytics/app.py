@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from services.analytics.api import AttributionRule, MetricsRoutes, SqlRoutes
+from services.analytics.api.athena import Athena
+from services.analytics.api.athena_catalogue import Catalogue
 from services.analytics.domain.lake_tables import TABLES
 from services.analytics.domain.sql import Query, checked
 from services.analytics.handlers import Handlers
@@ -21,11 +23,15 @@ from services.analytics.store import (
     LakeCheck,
     LakeMaintenance,
     LakeWriter,
+    QueryExecutions,
+    QueryExecutor,
     QueryRunner,
     Reports,
     Retention,
 )
 from shared.auth import Authenticator
+from shared.aws import PageTokens
+from shared.aws_server import JsonServices
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, SERVINGS
 from shared.http.runtime import Part, application
@@ -54,12 +60,19 @@ def build(settings: Settings) -> FastAPI:
     rule = AttributionRule(window_days=settings.attribution_days, touch=settings.attribution_touch)
     reading = database.for_requests(settings.report_seconds)
     runner = QueryRunner(reading, Lake(settings.s3), settings)
+    executions = QueryExecutions(database)
+    executor = QueryExecutor(runner, executions, settings)
+    catalogue = Catalogue(database.for_requests(), runner, executions, settings.s3)
+    secret = settings.auth.endcap_secret_key
+    tokens = PageTokens(secret.get_secret_value() if secret else None)
+    athena = Athena(catalogue, executions, executor, authenticator, tokens, settings.s3)
     return application(
         "analytics",
-        parts=[database, authenticator],
+        parts=[database, authenticator, executor],
         routers=[
             MetricsRoutes(Reports(reading), authenticator, rule).router(),
             SqlRoutes(runner, authenticator).router(),
+            JsonServices(authenticator, [athena.service(), catalogue.glue()]).router(),
         ],
         description=DESCRIPTION,
         http=settings.http,

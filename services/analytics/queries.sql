@@ -584,3 +584,102 @@ FROM sync.items_v1 WHERE tenant = :tenant ORDER BY item_id LIMIT :rows;
 -- The users of a tenant.
 SELECT user_id, name, city, province, country, attributes::text, updated_at
 FROM sync.users_v1 WHERE tenant = :tenant ORDER BY user_id LIMIT :rows;
+
+-- add_query_execution --
+-- Add an execution of a query, unless its tenant has one of the same request token.
+INSERT INTO query_executions (
+    id, tenant, query, statement_type, substatement, database, catalog, workgroup, output_location, request_token
+)
+VALUES (
+    :id, :tenant, :query, :statement_type, :substatement, :database, :catalog, :workgroup, :output_location,
+    :request_token
+)
+ON CONFLICT (tenant, request_token) DO NOTHING
+RETURNING id;
+
+-- query_execution_of_token --
+-- The execution of a request token.
+SELECT id, query FROM query_executions WHERE tenant = :tenant AND request_token = :request_token;
+
+-- query_executions_by_id --
+-- Executions of these tenants; one whose process died has failed.
+SELECT id, tenant, query, statement_type, substatement, database, catalog, workgroup, output_location,
+       CASE WHEN is_lost THEN 'FAILED' ELSE state END AS state,
+       CASE WHEN is_lost THEN 'The process of the query ended: send it again.' ELSE reason END AS reason,
+       is_system_error OR is_lost AS is_system_error,
+       submitted_at, CASE WHEN is_lost THEN alive_at ELSE completed_at END AS completed_at, seconds, columns,
+       row_count, manifest
+FROM (
+    SELECT *, state IN ('QUEUED', 'RUNNING') AND alive_at < now() - interval '30 seconds' AS is_lost
+    FROM query_executions
+) AS executions
+WHERE id = ANY(:ids::uuid[]) AND tenant = ANY(:tenants::text[]);
+
+-- query_execution_ids --
+-- Ids of executions of tenants, newest first, after a place.
+SELECT id, submitted_at FROM query_executions
+WHERE tenant = ANY(:tenants::text[]) AND workgroup = coalesce(:workgroup, workgroup)
+  AND (:after_at::timestamptz IS NULL OR (submitted_at, id) < (:after_at, :after_id::uuid))
+ORDER BY submitted_at DESC, id DESC
+LIMIT :limit;
+
+-- run_query_execution --
+-- Set a queued execution to running.
+UPDATE query_executions SET state = 'RUNNING', alive_at = now() WHERE id = :id AND state = 'QUEUED'
+RETURNING id;
+
+-- end_query_execution --
+-- End an execution that was not cancelled.
+UPDATE query_executions
+SET state = :state, reason = :reason, is_system_error = :is_system_error, completed_at = now(),
+    seconds = :seconds, columns = :columns, row_count = :row_count, manifest = :manifest
+WHERE id = :id AND state IN ('QUEUED', 'RUNNING')
+RETURNING id;
+
+-- cancel_query_execution --
+-- Cancel an execution that has not ended.
+UPDATE query_executions SET state = 'CANCELLED', reason = 'Query cancelled by user', completed_at = now()
+WHERE id = :id AND tenant = ANY(:tenants::text[]) AND state IN ('QUEUED', 'RUNNING');
+
+-- keep_query_executions --
+-- Note that these executions are alive, and return those that have ended since.
+WITH alive AS (
+    UPDATE query_executions SET alive_at = now()
+    WHERE id = ANY(:ids::uuid[]) AND state IN ('QUEUED', 'RUNNING')
+    RETURNING id
+)
+SELECT id FROM unnest(:ids) AS id WHERE id NOT IN (SELECT id FROM alive);
+
+-- add_query_page --
+-- Add a page of a result.
+INSERT INTO query_pages (id, page, rows) VALUES (:id, :page, :rows);
+
+-- query_page --
+-- A page of a result.
+SELECT rows FROM query_pages WHERE id = :id AND page = :page;
+
+-- delete_query_executions --
+-- Delete old executions with their results.
+DELETE FROM query_executions WHERE id IN (
+    SELECT id FROM query_executions WHERE submitted_at < :before ORDER BY submitted_at LIMIT :rows
+);
+
+-- put_query_table --
+-- Store a table that a query made; an older one of the name is forgotten.
+INSERT INTO query_tables (tenant, name, place, columns) VALUES (:tenant, :name, :place, :columns)
+ON CONFLICT (tenant, name) DO UPDATE
+SET place = excluded.place, columns = excluded.columns, created_at = now();
+
+-- query_table --
+-- A table that a query made.
+SELECT name, place, columns, created_at FROM query_tables WHERE tenant = :tenant AND name = :name;
+
+-- drop_query_table --
+-- Forget a table that a query made; its files stay.
+DELETE FROM query_tables WHERE tenant = :tenant AND name = :name;
+
+-- delete_query_tables --
+-- Forget old tables that queries made.
+DELETE FROM query_tables WHERE (tenant, name) IN (
+    SELECT tenant, name FROM query_tables WHERE created_at < :before LIMIT :rows
+);

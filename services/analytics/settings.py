@@ -55,6 +55,12 @@ class Settings(ServiceSettings):
     sql_catalogue_rows: int = Field(
         1_000_000, ge=1, description="most items or users that a SQL query can read; above it the query fails"
     )
+    sql_result_rows: int = Field(
+        100_000, ge=1, description="most rows of a result of Athena's clients; a query with more fails"
+    )
+    sql_result_days: float = Field(
+        1.0, gt=0, description="days for which results of Athena's clients are kept"
+    )
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("analytics"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("analytics"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("analytics"))

@@ -228,9 +228,13 @@ class Authenticator:
 
     async def pair_of(self, claimed: sigv4.Claim) -> KeyPair:
         """Return the key pair that a request claims; raises AuthError 401 if it is unknown."""
-        pair = await self._pairs.get(claimed.access_key_id)
+        return await self.key_pair(claimed.access_key_id)
+
+    async def key_pair(self, access_key_id: str) -> KeyPair:
+        """Return the key pair of a verified caller; raises AuthError 401 if it is gone."""
+        pair = await self._pairs.get(access_key_id)
         if pair is None:
-            detail = f"The access key id {claimed.access_key_id} is not known here, or not active."
+            detail = f"The access key id {access_key_id} is not known here, or not active."
             raise AuthError(401, "UnknownKey", detail, aws_code="UnrecognizedClientException")
         return pair
 

@@ -38,9 +38,14 @@ class Tenant:
         return f"arn:aws:personalize:eu-west-1:{self.account}:dataset/{self.name}/{dataset_type}"
 
 
-async def make_tenant(database: Database, name: str = "default", account: str = "000000000000") -> Tenant:
-    """Create a tenant with an API key of each kind, an AWS key pair and an event tracker."""
-    access_key_id, secret = new_access_key()
+async def make_tenant(
+    database: Database,
+    name: str = "default",
+    account: str = "000000000000",
+    pair: tuple[str, str] | None = None,
+) -> Tenant:
+    """Create a tenant with an API key of each kind, an AWS key pair (or `pair`) and an event tracker."""
+    access_key_id, secret = pair or new_access_key()
     tracker = uuid.uuid4().hex[:8]
     arn = f"arn:aws:personalize:eu-west-1:{account}"
     tenant = Tenant(

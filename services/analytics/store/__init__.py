@@ -7,6 +7,8 @@ from services.analytics.store.lake import Lake
 from services.analytics.store.lake_check import LakeCheck
 from services.analytics.store.lake_writer import LakeMaintenance, LakeWriter
 from services.analytics.store.queries import QueryRunner
+from services.analytics.store.query_executions import QueryExecutions
+from services.analytics.store.query_executor import QueryExecutor
 from services.analytics.store.reports import Reports
 from services.analytics.store.retention import Retention
 
@@ -19,6 +21,8 @@ __all__ = [
     "LakeCheck",
     "LakeMaintenance",
     "LakeWriter",
+    "QueryExecutions",
+    "QueryExecutor",
     "QueryRunner",
     "Reports",
     "Retention",

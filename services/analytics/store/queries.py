@@ -6,11 +6,11 @@ import asyncio
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
-from services.analytics.domain.sql import CATALOGUE_VIEWS, Query
+from services.analytics.domain.sql import CATALOGUE_VIEWS, VIEWS, Query
 from services.analytics.domain.views import SOURCES
 from services.analytics.metrics import QUERIES
 from services.analytics.store.lake import storage_options
@@ -32,6 +32,10 @@ _PLACES_OF_WAITING: Final = 8
 """Queries that may wait for each that runs; arbitrary."""
 
 
+Form = Literal["json", "texts", "parquet"]
+"""Forms of rows: values for JSON, texts as Athena writes cells, a Parquet file."""
+
+
 class QueryRunner:
     """Runs queries, a few at a time; others wait."""
 
@@ -42,20 +46,25 @@ class QueryRunner:
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.sql_concurrency)
         self._waiting = 0
+        self._columns: dict[str, list[dict[str, str]]] | None = None
         self._running: dict[tuple[str, str], asyncio.subprocess.Process] = {}
 
-    async def run(self, tenant: str, query: Query, rows: int, query_id: str) -> dict[str, Any]:
+    async def run(
+        self, tenant: str, query: Query, rows: int, query_id: str, form: Form = "json"
+    ) -> dict[str, Any]:
         """Return columns, at most `rows` rows, whether there are more, and the seconds of the query.
+
+        In the form `parquet` the rows are a file, in base64, or nothing if there are more.
 
         Raises ApiError 400 for a query that fails or needs too much, 409 for one that was cancelled, 429 if
         too many wait, and 503 if a store is not reachable.
         """
-        if self._waiting >= self._settings.sql_concurrency * _PLACES_OF_WAITING:
+        if self.is_busy:
             raise ApiError(429, "Busy", "Too many queries wait; send this one again later.", retry_after=5)
         self._waiting += 1
         try:
             async with self._slots:
-                task = await self._task(tenant, query, rows)
+                task = await self._task(tenant, query, rows) | {"form": form}
                 answer = await self._answer((tenant, query_id), task)
                 if answer.get("kind") in _UNREADABLE:  # an erasure has replaced the file
                     answer = await self._answer((tenant, query_id), task)
@@ -66,6 +75,22 @@ class QueryRunner:
             raise ApiError(400, "InvalidQuery", str(answer["error"]))
         _SUCCEEDED.inc()
         return answer
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether no further query may wait."""
+        return self._waiting >= self._settings.sql_concurrency * _PLACES_OF_WAITING
+
+    async def columns(self) -> dict[str, list[dict[str, str]]]:
+        """Return the columns of each view, with DuckDB's names of their types."""
+        if self._columns is None:
+            empty = Query("", frozenset(VIEWS))
+            task = {"form": "columns", "tables": {}, "catalogue": {"items": [], "users": []}}
+            answer = await self._answer(("", ""), self._limits(empty, 0) | task)
+            if "views" not in answer:
+                raise unavailable("the process of queries")
+            self._columns = answer["views"]
+        return self._columns
 
     def cancel(self, tenant: str, query_id: str) -> bool:
         """End a running query; return whether there was one."""
@@ -88,15 +113,17 @@ class QueryRunner:
                 detail = f"{name} has more than {limit:,} rows (ANALYTICS_SQL_CATALOGUE_ROWS)."
                 raise ApiError(400, "InvalidQuery", detail)
             catalogue[name] = [list(row) for row in fetched]
+        tables = {name: self._lake.uri(tenant, name) for name in sorted(sources - set(CATALOGUE_VIEWS))}
+        return self._limits(query, rows) | {"tables": tables, "catalogue": catalogue}
+
+    def _limits(self, query: Query, rows: int) -> dict[str, Any]:
         return {
             "sql": query.text,
             "views": sorted(query.views),
-            "tables": {name: self._lake.uri(tenant, name) for name in sorted(sources - set(CATALOGUE_VIEWS))},
-            "options": storage_options(settings.s3),
-            "catalogue": catalogue,
+            "options": storage_options(self._settings.s3),
             "rows": rows,
-            "seconds": settings.sql_seconds,
-            "memory_bytes": settings.sql_memory_megabytes * 2**20,
+            "seconds": self._settings.sql_seconds,
+            "memory_bytes": self._settings.sql_memory_megabytes * 2**20,
         }
 
     async def _answer(self, key: tuple[str, str], task: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ access to files, the network, extensions or settings; it reads the tables that t
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import resource
@@ -19,9 +20,11 @@ import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from services.analytics.domain.athena_values import text_of
 from services.analytics.domain.lake_tables import BY_NAME
 from services.analytics.domain.views import CATALOGUE_SCHEMAS, SOURCES, VIEW_QUERIES
 
@@ -44,21 +47,48 @@ def main() -> int:
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
-    """Return columns and rows of a task's query, at most `rows` of them."""
+    """Return columns and rows of a task's query, at most `rows` of them.
+
+    The `form` of the rows is json, texts (as Athena writes cells) or parquet (a file, in base64). The form
+    columns returns the columns of the views instead.
+    """
     connection = connect(task["memory_bytes"], task["seconds"])
     register(connection, task["views"], task["tables"], task["options"], task["catalogue"])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    if task["form"] == "columns":
+        return {"views": {view: _columns_of(connection, view) for view in task["views"]}}
     started = time.perf_counter()
     result = connection.execute(task["sql"])
     columns = [{"name": column[0], "type": str(column[1])} for column in result.description or []]
-    rows = result.fetchmany(task["rows"] + 1)
+    if task["form"] == "parquet":
+        table = result.to_arrow_table() or pa.table({})
+        content = _parquet(table) if table.num_rows <= task["rows"] else b""
+        shown: dict[str, Any] = {"parquet": base64.b64encode(content).decode(), "rows": table.num_rows}
+        count = table.num_rows
+    else:
+        rows = result.fetchmany(task["rows"] + 1)
+        cell_of = text_of if task["form"] == "texts" else _plain_cell
+        shown = {"rows": [[cell_of(cell) for cell in row] for row in rows[: task["rows"]]]}
+        count = len(rows)
     return {
         "columns": columns,
-        "rows": [[_plain_cell(cell) for cell in row] for row in rows[: task["rows"]]],
-        "truncated": len(rows) > task["rows"],
+        **shown,
+        "truncated": count > task["rows"],
         "seconds": time.perf_counter() - started,
     }
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[dict[str, str]]:
+    rows = connection.execute(f"DESCRIBE {view}").fetchall()
+    return [{"name": row[0], "type": row[1]} for row in rows]
+
+
+def _parquet(table: pa.Table) -> bytes:
+    """Return a Parquet file of a table; times are in microseconds, which all readers know."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy", coerce_timestamps="us", allow_truncated_timestamps=True)
+    return bytes(sink.getvalue())
 
 
 def connect(memory_bytes: int, seconds: float) -> duckdb.DuckDBPyConnection:
@@ -103,11 +133,13 @@ def register(
             ]
             connection.register(f"source_{source}", pa.Table.from_arrays(arrays, schema=schema))
         else:
-            connection.register(f"source_{source}", _dataset(source, tables[source], options))
+            connection.register(f"source_{source}", _dataset(source, tables.get(source, ""), options))
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS {VIEW_QUERIES[view]}")
 
 
 def _dataset(name: str, uri: str, options: dict[str, str]) -> ds.Dataset | pa.Table:
+    if not uri:
+        return BY_NAME[name].schema.empty_table()
     try:
         return DeltaTable(uri, storage_options=options or None).to_pyarrow_dataset()
     except TableNotFoundError:

@@ -54,6 +54,9 @@ class Retention:
         yield "logins", SQL.delete_logins(before=touched, rows=_ROWS)
         yield "touches", SQL.delete_touches(before=touched, rows=_ROWS)
         yield "servings", SQL.delete_servings(before=touched - settings.attribution_window, rows=_ROWS)
+        results = now - timedelta(days=settings.sql_result_days)
+        yield "query_executions", SQL.delete_query_executions(before=results, rows=_ROWS)
+        yield "query_tables", SQL.delete_query_tables(before=results, rows=_ROWS)
         for grain, days in (("hour", settings.hours_days), ("day", settings.days_days)):
             before = now - timedelta(days=days)
             yield "figures", SQL.delete_figures(grain=grain, before=before, rows=_ROWS)

@@ -28,6 +28,11 @@ _GENERATION = (
     "INSERT INTO loader.generations (generation, tenant, status, reason) "
     "VALUES (1, $1, 'refused', 'too few rows')"
 )
+_RECIPE = "INSERT INTO loader.generation_recipes (generation, recipe, rows, rejected) VALUES (1, 'popularity', 1, 0)"
+_ACTIVE = "INSERT INTO loader.active (tenant, recipe, generation, activation) VALUES ($1, 'popularity', 1, 1)"
+_TABLE = (
+    "INSERT INTO analytics.query_tables (tenant, name, place, columns) VALUES ($1, 'made', 's3://a/b', '[]')"
+)
 ROWS = {
     "orders": "order_id,ordered_at,product_id,quantity,price\no1,2026-01-01T00:00:00Z,i1,1,2.5\n",
     "items": "item_id,name,category,price\ni1,Tea,shelf-1,2.5\n",
@@ -60,7 +65,13 @@ def other_services(installation: Installation) -> dict[str, str]:
         files={"file": ("a.csv", ROWS["items"].encode())},
     )
     installation.execute(
-        (_ITEMS, tenant), (_USER, tenant), (_ORDER, tenant, datetime.now(UTC)), (_GENERATION, tenant)
+        (_ITEMS, tenant),
+        (_USER, tenant),
+        (_ORDER, tenant, datetime.now(UTC)),
+        (_GENERATION, tenant),
+        (_RECIPE,),
+        (_ACTIVE, tenant),
+        (_TABLE, tenant),
     )
     sources = {
         name: request(
@@ -75,8 +86,16 @@ def other_services(installation: Installation) -> dict[str, str]:
         for name in ("key", "spare-key")
     }
     request("PUT", "engine", "/v1/placements/spare", json={"strategies": [{"strategy": "popular"}]})
+    started = request(
+        "POST",
+        "analytics",
+        "/",
+        json={"QueryString": "SELECT item_id FROM items"},
+        headers={"x-amz-target": "AmazonAthena.StartQueryExecution"},
+    )
     return {
         **keys,
+        "query": started["QueryExecutionId"],
         **_experiments(request),
         "run": str(run["id"]),
         "sync-import": accepted["id"],

@@ -100,6 +100,7 @@ def task(query: str, folder: Path, **changes: Any) -> dict[str, Any]:
         "options": {},
         "catalogue": {"items": [["i1", "Tea", "a|b", 2.0, "EUR", True, NOON, '{"x": 1}', NOON]], "users": []},
         "rows": 100,
+        "form": "json",
         "seconds": 20,
         "memory_bytes": 256 * 2**20,
         **changes,

@@ -1,0 +1,262 @@
+"""Athena and Glue: queries with their states, results and files, by operations as clients send them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+import pytest_asyncio
+from asgi_lifespan import LifespanManager
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from services.analytics import app
+from services.analytics.domain.lake_tables import BY_NAME
+from shared.settings import AuthSettings
+from tests.integration.analytics.conftest import Analytics
+from tests.integration.analytics.test_lake import event, placed
+from tests.support.stack import Database as OwnDatabase
+from tests.support.stack import ObjectStore
+from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
+from tests.support.waiting import PATIENCE
+
+PURCHASES = """
+SELECT user_id, COUNT(*) AS interaction_count
+FROM interactions
+WHERE event_type = 'purchase'
+GROUP BY user_id
+ORDER BY interaction_count DESC
+LIMIT 10;
+"""
+POPULARITY = """
+SELECT
+    item_id,
+    SUM(CASE WHEN event_type = 'view' THEN 1 ELSE 0 END) AS views,
+    SUM(CASE WHEN event_type = 'purchase' THEN 1 ELSE 0 END) AS purchases,
+    SUM(CASE WHEN event_type = 'add_to_cart' THEN 1 ELSE 0 END) AS carts,
+    COUNT(DISTINCT user_id) AS unique_users
+FROM interactions
+WHERE event_type IN ('view', 'purchase', 'add_to_cart')
+GROUP BY item_id
+ORDER BY purchases DESC, item_id
+"""
+
+
+@dataclass
+class Client:
+    """Calls operations, signed with a tenant's key pair, as an SDK does."""
+
+    http: httpx.AsyncClient
+    tenant: Tenant
+    s3: Any
+    bucket: str
+
+    async def send(self, target: str, **body: Any) -> httpx.Response:
+        scope = "glue" if target.startswith("AWSGlue") else "athena"
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
+        request = AWSRequest("POST", "http://analytics/", headers=headers, data=json.dumps(body))
+        pair = Credentials(self.tenant.access_key_id, self.tenant.secret_access_key)
+        SigV4Auth(pair, scope, "eu-west-1").add_auth(request)
+        return await self.http.post("/", content=json.dumps(body), headers=dict(request.headers.items()))
+
+    async def athena(self, operation: str, **body: Any) -> dict[str, Any]:
+        answer = await self.send(f"AmazonAthena.{operation}", **body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def finished(self, query: str, **more: Any) -> dict[str, Any]:
+        """Start a query and return it when it has ended."""
+        started = await self.athena("StartQueryExecution", QueryString=query, **more)
+        return await self.ended(started["QueryExecutionId"])
+
+    async def ended(self, identifier: str) -> dict[str, Any]:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                answer = await self.athena("GetQueryExecution", QueryExecutionId=identifier)
+                execution: dict[str, Any] = answer["QueryExecution"]
+                if execution["Status"]["State"] not in {"QUEUED", "RUNNING"}:
+                    return execution
+                await asyncio.sleep(0.2)
+
+    async def rows(self, identifier: str, **more: Any) -> list[list[str | None]]:
+        answer = await self.athena("GetQueryResults", QueryExecutionId=identifier, **more)
+        return [[cell.get("VarCharValue") for cell in row["Data"]] for row in answer["ResultSet"]["Rows"]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def client(
+    analytics: Analytics, module_database: OwnDatabase, s3: ObjectStore, module_bucket: str
+) -> AsyncIterator[Client]:
+    # The key pair of the tenant is the object store's too, as with `make run`.
+    tenant = await make_tenant(
+        module_database, "athena", "000000000077", pair=(s3.access_key_id, s3.secret_access_key)
+    )
+    now = datetime.now(UTC)
+    events = [
+        event(tenant.name, kind, number, user_id=user, item_id=item, occurred_at=now)
+        for number, (user, kind, item) in enumerate(
+            [
+                ("ann", "purchase", "i1"),
+                ("ann", "view", "i2"),
+                ("bob", "purchase", "i1"),
+                ("ann", "purchase", "i2"),
+            ]
+        )
+    ]
+    await analytics.writer.write(BY_NAME["interactions"], placed(events))
+    settings = analytics.settings.model_copy(
+        update={
+            "auth": AuthSettings(endcap_secret_key=SECRET_KEY),
+            "s3": analytics.settings.s3.model_copy(update={"endcap_uploads_bucket": module_bucket}),
+        }
+    )
+    service = app.build(settings)
+    async with (
+        LifespanManager(service),
+        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://analytics") as http,
+    ):
+        yield Client(http, tenant, s3.client(), module_bucket)
+
+
+async def test_both_queries_of_the_aws_design_run_as_they_are(client: Client) -> None:
+    first = await client.finished(PURCHASES, QueryExecutionContext={"Database": "ml_platform"})
+    second = await client.finished(
+        POPULARITY, ResultConfiguration={"OutputLocation": f"s3://{client.bucket}/out/"}
+    )
+
+    assert first["Status"]["State"] == second["Status"]["State"] == "SUCCEEDED", (first, second)
+    assert await client.rows(first["QueryExecutionId"]) == [
+        ["user_id", "interaction_count"],
+        ["ann", "2"],
+        ["bob", "1"],
+    ]
+    assert (await client.rows(second["QueryExecutionId"]))[1:] == [
+        ["i1", "0", "2", "0", "2"],
+        ["i2", "1", "1", "0", "1"],
+    ]
+    location = second["ResultConfiguration"]["OutputLocation"]
+    assert location == f"s3://{client.bucket}/out/{second['QueryExecutionId']}.csv"
+    key = location.partition(f"{client.bucket}/")[2]
+    content = client.s3.get_object(Bucket=client.bucket, Key=key)["Body"].read().decode()
+    assert content.splitlines()[:2] == [
+        '"item_id","views","purchases","carts","unique_users"',
+        '"i1","0","2","0","2"',
+    ]
+
+
+async def test_results_come_in_pages_and_a_token_means_one_execution(client: Client) -> None:
+    token = uuid.uuid4().hex
+    query = "SELECT user_id, item_id FROM interactions ORDER BY 1, 2, event_type"
+    ids = {
+        (await client.athena("StartQueryExecution", QueryString=query, ClientRequestToken=token))[
+            "QueryExecutionId"
+        ]
+        for _ in range(2)
+    }
+    changed = await client.send(
+        "AmazonAthena.StartQueryExecution", QueryString="SELECT 1", ClientRequestToken=token
+    )
+    (identifier,) = ids
+    await client.ended(identifier)
+
+    pages, more = [], {}
+    while True:
+        answer = await client.athena("GetQueryResults", QueryExecutionId=identifier, MaxResults=2, **more)
+        pages.append(len(answer["ResultSet"]["Rows"]))
+        if "NextToken" not in answer:
+            break
+        more = {"NextToken": answer["NextToken"]}
+
+    assert changed.json()["__type"] == "InvalidRequestException"
+    assert pages == [2, 2, 1]
+    listed = await client.athena("ListQueryExecutions", MaxResults=1)
+    assert listed["QueryExecutionIds"] == [identifier]
+
+
+async def test_a_table_of_a_query_is_a_file_and_a_manifest(client: Client) -> None:
+    name, place = f"temp_table_{uuid.uuid4().hex}", f"s3://{client.bucket}/ctas/one"
+    execution = await client.finished(
+        f"CREATE TABLE \"default\".\"{name}\" WITH (external_location = '{place}', format = 'PARQUET') AS "
+        f"{PURCHASES.strip().rstrip(';')}"
+    )
+
+    assert execution["Status"]["State"] == "SUCCEEDED", execution
+    manifest = execution["Statistics"]["DataManifestLocation"].partition(f"{client.bucket}/")[2]
+    file = client.s3.get_object(Bucket=client.bucket, Key=manifest)["Body"].read().decode().strip()
+    content = client.s3.get_object(Bucket=client.bucket, Key=file.partition(f"{client.bucket}/")[2])[
+        "Body"
+    ].read()
+    assert pq.read_table(io.BytesIO(content)).to_pylist()[0] == {"user_id": "ann", "interaction_count": 2}
+    table = (await client.send("AWSGlue.GetTable", DatabaseName="default", Name=name)).json()["Table"]
+    assert [each["Type"] for each in table["StorageDescriptor"]["Columns"]] == ["string", "bigint"]
+    assert (await client.send("AWSGlue.DeleteTable", DatabaseName="default", Name=name)).status_code == 200
+    gone = await client.send("AWSGlue.GetTable", DatabaseName="default", Name=name)
+    assert gone.json()["__type"] == "EntityNotFoundException"
+
+
+async def test_the_catalogue_has_the_tables_of_sql(client: Client) -> None:
+    shown = await client.finished("SHOW TABLES")
+    tables = (await client.send("AWSGlue.GetTables", DatabaseName="endcap")).json()["TableList"]
+    metadata = await client.athena(
+        "GetTableMetadata", DatabaseName="endcap", TableName="orders", CatalogName="A"
+    )
+
+    names = [row[0] for row in await client.rows(shown["QueryExecutionId"])]
+    assert names == [table["Name"] for table in tables]
+    columns = {each["Name"]: each["Type"] for each in metadata["TableMetadata"]["Columns"]}
+    assert columns["occurred_at"] == "timestamp"
+    assert columns["lines"].startswith("array<struct<item_id:string,n:int")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        'SELECT * FROM "s3://endcap-data/other/lake/interactions"',
+        "SELECT 1; DROP TABLE items",
+    ],
+)
+async def test_attacks_by_sql_are_refused(client: Client, attack: str) -> None:
+    answer = await client.send("AmazonAthena.StartQueryExecution", QueryString=attack)
+
+    assert (answer.status_code, answer.json()["AthenaErrorCode"]) == (400, "MALFORMED_QUERY")
+
+
+async def test_another_tenants_query_and_a_file_that_must_not_be_written(
+    client: Client, module_database: OwnDatabase
+) -> None:
+    execution = await client.finished(
+        "SELECT 1", ResultConfiguration={"OutputLocation": "s3://no-such-bucket/x"}
+    )
+    stranger = await make_tenant(module_database, "stranger", "000000000078")
+    headers = {"x-amz-target": "AmazonAthena.GetQueryExecution", "x-api-key": stranger.admin}
+    body = {"QueryExecutionId": execution["QueryExecutionId"]}
+    foreign = await client.http.post("/", json=body, headers=headers)
+
+    assert execution["Status"]["State"] == "FAILED"
+    assert "no-such-bucket" in execution["Status"]["StateChangeReason"]
+    assert foreign.json()["message"].endswith("was not found")
+
+
+async def test_a_query_is_cancelled_and_an_expression_fails(client: Client) -> None:
+    numbers = "(SELECT 1 FROM interactions CROSS JOIN UNNEST(sequence(1, 10000)) AS t (x))"
+    text = f"SELECT count(*) FROM {numbers} a CROSS JOIN {numbers} b CROSS JOIN {numbers} c"
+    started = await client.athena("StartQueryExecution", QueryString=text)
+    early = await client.send("AmazonAthena.GetQueryResults", QueryExecutionId=started["QueryExecutionId"])
+    await client.athena("StopQueryExecution", QueryExecutionId=started["QueryExecutionId"])
+    failed = await client.finished("SELECT 7 / 0")
+
+    assert "has not yet finished" in early.json()["message"]
+    assert (await client.ended(started["QueryExecutionId"]))["Status"]["State"] == "CANCELLED"
+    assert failed["Status"]["State"] == "FAILED"
+    assert failed["Status"]["AthenaError"]["ErrorCategory"] == 2
