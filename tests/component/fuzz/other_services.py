@@ -28,7 +28,10 @@ _GENERATION = (
     "INSERT INTO loader.generations (generation, tenant, status, reason) "
     "VALUES (1, $1, 'refused', 'too few rows')"
 )
-_RECIPE = "INSERT INTO loader.generation_recipes (generation, recipe, rows, rejected) VALUES (1, 'popularity', 1, 0)"
+_RECIPE = (
+    "INSERT INTO loader.generation_recipes (generation, recipe, rows, rejected) "
+    "VALUES (1, 'popularity', 1, 0)"
+)
 _ACTIVE = "INSERT INTO loader.active (tenant, recipe, generation, activation) VALUES ($1, 'popularity', 1, 1)"
 _TABLE = (
     "INSERT INTO analytics.query_tables (tenant, name, place, columns) VALUES ($1, 'made', 's3://a/b', '[]')"
