@@ -24,7 +24,8 @@ from services.analytics import app
 from services.analytics.domain.lake_tables import BY_NAME
 from shared.settings import AuthSettings
 from tests.integration.analytics.conftest import Analytics
-from tests.integration.analytics.test_lake import event, placed
+from tests.integration.analytics.test_erasures import event
+from tests.integration.analytics.test_lake import placed
 from tests.support.stack import Database as OwnDatabase
 from tests.support.stack import ObjectStore
 from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
