@@ -160,7 +160,7 @@ class Authenticator:
         claimed = sigv4.claim(authorization.decode("latin-1"))
         if self._unverified is not None:
             return self._unverified
-        pair = await self.pair_of(claimed)
+        pair = await self.key_pair(claimed.access_key_id)
         sigv4.verify(
             claimed,
             pair.secret,
@@ -188,7 +188,7 @@ class Authenticator:
         else:
             claimed = sigv4.claim(authorization.decode("latin-1"))
             sigv4.check_time(claimed, headers.get(b"x-amz-date", b"").decode("latin-1"), datetime.now(UTC))
-            principal = (await self.pair_of(claimed)).principal
+            principal = (await self.key_pair(claimed.access_key_id)).principal
         if required is not None:
             principal.may(required)
 
@@ -226,12 +226,8 @@ class Authenticator:
         request._body = await read_body(request, MAX_SIGNED_BODY)  # noqa: SLF001
         return request._body  # noqa: SLF001
 
-    async def pair_of(self, claimed: sigv4.Claim) -> KeyPair:
-        """Return the key pair that a request claims; raises AuthError 401 if it is unknown."""
-        return await self.key_pair(claimed.access_key_id)
-
     async def key_pair(self, access_key_id: str) -> KeyPair:
-        """Return the key pair of a verified caller; raises AuthError 401 if it is gone."""
+        """Return the key pair of an id; raises AuthError 401 if it is unknown."""
         pair = await self._pairs.get(access_key_id)
         if pair is None:
             detail = f"The access key id {access_key_id} is not known here, or not active."

@@ -35,7 +35,7 @@ async def s3_key_pair(
     if payload not in {_UNSIGNED, hashlib.sha256(body).hexdigest()}:
         detail = "The header x-amz-content-sha256 is not the hash of the body."
         raise AuthError(400, "ContentHashMismatch", detail, aws_code="XAmzContentSHA256Mismatch")
-    pair = await authenticator.pair_of(claimed)
+    pair = await authenticator.key_pair(claimed.access_key_id)
     sigv4.verify(
         claimed,
         pair.secret,

@@ -18,7 +18,7 @@ PAIR = KeyPair(Principal(None, "000000000000", frozenset({"admin"}), "sigv4", "A
 class Pairs:
     """Knows one key pair."""
 
-    async def pair_of(self, _: object) -> KeyPair:
+    async def key_pair(self, _: object) -> KeyPair:
         return PAIR
 
 
