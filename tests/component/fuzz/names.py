@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
+from tests.component.fuzz.aws_names import aws_names
 from tests.component.fuzz.other_services import ROWS
 from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
 from tests.component.fuzz.source_names import source_values
@@ -88,26 +89,7 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
             'query Q { placement(name: "home", cart: ["i1"]) { items { itemId strategy } source } }',
         ],
         "operationName": ["Q"],
-        "QueryExecutionId": [made["query"]],
-        "QueryExecutionIds": [[made["query"]]],
-        "QueryString": ["SELECT item_id FROM items LIMIT 1", "SHOW TABLES"],
-        "QueryExecutionContext": [{"Database": "endcap", "Catalog": "AwsDataCatalog"}],
-        "ExecutionParameters": [[]],
-        "DatabaseName": ["endcap"],
-        "TableName": ["orders"],
-        "CatalogName": ["AwsDataCatalog"],
-        "Name": ["orders", "endcap"],
-        "Expression": ["or*"],
-        "NextToken": [None],
-        "stateMachineArn": ["arn:aws:states:eu-west-1:000000000000:stateMachine:ml-workflow"],
-        "executionArn": [f"arn:aws:states:eu-west-1:000000000000:execution:ml-workflow:run-{made['run']}"],
-        "input": [Embedded({"jobName": "nightly"})],
-        "logGroupName": ["/aws/stepfunctions/ml-workflow"],
-        "logStreamName": ["trainer"],
-        "logStreamNames": [["trainer"]],
-        "filterPattern": ["ERROR", '"run 1" -step'],
-        "startTime": [0, 1_700_000_000_000],
-        "endTime": [2_000_000_000_000],
+        **aws_names(made),
         **_ids(tracking_id),
     }
 
