@@ -5,13 +5,15 @@ See docs/decisions/0033-experiments.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.recommender.metrics import ASSIGNED, SET_ASIDE
 from services.recommender.serving.recommendation import ServedVariant
-from services.recommender.store.exposure_publisher import NOTHING_SHOWN
+from services.recommender.store.exposure_publisher import DAY_SECONDS, NOTHING_SHOWN
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
 from shared.experiments import HOLDOUT, INTERLEAVED
@@ -25,22 +27,31 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+LASTING: Final = frozenset({"split", "bandit"})
+"""The designs in which a version assigns a unit once, whatever the time and the request."""
+MOST_RECENT: Final = 20_000
+"""Assignments that are kept for each surface of a tenant; arbitrary, about 10 MB."""
 
-class Assignment(NamedTuple):
-    """The variant of a unit, and the headers of an answer that say so."""
+
+@dataclass(slots=True)
+class Assignment:
+    """The variant of a unit, the headers of an answer that say so, and the variant as the answer names it."""
 
     experiment: Experiment
     variant: Variant
     unit: str
     headers: Sequence[tuple[bytes, bytes]]
+    is_forced: bool = field(init=False)
+    answered: ServedVariant = field(init=False)
+    exposed_day: int = field(default=-1, init=False, compare=False)
+    """The UTC day, since 1970, of the last exposure that was recorded."""
 
-    @property
-    def answered(self) -> ServedVariant:
-        """Return the variant as the answer by it names it."""
-        experiment, variant = self.experiment, self.variant
-        is_drawn = self.unit not in experiment.forced
-        propensity = experiment.propensity(variant) if is_drawn else None
-        return ServedVariant(experiment.name, experiment.version, variant.name, propensity)
+    def __post_init__(self) -> None:
+        """Derive what every answer needs."""
+        self.is_forced = self.unit in self.experiment.forced
+        propensity = None if self.is_forced else self.experiment.propensity(self.variant)
+        name, version = self.experiment.name, self.experiment.version
+        self.answered = ServedVariant(name, version, self.variant.name, propensity)
 
     @property
     def is_interleaved(self) -> bool:
@@ -60,12 +71,36 @@ class Assignment(NamedTuple):
         return self.answered if strategy == self.variant.strategy else None
 
 
+class _Recent:
+    """Assignments of the last visitors on a surface, who ask several times. They depend on nothing else."""
+
+    def __init__(self, experiments: Sequence[Experiment]) -> None:
+        self.experiments = experiments
+        self.is_lasting = all(each.design.kind in LASTING for each in experiments)
+        self.assignments: dict[tuple[str | None, str | None], Assignment] = {}
+
+    @classmethod
+    def of(cls, experiments: Sequence[Experiment], before: _Recent | None) -> _Recent:
+        """Return those of before if the experiments are the same, else none yet."""
+        if before is None or before.experiments != experiments:
+            return cls(experiments)
+        before.experiments = experiments
+        return before
+
+    def keep(self, key: tuple[str | None, str | None], assignment: Assignment) -> None:
+        """Keep an assignment; without room, forget the oldest."""
+        if len(self.assignments) >= MOST_RECENT:
+            del self.assignments[next(iter(self.assignments))]
+        self.assignments[key] = assignment
+
+
 class Experiments:
     """The experiments in which the requests of this process take part."""
 
     def __init__(self, running: RunningExperiments, exposures: ExposurePublisher) -> None:
         self._running = running
         self._exposures = exposures
+        self._recent: dict[tuple[str, str], _Recent] = {}
 
     def may_run(self, tenant: str) -> bool:
         """Return whether a tenant has an experiment; True before the experiments were read."""
@@ -84,7 +119,21 @@ class Experiments:
         The holdout comes first: its first variant takes part in no experiment. Whoever takes part in the
         holdout and could take part in an experiment of the surface is exposed to the holdout here.
         """
-        return self._assign(self._running.on(tenant, surface), user_id, session_id)
+        experiments = self._running.on(tenant, surface)
+        if not experiments:
+            return None
+        recent = self._recent.get((tenant, surface))
+        if recent is None or recent.experiments is not experiments:
+            recent = self._recent[tenant, surface] = _Recent.of(experiments, recent)
+        if not recent.is_lasting or self._running.on(tenant, HOLDOUT):
+            return self._assign(experiments, user_id, session_id)
+        key = user_id, session_id
+        assignment = recent.assignments.get(key)
+        if assignment is None:
+            assignment = self._assign(experiments, user_id, session_id)
+            if assignment is not None:
+                recent.keep(key, assignment)
+        return assignment
 
     def assign_named(
         self, tenant: str, name: str, user_id: str | None, session_id: str | None = None
@@ -186,11 +235,17 @@ class Experiments:
 
         A forced unit is a test: it is no exposure, so it stays out of the results.
         """
-        experiment, variant, unit, _ = assignment
-        if unit in experiment.forced:
+        if assignment.is_forced:
             return
+        experiment, variant = assignment.experiment, assignment.variant
         _assigned(experiment.name, variant.name).inc()
-        self._exposures.add(experiment, variant, unit, answer)
+        day = int(time.time() // DAY_SECONDS)
+        if assignment.exposed_day == day:
+            self._exposures.repeated()
+            return
+        self._exposures.add(experiment, variant, assignment.unit, answer)
+        if experiment.design.kind in LASTING:
+            assignment.exposed_day = day
 
 
 def _is_client_error(error: ApiError | WireError | Permanent) -> bool:

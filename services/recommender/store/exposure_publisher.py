@@ -185,6 +185,10 @@ class ExposurePublisher:
         self._waiting.append(exposure)
         self._added.set()
 
+    def repeated(self) -> None:
+        """Count an exposure that was added before on the same day."""
+        _REPEATED.inc()
+
     async def _publish_all(self) -> None:
         while not (self._stopping and not self._waiting):
             await self._added.wait()
