@@ -97,7 +97,13 @@ def test_what_the_datasets_say_travels_with_the_model(model: Model, tmp_path: Pa
 
 def test_fitting_again_makes_the_same_bytes(recipe: Recipe, two_tastes: Dataset, tmp_path: Path) -> None:
     for name in ("once", "again"):
-        save(recipe.fit(suited(two_tastes, recipe), TrainingConfig(), silent), tmp_path / name)
+        steps: list[float] = []
+        fitted = recipe.fit(
+            suited(two_tastes, recipe), TrainingConfig(), lambda _, share, steps=steps: steps.append(share)
+        )
+        save(fitted, tmp_path / name)
+        assert steps == sorted(steps)
+        assert steps[-1] == 1.0
     assert fingerprint(tmp_path / "once") == fingerprint(tmp_path / "again")
 
 
@@ -170,27 +176,14 @@ def test_tiny_data_trains_and_answers(recipe: Recipe, tiny: Dataset) -> None:
     assert all(math.isfinite(value) for value in metrics.values())
 
 
-def test_evaluate_gives_personalizes_keys(recipe: Recipe, two_tastes: Dataset) -> None:
-    two_tastes = suited(two_tastes, recipe)
-    metrics = evaluate(recipe, two_tastes, TrainingConfig())
-    assert set(metrics) == keys(recipe)
-    assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
-    assert metrics == evaluate(recipe, two_tastes, TrainingConfig())
-
-
 def test_training_evaluates_and_fits_in_one_job(recipe: Recipe, two_tastes: Dataset) -> None:
     steps: list[float] = []
     two_tastes = suited(two_tastes, recipe)
     model, metrics = train(recipe, two_tastes, TrainingConfig(), lambda _, share: steps.append(share))
+    assert set(metrics) == keys(recipe)
+    assert all(0 <= value <= 1 and round(value, 4) == value for value in metrics.values())
     assert metrics == evaluate(recipe, two_tastes, TrainingConfig())
     assert len(model.items) == len(two_tastes.item_ids)
-    assert steps == sorted(steps)
-    assert steps[-1] == 1.0
-
-
-def test_progress_rises_to_the_end(recipe: Recipe, two_tastes: Dataset) -> None:
-    steps: list[float] = []
-    recipe.fit(suited(two_tastes, recipe), TrainingConfig(), lambda _, share: steps.append(share))
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
 
