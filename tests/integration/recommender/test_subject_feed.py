@@ -13,16 +13,7 @@ from services.recommender.store.subject_changes import SubjectChanges
 from services.recommender.store.subject_feed import SubjectFeed
 from shared.redis import Multiplexer
 from shared.settings import RedisSettings
-from tests.support.waiting import PATIENCE, eventually
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
-    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
-    await connection.start()
-    await eventually(lambda: connection.up)
-    yield connection
-    await connection.stop()
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

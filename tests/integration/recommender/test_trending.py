@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,20 +11,10 @@ from services.recommender.store import trending
 from services.recommender.store.keys import trend_key
 from services.recommender.store.trending import TrendCounts, Trending
 from shared.redis import Multiplexer
-from shared.settings import RedisSettings
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import eventually
 
 HOUR = 500_000
 NOW = HOUR * HOUR_SECONDS + HOUR_SECONDS / 2
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Multiplexer]:
-    connection = Multiplexer(RedisSettings(redis_url=redis_url), timeout=PATIENCE)
-    await connection.start()
-    await eventually(lambda: connection.up)
-    yield connection
-    await connection.stop()
 
 
 async def test_growth_is_read_once_in_ten_seconds(redis: Multiplexer) -> None:
