@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from services.sync.store import FilePlaces, Pulls, Sources
 from services.sync.worker import FileRuns, Puller
 from shared.errors import Permanent
-from shared.events import ObjectNotice
 from shared.settings import S3Settings
 from tests.integration.sync.runs import a_run
 from tests.integration.sync.shop import TENANT, Shop
+from tests.integration.sync.uploads import a_notice
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY
 
@@ -88,6 +88,7 @@ async def test_a_bucket_of_the_shop_starts_imports_and_a_training(
     client.put_object(Bucket=name, Key="datasets/interactions.csv", Body=CSV.encode())
     client.put_object(Bucket=name, Key="datasets/interactions-2.jsonl.gz", Body=gzip.compress(LINES.encode()))
     client.put_object(Bucket=name, Key="datasets/readme.txt", Body=b"no")
+    client.put_object(Bucket=name, Key="datasets/interactions-0.csv.gz", Body=b"\x1f\x8bdamaged")
     client.put_object(Bucket=name, Key="other/users.csv", Body=b"no")
 
     for _ in range(2):
@@ -106,9 +107,8 @@ async def test_a_notice_of_a_bucket_makes_its_sources_due(shop: Shop, s3: Object
     runs = Runs(shop, s3, None)
     await runs.add({"kind": "bucket", "bucket": "shop-data", "prefix": ""})
     await shop.pool.execute("UPDATE sources SET next_pull_at = now() + interval '1 hour'")
-    record = {"s3": {"bucket": {"name": "shop-data"}, "object": {"key": "users.csv"}}}
 
-    await shop.handlers.objects_created([ObjectNotice.model_validate({"Records": [record]})])
+    await shop.handlers.objects_created([a_notice("shop-data", "users.csv")])
 
     assert await runs.pulls.begin_due() == 1
 

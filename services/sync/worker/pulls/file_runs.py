@@ -7,6 +7,7 @@ import gzip
 import re
 import tempfile
 import uuid
+import zlib
 from contextlib import aclosing
 from typing import IO, TYPE_CHECKING, cast
 
@@ -53,7 +54,11 @@ class FileRuns:
                 if file.size > self._max_bytes:
                     warnings.append(f"{file.key} is larger than {self._max_bytes:,} bytes; split it.")
                     continue
-                await self._import(source, config, place, file, kind)
+                try:
+                    await self._import(source, config, place, file, kind)
+                except Permanent as error:
+                    warnings.append(f"{file.key} was not imported: {error}")
+                    continue
                 # A crash before this line imports the file a second time, which changes nothing.
                 await self._pulls.remember(source.id, TOPIC, file.key, file.version)
                 PULLED.labels("changed").inc()
@@ -102,12 +107,12 @@ def _as_csv(copy: IO[bytes], converted: IO[bytes], max_bytes: int) -> IO[bytes]:
     copy.seek(0)
     packed = copy.read(2) == b"\x1f\x8b"
     copy.seek(0)
-    lines = cast("IO[bytes]", gzip.GzipFile(fileobj=copy)) if packed else copy
+    lines = cast("IO[bytes]", gzip.GzipFile(fileobj=copy, mode="rb")) if packed else copy
     try:
         if not is_json_lines(lines):
             return copy
         to_csv(lines, converted)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Permanent(f"The file can't be unpacked: {error}") from error
     if converted.tell() > max_bytes:
         raise Permanent(f"The file has more than {max_bytes:,} bytes as CSV; split it.")
