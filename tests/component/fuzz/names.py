@@ -160,7 +160,12 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         **{key: ["i1"] for key in ("item_id", "itemId", "product_id", "productId")},
         **{key: [5] for key in ("limit", "num_results", "numResults")},
     }
-    native = {"properties": [{"colour": "red"}], "impression": [["i1"]]}
+    native = {
+        "properties": [{"colour": "red"}],
+        "impression": [["i1"]],
+        "specversion": ["1.0"],
+        "data": [{"user_id": "u1", "item_id": "i1"}],
+    }
     return {
         "engine DeleteSchema": {"schemaArn": [made["spare-schema"], made["Items-schema"]]},
         "engine DeleteCampaign": {"campaignArn": [made["spare-campaign"]]},

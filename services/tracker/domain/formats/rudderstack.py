@@ -27,7 +27,12 @@ class Pixel(BaseModel):
 
     userId: str | None = None  # noqa: N815 - as it is on the wire
     anonymousId: str | None = Field(None, description="one of userId and anonymousId is needed")  # noqa: N815
-    event: str | None = Field(None, description="what happened; needed for track")
+
+
+class TrackPixel(Pixel):
+    """Parameters of a pixel: members of a call, with dots for their members (`properties.product_id`)."""
+
+    event: str = Field(description="what happened")
 
 
 def _read_pixel(request: ClientRequest) -> Upload:
@@ -69,13 +74,13 @@ ROUTES: Final = (
             summary=f"Record a {kind} call; the answer is a picture of one pixel",
             tag="RudderStack",
             source="segment",
-            schema=Pixel,
+            schema=schema,
             read=_read_pixel,
             parse=parse_call,
             method="GET",
             key_parameters=("writeKey",),
             reply="pixel",
         )
-        for kind in ("track", "page")
+        for kind, schema in (("track", TrackPixel), ("page", Pixel))
     ),
 )
