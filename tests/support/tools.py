@@ -51,6 +51,23 @@ def _environment(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Return Prometheus's program that checks and tests rules: that of the path, else Debian's, unpacked."""
+    installed = shutil.which("promtool")
+    if installed is not None:
+        return Path(installed)
+
+    def install(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _run(["apt-get", "download", "prometheus"], folder)
+        for package in folder.glob("prometheus_*.deb"):
+            _run(["dpkg", "-x", str(package), str(folder)])
+            package.unlink()
+
+    return _installed("prometheus", [], install) / "usr/bin/promtool"
+
+
+@pytest.fixture(scope="session")
 def spark_packages() -> Path:
     """Return a folder with PySpark, to append to PYTHONPATH."""
     lock = ROOT / "requirements" / "spark.txt"
