@@ -68,6 +68,11 @@ ASSIGNED = counter(
     "Requests that were answered by a variant.",
     ["experiment", "variant"],
 )
+SHADOWS = counter(
+    "endcap_recommender_shadow_answers_total",
+    "Answers of variants that nobody sees: answered, failed, or dropped because too many waited.",
+    ["outcome"],
+)
 SET_ASIDE = counter(
     "endcap_recommender_variants_set_aside_total",
     "Requests answered as if there were no experiment, because the variant's strategy could not be.",

@@ -32,6 +32,7 @@ from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.results import DesignStores, StoredResults
 from services.router.store.running_experiments import RunningExperiments
+from services.router.store.shadows import ShadowStore
 from services.router.store.upstream import Upstream
 from services.router.store.windows import WindowStore
 from services.router.worker import Bandits, Monitor
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 COMMAND = Author("command")
 """The author of changes from a shell of the server."""
 
-OF_SEVERAL_VARIANTS = b'"picked_by":'
-"""Text of the records of servings-v1 that have an interleaved answer; the worker decodes no others."""
+OF_EXPERIMENTS = (b'"picked_by":', b'"shadow":')
+"""Texts of the records with an interleaved or a shadow answer; the worker decodes no other servings."""
 
 GATHER_SECONDS = 0.1
 """Interactions are gathered into one batch for this long: each batch may read the running experiments."""
@@ -78,6 +79,7 @@ def build(settings: Settings) -> FastPathApplication:
         InterleavedAnswers(requests, settings),
         BanditStore(requests, settings),
         WindowStore(requests, settings),
+        ShadowStore(requests, settings),
     )
     results = StoredResults(requests, MetricStore(requests, settings.results_seconds), designs)
     app = application(
@@ -106,18 +108,20 @@ def worker(settings: Settings) -> FastAPI:
     running = RunningExperiments(experiments, settings.poll_seconds)
     publisher = Publisher(settings.kafka, "router", [EXPERIMENTS, ERASURE_RECEIPTS], essential=False)
     interleaved = InterleavedAnswers(database, settings)
-    windows = WindowStore(database, settings)
-    handlers = Handlers(OutcomeStore(database), running, Erasures(database, publisher), interleaved, windows)
+    windows, shadows = WindowStore(database, settings), ShadowStore(database, settings)
+    handlers = Handlers(
+        OutcomeStore(database), running, Erasures(database, publisher), interleaved, windows, shadows
+    )
     consumer = Consumer(settings.kafka, "router")
     consumer.subscribe(EXPOSURES, handlers.variants_exposed)
-    consumer.subscribe(SERVINGS, handlers.recommendations_served, only=OF_SEVERAL_VARIANTS)
+    consumer.subscribe(SERVINGS, handlers.recommendations_served, only=OF_EXPERIMENTS)
     consumer.subscribe(ERASURES, handlers.erasures_requested)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=2_000, gather=GATHER_SECONDS)
     rewards = BanditStore(database, settings)
     results = StoredResults(
         database,
         MetricStore(database, settings.count_seconds),
-        DesignStores(interleaved, rewards, windows),
+        DesignStores(interleaved, rewards, windows, shadows),
     )
     monitor = Monitor(experiments, results)
     check = PeriodicTask("monitor", monitor.check, seconds=settings.monitor_seconds)

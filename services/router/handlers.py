@@ -12,6 +12,7 @@ from services.router.store.erasures import Erasures
 from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.outcomes import Correction, Login, OutcomeStore, RecordedOutcome
 from services.router.store.running_experiments import RunningExperiments
+from services.router.store.shadows import ShadowStore
 from services.router.store.windows import WindowStore
 from shared.events import InteractionRecorded, UserErasureRequested, VariantExposed
 from shared.events.servings import RecommendationServed
@@ -34,6 +35,7 @@ class Handlers:
     erasures: Erasures
     interleaved: InterleavedAnswers
     windows: WindowStore
+    shadows: ShadowStore
 
     async def erasures_requested(self, events: Sequence[UserErasureRequested | Tombstone]) -> None:
         """Erase users. Tombstones, which end an erasure, change nothing: old records may still arrive."""
@@ -60,7 +62,10 @@ class Handlers:
         )
 
     async def recommendations_served(self, events: Sequence[RecommendationServed]) -> None:
-        """Record which variant picked each item of interleaved answers."""
+        """Record which variant picked each item of interleaved answers, and what nobody saw."""
+        await self.shadows.record(
+            [(event.tenant, each) for event in events for each in event.servings if each.shadow is not None]
+        )
         await self.interleaved.record(
             [(event.tenant, serving) for event in events for serving in event.servings if serving.picked_by]
         )

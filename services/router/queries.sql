@@ -769,6 +769,43 @@ FROM amounts
 GROUP BY number, side, win
 ORDER BY win, number;
 
+-- record_shadows --
+-- Record answers of variants that nobody saw; `items` are JSON objects with the array item_ids.
+INSERT INTO shadow_answers (
+    tenant, experiment, version, variant, recommendation_id, served_at, overlap, milliseconds, shown_milliseconds, wanted,
+    item_ids
+)
+SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.variant, incoming.recommendation_id, incoming.at,
+    incoming.overlap, incoming.milliseconds, incoming.shown_milliseconds, incoming.wanted,
+    ARRAY(SELECT jsonb_array_elements_text(incoming.items -> 'item_ids'))
+FROM unnest(
+    :tenants::text[], :experiments::text[], :versions::int[], :variants::text[], :recommendation_ids::text[],
+    :times::timestamptz[], :overlaps::float8[], :milliseconds::float8[], :shown_milliseconds::float8[], :wanted::bigint[],
+    :items::jsonb[]
+) AS incoming (
+    tenant, experiment, version, variant, recommendation_id, at, overlap, milliseconds, shown_milliseconds, wanted, items
+)
+ON CONFLICT DO NOTHING;
+
+-- shadows --
+-- The answers of each variant that nobody saw, beside those that were shown to the same requests.
+WITH answers AS MATERIALIZED (
+    SELECT * FROM shadow_answers WHERE tenant = :tenant AND experiment = :name AND version = :version
+), items AS (
+    SELECT variant, count(DISTINCT item_id) AS distinct_items
+    FROM answers CROSS JOIN LATERAL unnest(item_ids) AS item_id
+    GROUP BY variant
+)
+SELECT variant, count(*) AS answers, avg(overlap) AS overlap,
+    sum(cardinality(item_ids))::float8 / sum(wanted)::float8 AS filled, coalesce(min(distinct_items), 0) AS distinct_items,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds_95,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY shown_milliseconds) AS shown_milliseconds,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY shown_milliseconds) AS shown_milliseconds_95
+FROM answers
+LEFT JOIN items USING (variant)
+GROUP BY variant;
+
 -- tenants_of_account --
 -- The tenants of an account.
 SELECT array_agg(tenant ORDER BY tenant) AS tenants

@@ -10,6 +10,22 @@ from shared.events.envelope import Document, Event, Name, Text
 from shared.events.values import Finite, Instant, Whole
 
 
+class Shadow(BaseModel):
+    """The mark of an answer that nobody saw. `of` is the id of the answer that the visitor got instead.
+
+    `overlap` is the share of the items of the shown answer that this one has too; `wanted` the number of
+    items that it could have had.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    of: Name
+    overlap: Finite
+    milliseconds: Finite
+    shown_milliseconds: Finite
+    wanted: Whole
+
+
 class Serving(BaseModel):
     """One answer: to whom, where, by what, and its items in order.
 
@@ -40,6 +56,8 @@ class Serving(BaseModel):
     """The probability with which the unit got the variant."""
     picked_by: tuple[Name, ...] = ()
     """The variant that picked each item, in the order of `item_ids`, of an answer of several variants."""
+    shadow: Shadow | None = None
+    """Only of an answer that nobody saw: it is no impression and no exposure."""
     history_events: int | None = Field(None, ge=0, description="recent events that were scored")
     newest_event_at: Instant | None = None
     rules: tuple[Text, ...] = ()

@@ -5,7 +5,7 @@ The recommender chooses the variant of a request; the router defines experiments
 See docs/decisions/0033-experiments.
 """
 
-from shared.experiments.designs import INTERLEAVED, Bandit, Design, Interleaving, Split, Switchback
+from shared.experiments.designs import INTERLEAVED, Bandit, Design, Interleaving, Shadow, Split, Switchback
 from shared.experiments.experiment import (
     PERIOD_MARK,
     Experiment,
@@ -45,6 +45,7 @@ __all__ = [
     "Experiment",
     "Interleaving",
     "Layer",
+    "Shadow",
     "Slug",
     "Split",
     "Status",

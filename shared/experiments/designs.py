@@ -74,11 +74,25 @@ class Switchback(BaseModel):
         return int(seconds // (self.window_minutes * 60))
 
 
+class Shadow(BaseModel):
+    """Everybody gets the usual answer; for a share of the requests the other variants answer too, unseen.
+
+    The first variant is the usual answer. Nobody is exposed to anything.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["shadow"] = "shadow"
+    share: float = Field(0.1, gt=0, le=1, description="share of the requests for which the others answer too")
+
+
 def _or_split(design: Any) -> Any:
     """Return a design; a split for what earlier releases wrote, which is none."""
     return Split() if design is None else design
 
 
 Design = Annotated[
-    Split | Interleaving | Bandit | Switchback, Field(discriminator="kind"), BeforeValidator(_or_split)
+    Split | Interleaving | Bandit | Switchback | Shadow,
+    Field(discriminator="kind"),
+    BeforeValidator(_or_split),
 ]

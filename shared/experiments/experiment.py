@@ -146,7 +146,14 @@ class Experiment(BaseModel):
     @cached_property
     def _common(self) -> Variant | None:
         """Return the variant of all units in a design that does not divide them; None if none answers."""
+        if self.is_shadow:
+            return self.variants[0]
         return Variant(name=INTERLEAVED) if len(self.enabled) >= LEAST_INTERLEAVED else None
+
+    @property
+    def is_shadow(self) -> bool:
+        """Return whether everybody gets the usual answer, and the other variants answer unseen."""
+        return self.design.kind == "shadow"
 
     @property
     def is_interleaved(self) -> bool:
@@ -212,7 +219,7 @@ class Experiment(BaseModel):
             return self._by_name.get(self.forced[unit])
         if not _is_name(unit) or not self.takes_part(unit):
             return None
-        if self.is_interleaved:
+        if self.is_interleaved or self.is_shadow:
             return self._common
         if self.design.kind == "switchback":
             window = self.design.window(time.time() if at is None else at)
@@ -231,7 +238,7 @@ class Experiment(BaseModel):
 
     @cached_property
     def _propensities(self) -> dict[str, float]:
-        if self.is_interleaved:
+        if self.is_interleaved or self.is_shadow:
             return {}
         total = sum(variant.weight for variant in self.variants)
         return {variant.name: round(variant.weight / total, 9) for variant in self.variants}

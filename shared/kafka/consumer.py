@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -68,14 +68,14 @@ class Consumer:
         batch: int = 500,
         gather: float = GATHER_SECONDS,
         positions: bool = False,
-        only: bytes | None = None,
+        only: Sequence[bytes] = (),
     ) -> None:
         """Call `handler` with the events of each poll of `topic`, at most `batch`, in order per key.
 
         `gather` is the pause in seconds after a poll with records, for handlers whose calls are expensive and
         not urgent; the first event after a pause is handled at once. With `positions` the handler gets each
         event as `Positioned`, with the partition and offset of its record. With `only` it gets the records
-        whose bytes contain that text; the others are not decoded.
+        whose bytes contain one of those texts; the others are not decoded.
 
         The group is the service's name, or `<service>-<purpose>`. On a compacted topic the handler also gets
         `Tombstone`s. The handler raises Transient to be called again with the same events later, and

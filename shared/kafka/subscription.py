@@ -68,7 +68,7 @@ class Subscription:
         dead_letters: Producer,
         max_consecutive_bad: int,
         positions: bool = False,
-        only: bytes | None = None,
+        only: Sequence[bytes] = (),
     ) -> None:
         """Prepare the subscription; its `session` reads once it is started."""
         self.topic = topic
@@ -120,10 +120,10 @@ class Subscription:
         if known := self._dead_letters.among(records):
             consumer.finish(known)
             records = [record for record in records if record not in known]
-        if self._only is not None:
-            text = self._only
-            consumer.finish([record for record in records if text not in (record.value or b"")])
-            records = [record for record in records if text in (record.value or b"")]
+        if self._only:
+            wanted = [record for record in records if self._is_wanted(record.value or b"")]
+            consumer.finish([record for record in records if record not in wanted])
+            records = wanted
         begin = 0
         while begin < len(records):
             events, failure = self._decode(records, begin)
@@ -134,6 +134,9 @@ class Subscription:
                 await self._dead_letter(consumer, records[end], failure)
                 end += 1
             begin = end
+
+    def _is_wanted(self, value: bytes) -> bool:
+        return any(text in value for text in self._only)
 
     def _decode(
         self, records: Sequence[ConsumerRecord[bytes, bytes]], begin: int

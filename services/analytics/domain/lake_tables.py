@@ -83,6 +83,8 @@ def _orders(event: OrderPlaced | OrderCancelled | OrderRefunded) -> Iterator[Row
 
 def _servings(event: RecommendationServed) -> Iterator[Row]:
     for serving in event.servings:
+        if serving.shadow is not None:
+            continue  # nobody saw it
         row = {name: getattr(serving, name) for name in _SERVING_FIELDS}
         row |= {name: [*getattr(serving, name)] for name in ("item_ids", "strategies", "rules")}
         row["request"] = orjson.dumps(serving.request).decode()

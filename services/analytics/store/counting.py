@@ -37,7 +37,9 @@ class Counting:
 
     async def add_servings(self, records: Sequence[RecommendationServed]) -> None:
         """Count answers that are new, and what was seen and bought of them before they arrived."""
-        served = [(record.tenant, each) for record in records for each in record.servings]
+        served = [
+            (record.tenant, each) for record in records for each in record.servings if each.shadow is None
+        ]
         if not served:
             return
         changes = Changes()

@@ -19,6 +19,7 @@ DESIGNS: Final = {
     "interleaving": "each answer has items of all variants",
     "bandit": "weights follow the rewards",
     "switchback": "everybody gets the variant of the hour",
+    "shadow": "variants answer too, and nobody sees it",
 }
 """The designs that a form offers, and what they do; their other members have defaults."""
 KEPT_OF_VARIANTS: Final = ("placement", "filter")

@@ -64,6 +64,7 @@ class ShownRecommendation(BaseModel):
     history_events: int | None = Field(description="recent events of the visitor that were known")
     newest_event_at: datetime | None
     rules: list[str] = Field(description="the steps that left items out")
+    shadow_of: str | None = Field(None, description="the shown answer, if nobody saw this one")
     request: dict[str, Any] = Field(description="the other parameters of the request")
 
 
@@ -221,7 +222,8 @@ def _shown(serving: Serving) -> ShownRecommendation:
             *("rules", "request"),
         }
     )
-    return ShownRecommendation(items=items, experiment=experiment, **facts)
+    shadow_of = None if serving.shadow is None else serving.shadow.of
+    return ShownRecommendation(items=items, experiment=experiment, shadow_of=shadow_of, **facts)
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {

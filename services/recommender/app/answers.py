@@ -11,6 +11,7 @@ from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.live_lists import LiveLists
 from services.recommender.serving.pages import PagedRecommendations
 from services.recommender.serving.placements.assembly import placement_engine
+from services.recommender.serving.placements.shadows import ShadowAnswers
 from services.recommender.serving.placements.strategies import Popular, StrategyParts
 from services.recommender.serving.placements.variants import PlacementVariants
 from services.recommender.serving.precomputed import PrecomputedRecommendations
@@ -48,6 +49,7 @@ class AnswerParts:
     quotas: ItemQuotaCounts
     engine: PlacementEngine
     pages: PagedRecommendations
+    shadows: ShadowAnswers
 
     @classmethod
     def of(cls, settings: Settings, stores: Stores, publisher: Publisher) -> AnswerParts:
@@ -102,8 +104,9 @@ class AnswerParts:
             UnclickedImpressions(stores.redis),
             PlacementVariants(experiments, stores.campaigns, stores.filters, generations),
         )
+        recorder = AnswerRecorder.of(publisher, settings, experiments.expose)
         return cls(
-            AnswerRecorder.of(publisher, settings, experiments.expose),
+            recorder,
             exposures,
             experiments,
             item_filters,
@@ -114,4 +117,5 @@ class AnswerParts:
             quotas,
             engine,
             PagedRecommendations(precomputed, stores.popularity, popular, stores.catalogues, stores.active),
+            ShadowAnswers(engine, recorder),
         )

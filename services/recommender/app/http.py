@@ -82,7 +82,7 @@ def build(settings: Settings) -> FastPathApplication:
         parts=[
             stores.database, stores.guarded, redis, parts.quotas, authenticator, *stores.topics,
             stores.activations, catalogues, stores.campaigns, stores.overrides, stores.running,
-            publisher, parts.exposures, streams, parts.recorder.servings, reader,
+            publisher, parts.exposures, streams, parts.recorder.servings, parts.shadows, reader,
         ],
         routers=[
             *shop_routes.routers,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from services.recommender.serving.recommendation import ServedVariant
 from services.recommender.serving.serving_documents import (
     listed_document,
     placement_document,
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from services.recommender.domain.catalogue import ItemScores
     from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.candidates import PlacementAnswer
-    from services.recommender.serving.recommendation import Recommended, ServedVariant
+    from services.recommender.serving.placements.shadows import ShadowFacts
+    from services.recommender.serving.recommendation import Recommended
     from services.recommender.serving.served_lists import ServedItems
     from services.recommender.serving.targets import Target
     from services.recommender.settings import Settings
+    from shared.experiments import Experiment
     from shared.kafka import Publisher
 
 PLACEMENT_SOURCE: Final = "placement/"
@@ -46,6 +49,8 @@ class AnswerRecorder:
         self.servings = servings
         self._ids = ids
         self._expose = expose
+        self.shadow: Callable[[PlacementAnswer, str], None] | None = None
+        """Takes the answers that have shadows."""
 
     @classmethod
     def of(cls, publisher: Publisher, settings: Settings, expose: Expose) -> Self:
@@ -115,6 +120,17 @@ class AnswerRecorder:
         self.servings.add(tenant, listed_document, facts)
         return id_
 
+    def shadow_answer(
+        self, answer: PlacementAnswer, experiment: Experiment, variant: str, facts: ShadowFacts
+    ) -> None:
+        """Record an answer of a variant that nobody sees."""
+        request = answer.request
+        partition = self.servings.partition(request.tenant, request.subject or "")
+        now = time.time_ns() // 1_000_000
+        id_ = self._ids.new(request.tenant, PLACEMENT_SOURCE + request.placement, partition, now)
+        served = ServedVariant(experiment.name, experiment.version, variant)
+        self.servings.add(request.tenant, placement_document, (id_, now, answer, served, "placement", facts))
+
     def placement(
         self,
         answer: PlacementAnswer,
@@ -132,6 +148,8 @@ class AnswerRecorder:
             variant = variant._replace(picked_by=answer.picked_by)
         facts = (id_, now, answer, variant, surface)
         self.servings.add(tenant, placement_document, facts)
+        if answer.shadows is not None and self.shadow is not None:
+            self.shadow(answer, id_)
         if assignment is not None and self._expose is not None:
             self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))
         return id_

@@ -19,6 +19,7 @@ from services.recommender.serving.served_lists import encode_list
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import ItemScores
     from services.recommender.serving.placements.candidates import PlacementAnswer
+    from services.recommender.serving.placements.shadows import ShadowFacts
     from services.recommender.serving.recommendation import Recommended, ServedVariant
     from services.recommender.serving.targets import Target
 
@@ -101,7 +102,12 @@ def listed_document(id_: str, milliseconds: int, *facts: Any) -> bytes:
 
 
 def placement_document(
-    id_: str, milliseconds: int, answer: PlacementAnswer, variant: ServedVariant | None, surface: str
+    id_: str,
+    milliseconds: int,
+    answer: PlacementAnswer,
+    variant: ServedVariant | None,
+    surface: str,
+    shadow: ShadowFacts | None = None,
 ) -> bytes:
     """Return the JSON of a placement's answer."""
     request, items = answer.request, answer.items
@@ -125,6 +131,8 @@ def placement_document(
         serving["request"]["shown"] = [*request.shown]
     if answer.dropped:
         serving["rules"] = list(dict.fromkeys([each.step for each in answer.dropped]))
+    if shadow is not None:
+        serving["shadow"] = shadow._asdict()
     _add(serving, variant, History(answer.history_events, answer.newest_event_seconds))
     return orjson.dumps(serving)
 

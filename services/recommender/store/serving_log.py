@@ -76,7 +76,7 @@ class ServingLog:
         def visit(record: Received) -> bool:
             if (record.key or b"").startswith(owner) and needle in (record.value or b""):
                 for each in _servings(record, tenant):
-                    if placement in {None, each.placement}:
+                    if placement in {None, each.placement} and each.shadow is None:
                         by_id.setdefault(each.recommendation_id, each)
             return False
 

@@ -57,8 +57,19 @@ def _of_interleaving(definition: Definition) -> Iterator[str]:
             yield f"metric {metric.name}: preferences take no per, no margin and no winsorize"
 
 
+def _of_shadow(definition: Definition) -> Iterator[str]:
+    if not definition.surface.startswith("placement/"):
+        yield f"only placements have shadows, not {definition.surface}"
+    usual = definition.variants[0].model_dump(exclude={"name", "weight"}, exclude_none=True)
+    if usual:
+        yield "the first variant of a shadow is the usual answer: it has a name alone"
+    if definition.metrics is not None:
+        yield "nobody sees a shadow, so it takes no metrics"
+
+
 _CHECKS: Final[Mapping[str, Callable[[Definition], Iterator[str]]]] = {
     "bandit": _of_bandit,
     "switchback": _of_switchback,
     "interleaving": _of_interleaving,
+    "shadow": _of_shadow,
 }

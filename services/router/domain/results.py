@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
 from services.router.domain.metrics import Metric
+
+if TYPE_CHECKING:
+    from services.router.domain.experiments import StoredVersion
 
 Verdict = Literal["better", "worse", "no difference shown", "too few units"]
 
@@ -134,6 +137,20 @@ class Window(BaseModel):
     people: int
 
 
+class ShadowResult(BaseModel):
+    """The answers of a variant that nobody saw, beside those that were shown to the same requests."""
+
+    variant: str
+    answers: int
+    overlap: float | None = Field(None, description="mean share of the shown items that it has too")
+    filled: float | None = Field(None, description="items of all answers over those that they could have had")
+    distinct_items: int
+    milliseconds: float | None = Field(None, description="median time of an answer")
+    milliseconds_95: float | None = Field(None, description="95th percentile")
+    shown_milliseconds: float | None = Field(None, description="median of the shown answers")
+    shown_milliseconds_95: float | None = None
+
+
 class VariantUnits(BaseModel):
     """The people of a variant."""
 
@@ -199,6 +216,7 @@ class Results(BaseModel):
     metrics: list[MetricResult] = Field(description="of a design that gives each unit one variant")
     preferences: list[PreferenceResult] = Field([], description="only of the design interleaving")
     bandit: BanditResult | None = Field(None, description="only of the design bandit")
+    shadows: list[ShadowResult] = Field([], description="only of the design shadow")
     windows: list[Window] = Field(
         [], description="only of the design switchback, whose units are windows: the newest hundred"
     )
@@ -244,4 +262,30 @@ class DecisionRecord(BaseModel):
     results: Results | None = Field(
         description="later events do not change them; null if they could not be read in time, or for a "
         "decision of a release that did not store them"
+    )
+
+
+def shadow_results(version: StoredVersion, shadows: list[ShadowResult]) -> Results:
+    """Return the results of a shadow: nobody was exposed, so there are no people and no metrics."""
+    return Results(
+        name=version.name,
+        phase=version.phase,
+        versions=[version.version],
+        began_at=version.started_at,
+        counted_until=None,
+        units=[],
+        health=Health(
+            is_valid=True,
+            problems=[],
+            sample_ratio_p=None,
+            sample_ratio_sequential_p=None,
+            crossed_units=0,
+            merged_units=0,
+            bots=0,
+        ),
+        planning=Planning(
+            relative_effect=0.0, required_units=None, units=0, days_left=None, detectable_effect=None
+        ),
+        metrics=[],
+        shadows=shadows,
     )

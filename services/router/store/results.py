@@ -15,7 +15,7 @@ from services.router.domain.late_analysis import (
     results_of,
     switchback_results,
 )
-from services.router.domain.results import Results
+from services.router.domain.results import Results, shadow_results
 from services.router.store import SQL
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from services.router.store.bandit_sums import BanditStore
     from services.router.store.interleaved_answers import InterleavedAnswers
     from services.router.store.metric_sums import MetricStore
+    from services.router.store.shadows import ShadowStore
     from services.router.store.windows import WindowStore
     from shared.postgres import Database
 
@@ -42,6 +43,7 @@ class DesignStores(NamedTuple):
     interleaved: InterleavedAnswers
     bandits: BanditStore
     windows: WindowStore
+    shadows: ShadowStore
 
 
 class StoredResults:
@@ -66,6 +68,8 @@ class StoredResults:
         counts in any case. Raise TimeoutError if counting takes too long.
         """
         now = version.stopped_at or datetime.now(UTC)
+        if version.is_shadow:
+            return shadow_results(version, await self._designs.shadows.results(version))
         if version.is_interleaved:
             return await asyncio.to_thread(
                 preferences_of, version, await self._designs.interleaved.sums(version, version.measured)

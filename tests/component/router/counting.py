@@ -21,6 +21,7 @@ from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.results import DesignStores, StoredResults
 from services.router.store.running_experiments import RunningExperiments
+from services.router.store.shadows import ShadowStore
 from services.router.store.windows import WindowStore
 from shared.events import InteractionRecorded, VariantExposed
 from shared.events.topics import ERASURE_RECEIPTS
@@ -112,6 +113,7 @@ async def counting(world: Any, traffic: float = 1.0, **fields: Any) -> AsyncIter
             Erasures(database, publisher),
             InterleavedAnswers(database, world.settings()),
             WindowStore(database, world.settings()),
+            ShadowStore(database, world.settings()),
         )
         counts = OutcomeCounts(database, world.settings())
         yield Shop(world.tenant, handlers, experiments, counts, began)

@@ -98,3 +98,17 @@ async def test_a_switchback_shows_windows(monkeypatch: pytest.MonkeyPatch) -> No
     assert ">Windows<" in page.text
     assert "The last one is of new" in page.text
     assert "1,234 people" in page.text
+
+
+async def test_a_shadow_shows_what_nobody_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow = {
+        "variant": "new", "answers": 4_321, "overlap": 0.625, "filled": 0.98, "distinct_items": 77,
+        "milliseconds": 1.23, "milliseconds_95": 4.5, "shown_milliseconds": 0.9, "shown_milliseconds_95": 2.1,
+    }  # fmt: skip
+    stored = experiment(design={"kind": "shadow"})
+    router = Design(stored, units=[], metrics=[], shadows=[shadow])
+    async with browser(monkeypatch, ADMIN, router) as client:
+        page = await client.get("/dashboard/experiments/home-model")
+
+    assert "shadow: variants answer too, and nobody sees it" in page.text
+    assert all(part in page.text for part in ("4,321", "62.5", "98.0", ">77<", "1.2 ms", "4.5 ms"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 if TYPE_CHECKING:
     from services.recommender.serving.experiments import Assignment
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
+    from services.recommender.serving.placements.shadows import Shadows
     from services.recommender.store.list_batches import ListKey
     from shared.events.placements import Placement, StrategyUse
 
@@ -97,6 +98,10 @@ class PlacementAnswer:
     """The variant by which the placement answered, if the visitor takes part in an experiment."""
     picked_by: tuple[str, ...] = ()
     """The variant that picked each item of an interleaved answer."""
+    shadows: Shadows | None = None
+    """What answers the same request as well, unseen."""
+    seconds: float = 0.0
+    """The time that the answer took; only measured beside shadows."""
 
     def remove(self, is_removed: Callable[[str], bool]) -> None:
         """Remove the items of which `is_removed` returns True."""

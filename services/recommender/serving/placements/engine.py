@@ -5,6 +5,7 @@ See docs/placements.md.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -70,8 +71,12 @@ class PlacementEngine:
             choice = await self._choose(request)
         else:
             choice = Choice(DefinedPlacement(request.placement, placement))
+        began = time.perf_counter() if choice.shadows is not None else 0.0
         visitor = await self._visitors.of(request, self._list_keys(choice.placements, request))
-        return await self._by_choice(choice, request, visitor)
+        answer = await self._by_choice(choice, request, visitor)
+        if choice.shadows is not None:
+            answer.shadows, answer.seconds = choice.shadows, time.perf_counter() - began
+        return answer
 
     async def page(self, requests: Sequence[PlacementRequest]) -> list[PlacementAnswer]:
         """Return the items of several placements for one visitor, in order; no item is in two of them.
@@ -106,6 +111,12 @@ class PlacementEngine:
         visitor = await self._visitors.of(trial, self._list_keys([current or new, new], trial))
         before = None if current is None else await self._answer(current, trial, visitor)
         return before, await self._answer(new, trial, visitor)
+
+    async def trial(self, named: DefinedPlacement, request: PlacementRequest) -> PlacementAnswer:
+        """Return the answer of a definition to a request. Nothing is counted."""
+        trial = replace(request, is_trial=True, explain=False)
+        visitor = await self._visitors.of(trial, self._list_keys([named], trial))
+        return await self._answer(named, trial, visitor)
 
     def forget(self, tenant: str, placement: Placement) -> None:
         """Forget what was prepared for a definition that is not used any more."""

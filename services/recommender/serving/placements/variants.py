@@ -5,15 +5,17 @@ See docs/decisions/0033-experiments.
 
 from __future__ import annotations
 
+from random import random
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from services.recommender.domain.recipes import split_generation
 from services.recommender.metrics import SET_ASIDE
 from services.recommender.serving.placements.interleaving import VariantPlacement
+from services.recommender.serving.placements.shadows import Shadows
 from services.recommender.store.placements import DefinedPlacement
 from shared.aws import Arn
 from shared.events.placements import StrategyName, StrategyUse
-from shared.experiments import placement_surface
+from shared.experiments import Shadow, placement_surface
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,8 @@ class Choice(NamedTuple):
     named: DefinedPlacement
     assignment: Assignment | None = None
     all_variants: Sequence[VariantPlacement] = ()
+    shadows: Shadows | None = None
+    """What answers as well, unseen."""
 
     @property
     def placements(self) -> list[DefinedPlacement]:
@@ -73,16 +77,36 @@ class PlacementVariants:
         )
         if assignment is None:
             return Choice(named)
+        if assignment.experiment.is_shadow:
+            return await self._shadowed(named, assignment)
         if assignment.is_interleaved:
             variants = await self._all_variants(named, assignment)
             return Choice(named, assignment, variants) if variants else Choice(named)
+        return await self._by_variant(named, assignment)
+
+    async def _by_variant(self, named: DefinedPlacement, assignment: Assignment) -> Choice:
         definition = self._definition(named.placement, assignment.variant)
         if definition is named.placement:
             return Choice(named, assignment)
-        if not await self._can_answer(request.tenant, assignment.variant, definition):
+        if not await self._can_answer(assignment.experiment.tenant, assignment.variant, definition):
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
             return Choice(named)
         return Choice(DefinedPlacement(named.name, definition, named.revision), assignment)
+
+    async def _shadowed(self, named: DefinedPlacement, assignment: Assignment) -> Choice:
+        """Return the usual answer, with the other variants for a share of the requests."""
+        experiment, design = assignment.experiment, assignment.experiment.design
+        if not isinstance(design, Shadow) or random() >= design.share:  # noqa: S311 - a sample
+            return Choice(named)
+        variants = [
+            VariantPlacement(variant.name, DefinedPlacement(named.name, definition, named.revision))
+            for variant in experiment.enabled
+            if variant is not experiment.variants[0]
+            and await self._can_answer(
+                experiment.tenant, variant, definition := self._definition(named.placement, variant)
+            )
+        ]
+        return Choice(named, shadows=Shadows(experiment, variants) if variants else None)
 
     async def _all_variants(
         self, named: DefinedPlacement, assignment: Assignment
