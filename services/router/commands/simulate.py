@@ -1,7 +1,8 @@
 """`python -m services.router simulate`: visitors with a known effect go through the running services.
 
-Each visitor asks for recommendations, gets a variant, and purchases with the probability of that variant. At
-the end the results of the router stand beside the truth.
+Each visitor asks for recommendations, gets a variant, and purchases with the probability of that variant. In
+an interleaving experiment visitors click each item with the probability of the variant that picked it. At the
+end the results of the router stand beside the truth.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from services.router.commands.client import REQUEST_SECONDS, Api
+from services.router.commands.simulated_clicks import click, preference_report, preferences
 
 THREADS: Final = 8
 BATCH: Final = 200
 """Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
+REWARD_HOURS: Final = 0.05
+"""Time for the reward of a bandit's visitor: three minutes, in which this command sends all purchases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ def simulate(arguments: list[str]) -> int:
     parser.add_argument("--rate", type=float, default=0.05, help="conversion of the control (%(default)s)")
     parser.add_argument("--effect", type=float, default=0.3, help="relative effect (%(default)s)")
     parser.add_argument("--strategy", default="popularity", help="what the treatment answers with")
+    parser.add_argument("--design", choices=("split", "interleaving", "bandit"), default="split")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--wait", type=float, default=60.0, help="seconds to wait for the counts (%(default)s)"
@@ -55,23 +60,35 @@ def simulate(arguments: list[str]) -> int:
         parser.error("rate and rate × (1 + effect) are between 0 and 1, and there is at least one visitor")
     api = Api(options.url, options.key)
     name = f"simulation-{uuid.uuid4().hex[:8]}"
-    _start(api, name, options.strategy)
+    rng = random.Random(options.seed)  # noqa: S311 - no secret
+    _start(api, name, options.strategy, options.design)
     try:
+        if options.design == "interleaving":
+            rates = {variant: truth.rate(variant) for variant in ("control", "treatment")}
+            clicks = click(api, name, options.visitors, rates, rng)
+            results = preferences(api, name, options.visitors, clicks, options.wait)
+            sys.stdout.write(preference_report(name, options.visitors, rates, clicks, results))
+            return 0
         visits = _visit(api, name, options.visitors)
-        purchases = _purchase(api, visits, truth, random.Random(options.seed))  # noqa: S311 - no secret
+        purchases = _purchase(api, visits, truth, rng)
         results = _results(api, name, len(visits), sum(purchases.values()), options.wait)
+        if options.design == "bandit":
+            results = _learnt(api, name, len(visits), options.wait)
     finally:
         api.call("POST", f"/v1/experiments/{name}/stop")
     sys.stdout.write(report(name, truth, visits, purchases, results))
     return 0
 
 
-def _start(api: Api, name: str, strategy: str) -> None:
+def _start(api: Api, name: str, strategy: str, design: str) -> None:
+    event = "click" if design == "interleaving" else "purchase"
+    members = {"reward_hours": REWARD_HOURS} if design == "bandit" else {}
     definition = {
         "name": name,
         "surface": "recommendations",
         "variants": [{"name": "control"}, {"name": "treatment", "strategy": strategy}],
-        "metrics": [{"name": "conversion", "event": "purchase"}],
+        "metrics": [{"name": "conversion", "event": event}],
+        "design": {"kind": design} | members,
     }
     api.call("POST", "/v1/experiments", definition)
     api.call("POST", f"/v1/experiments/{name}/start")
@@ -125,6 +142,17 @@ def _results(api: Api, name: str, visitors: int, purchases: int, seconds: float)
         time.sleep(POLL_SECONDS)
 
 
+def _learnt(api: Api, name: str, visitors: int, seconds: float) -> Any:
+    """Return the results of a bandit when the time for the rewards of all visitors is over."""
+    deadline = time.monotonic() + seconds + REWARD_HOURS * 3_600
+    while True:
+        results, _ = api.call("GET", f"/v1/experiments/{name}/results?pre_days=0")
+        judged = sum(each["units"] for each in results["bandit"]["variants"])
+        if judged == visitors or time.monotonic() > deadline:
+            return results
+        time.sleep(POLL_SECONDS)
+
+
 def report(name: str, truth: Truth, visits: dict[str, str], purchases: dict[str, int], results: Any) -> str:
     """Return the truth and the results as a table of text."""
     lines = [f"{name}: {len(visits)} visitors", "variant      sent  counted  bought  rate     true"]
@@ -146,6 +174,10 @@ def report(name: str, truth: Truth, visits: dict[str, str], purchases: dict[str,
         f"  95 % at one look: {_percent(look['low'])} to {_percent(look['high'])}",
         f"sample ratio p: {results['health']['sample_ratio_p']}",
         *results["health"]["problems"],
+        *(
+            f"bandit: {each['variant']} is the best with a probability of {each['best']:.1%}"
+            for each in (results.get("bandit") or {}).get("variants", ())
+        ),
     ]
     return "\n".join(lines) + "\n"
 
