@@ -112,6 +112,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/recommendations", "recommender"),
     Route("/v1/recommendations/*", "recommender"),
     Route("/v1/placements/{name}/preview", "recommender"),
+    Route("/v1/placements/{name}/replay", "recommender"),
     Route("/v1/placements/{name}/explanation", "recommender"),
     Route("/api/v1/personalize/*", "recommender"),
     Route("/api/personalize/recommendations", "recommender"),

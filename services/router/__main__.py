@@ -1,4 +1,7 @@
-"""`python -m services.router [serve|worker|migrate|settings|openapi|experiments|apply|simulate]`."""
+"""`python -m services.router [serve|worker|migrate|settings|openapi]`, or a command for people.
+
+These are experiments, apply, simulate and off-policy.
+"""
 
 from services.router import app
 from services.router.settings import Settings
@@ -10,6 +13,7 @@ main(
     {
         "experiments": "services.router.commands.experiments:run",
         "apply": app.apply,
+        "off-policy": "services.router.commands.off_policy:run",
         "simulate": app.run_simulation,
     },
 )

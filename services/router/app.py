@@ -15,6 +15,7 @@ from services.router.api.experiments import ExperimentRoutes
 from services.router.api.front_ends import FrontEnds
 from services.router.api.graphql import GraphqlRoutes
 from services.router.api.lifecycle import LifecycleRoutes
+from services.router.api.off_policy import OffPolicyRoutes
 from services.router.api.personalize_runtime import PersonalizeRuntime
 from services.router.api.proxy import ProxyRoutes, RestFastPath
 from services.router.api.results import ResultRoutes
@@ -31,6 +32,7 @@ from services.router.store.metric_sums import MetricStore
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.results import DesignStores, StoredResults
+from services.router.store.rewards import RewardStore
 from services.router.store.running_experiments import RunningExperiments
 from services.router.store.shadows import ShadowStore
 from services.router.store.upstream import Upstream
@@ -89,6 +91,7 @@ def build(settings: Settings) -> FastPathApplication:
             ExperimentRoutes(experiments, OutcomeCounts(requests, settings), running, authenticator).router(),
             LifecycleRoutes(experiments, results, running, authenticator).router(),
             ResultRoutes(experiments, results, authenticator).router(),
+            OffPolicyRoutes(experiments, RewardStore(requests, settings), previews, authenticator).router(),
             runtime.routes.router(),
             GraphqlRoutes(upstream, authenticator).router(),
             ProxyRoutes(upstream, previews, authenticator).router(),

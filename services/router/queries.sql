@@ -772,18 +772,18 @@ ORDER BY win, number;
 -- record_shadows --
 -- Record answers of variants that nobody saw; `items` are JSON objects with the array item_ids.
 INSERT INTO shadow_answers (
-    tenant, experiment, version, variant, recommendation_id, served_at, overlap, milliseconds, shown_milliseconds, wanted,
+    tenant, experiment, version, variant, recommendation_id, served_at, overlap, milliseconds, shown_milliseconds, size,
     item_ids
 )
 SELECT incoming.tenant, incoming.experiment, incoming.version, incoming.variant, incoming.recommendation_id, incoming.at,
-    incoming.overlap, incoming.milliseconds, incoming.shown_milliseconds, incoming.wanted,
+    incoming.overlap, incoming.milliseconds, incoming.shown_milliseconds, incoming.size,
     ARRAY(SELECT jsonb_array_elements_text(incoming.items -> 'item_ids'))
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :variants::text[], :recommendation_ids::text[],
-    :times::timestamptz[], :overlaps::float8[], :milliseconds::float8[], :shown_milliseconds::float8[], :wanted::bigint[],
+    :times::timestamptz[], :overlaps::float8[], :milliseconds::float8[], :shown_milliseconds::float8[], :size::bigint[],
     :items::jsonb[]
 ) AS incoming (
-    tenant, experiment, version, variant, recommendation_id, at, overlap, milliseconds, shown_milliseconds, wanted, items
+    tenant, experiment, version, variant, recommendation_id, at, overlap, milliseconds, shown_milliseconds, size, items
 )
 ON CONFLICT DO NOTHING;
 
@@ -797,7 +797,7 @@ WITH answers AS MATERIALIZED (
     GROUP BY variant
 )
 SELECT variant, count(*) AS answers, avg(overlap) AS overlap,
-    sum(cardinality(item_ids))::float8 / sum(wanted)::float8 AS filled, coalesce(min(distinct_items), 0) AS distinct_items,
+    sum(cardinality(item_ids))::float8 / sum(size)::float8 AS filled, coalesce(min(distinct_items), 0) AS distinct_items,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds_95,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY shown_milliseconds) AS shown_milliseconds,
@@ -805,6 +805,14 @@ SELECT variant, count(*) AS answers, avg(overlap) AS overlap,
 FROM answers
 LEFT JOIN items USING (variant)
 GROUP BY variant;
+
+-- rewarded_items --
+-- The items of answers with an event of a type that names the answer.
+SELECT DISTINCT e.recommendation_id, e.item_id
+FROM tracker.interactions_v1 AS e
+WHERE e.tenant = :tenant AND e.occurred_at >= :since AND e.event_type = :event AND e.item_id IS NOT NULL
+  AND (e.user_id = ANY(:subjects::text[]) OR e.session_id = ANY(:subjects::text[]))
+  AND e.recommendation_id = ANY(:ids::text[]);
 
 -- tenants_of_account --
 -- The tenants of an account.

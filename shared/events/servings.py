@@ -13,7 +13,7 @@ from shared.events.values import Finite, Instant, Whole
 class Shadow(BaseModel):
     """The mark of an answer that nobody saw. `of` is the id of the answer that the visitor got instead.
 
-    `overlap` is the share of the items of the shown answer that this one has too; `wanted` the number of
+    `overlap` is the share of the items of the shown answer that this one has too; `size` the number of
     items that it could have had.
     """
 
@@ -23,7 +23,7 @@ class Shadow(BaseModel):
     overlap: Finite
     milliseconds: Finite
     shown_milliseconds: Finite
-    wanted: Whole
+    size: Whole
 
 
 class Serving(BaseModel):

@@ -121,9 +121,9 @@ class Subscription:
             consumer.finish(known)
             records = [record for record in records if record not in known]
         if self._only:
-            wanted = [record for record in records if self._is_wanted(record.value or b"")]
-            consumer.finish([record for record in records if record not in wanted])
-            records = wanted
+            matching = [record for record in records if self._is_wanted(record.value or b"")]
+            consumer.finish([record for record in records if record not in matching])
+            records = matching
         begin = 0
         while begin < len(records):
             events, failure = self._decode(records, begin)

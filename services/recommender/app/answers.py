@@ -50,6 +50,7 @@ class AnswerParts:
     engine: PlacementEngine
     pages: PagedRecommendations
     shadows: ShadowAnswers
+    variants: PlacementVariants
 
     @classmethod
     def of(cls, settings: Settings, stores: Stores, publisher: Publisher) -> AnswerParts:
@@ -92,6 +93,7 @@ class AnswerParts:
             Trending(stores.redis),
         )
         experiments = Experiments(stores.running, exposures)
+        variants = PlacementVariants(experiments, stores.campaigns, stores.filters, generations)
         popular, quotas = Popular(strategy_parts), ItemQuotaCounts(stores.redis)
         engine = placement_engine(
             stores.placements,
@@ -102,7 +104,7 @@ class AnswerParts:
             item_filters,
             quotas,
             UnclickedImpressions(stores.redis),
-            PlacementVariants(experiments, stores.campaigns, stores.filters, generations),
+            variants,
         )
         recorder = AnswerRecorder.of(publisher, settings, experiments.expose)
         return cls(
@@ -118,4 +120,5 @@ class AnswerParts:
             engine,
             PagedRecommendations(precomputed, stores.popularity, popular, stores.catalogues, stores.active),
             ShadowAnswers(engine, recorder),
+            variants,
         )

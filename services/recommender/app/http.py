@@ -14,6 +14,7 @@ from services.recommender.api.placement_answers import PlacementAnswers
 from services.recommender.api.placement_explanations import ExplanationRoutes
 from services.recommender.api.placement_fast_path import PlacementFastPath
 from services.recommender.api.placement_previews import PreviewRoutes
+from services.recommender.api.placement_replays import ReplayRoutes
 from services.recommender.api.placement_streams import PlacementStreams
 from services.recommender.api.placements import PlacementRoutes
 from services.recommender.api.rest import RestRoutes
@@ -26,6 +27,7 @@ from services.recommender.api.usual_lists import UsualLists
 from services.recommender.app.answers import AnswerParts
 from services.recommender.app.stores import Stores
 from services.recommender.serving.placements.previews import Previews
+from services.recommender.serving.placements.replays import Replays
 from services.recommender.serving.targets import TargetResolver
 from services.recommender.store.accounts import Accounts
 from services.recommender.store.erasures import ErasedServings, ErasureMarks
@@ -74,6 +76,7 @@ def build(settings: Settings) -> FastPathApplication:
     status = Status(stores.active, catalogues, stores.campaigns, stores.running, lambda: redis.up)
     servings = ServingLog(reader)
     erased = ErasedServings(stores.erased_users, ErasureMarks(redis, settings.kept_answers))
+    replays = Replays(parts.engine, parts.variants, servings, erased)
     previews = Previews(
         parts.engine, servings, erased, stores.campaigns, stores.filters, settings.kept_answers
     )
@@ -91,6 +94,9 @@ def build(settings: Settings) -> FastPathApplication:
             AbTestRoutes(answers, parts.experiments, authenticator).router(),
             graphql.router(),
             PreviewRoutes(previews, catalogues, authenticator).router(),
+            ReplayRoutes(
+                replays, previews, parts.experiments, stores.placements, authenticator
+            ).router(),
             ExplanationRoutes(parts.engine, placement_answers, authenticator).router(),
             ServedRoutes.of(settings, servings, erased, authenticator),
             runtime.routes.router(),

@@ -83,11 +83,11 @@ def preference_report(name: str, visitors: int, rates: dict[str, float], clicks:
         f"{rates[row['variant']]:.4f}"
         for row in rows
     ]
-    found = rows[1]["comparison"]
+    preference = rows[1]["comparison"]
     lines += [
-        f"prefer the treatment: sent {clicks.wins}, counted {found['wins']}",
-        f"prefer the control: sent {clicks.losses}, counted {found['losses']}",
-        f"  p at any look: {found['p']:.3g}; at one look: {found['one_look_p']:.3g}",
-        f"  finding: {found['verdict']}",
+        f"prefer the treatment: sent {clicks.wins}, counted {preference['wins']}",
+        f"prefer the control: sent {clicks.losses}, counted {preference['losses']}",
+        f"  p at any look: {preference['p']:.3g}; at one look: {preference['one_look_p']:.3g}",
+        f"  finding: {preference['verdict']}",
     ]
     return "\n".join(lines) + "\n"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from services.router.domain.experiments import StoredVersion
     from services.router.domain.metric_sums import InterleavedSums, MetricSums, PeriodSums, WindowSums
-    from services.router.domain.results import BanditResult, Results
+    from services.router.domain.results import BanditResult, OffPolicyResult, Results
 
 
 def preferences_of(version: StoredVersion, sums: InterleavedSums) -> Results:
@@ -41,6 +41,32 @@ def switchback_results(
     from services.router.domain import switchbacks  # noqa: PLC0415 - 50 MB that only results need
 
     return switchbacks.switchback_results(version, windows, relative_effect=relative_effect, now=now)
+
+
+def off_policy_result(
+    placement: str,
+    experiment: str,
+    event: str,
+    replayed: Sequence[Mapping[str, Any]],
+    rewards: Mapping[str, Collection[str]],
+) -> OffPolicyResult:
+    """Return off-policy estimates from the recommender's replay; call it in a thread, as `results_of`.
+
+    `rewards` are the items with an event by the id of their answer.
+    """
+    from services.router.domain import off_policy  # noqa: PLC0415 - 50 MB that only results need
+
+    answers = [
+        off_policy.LoggedAnswer(
+            each["user_id"] or each["session_id"] or "",
+            each["product_ids"],
+            dict.fromkeys(rewards.get(each["recommendation_id"], ()), 1.0),
+            each["target_ids"],
+            each["propensities"],
+        )
+        for each in replayed
+    ]
+    return off_policy.off_policy_result(placement, experiment, event, answers)
 
 
 def results_of(

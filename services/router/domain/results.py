@@ -265,6 +265,22 @@ class DecisionRecord(BaseModel):
     )
 
 
+class OffPolicyResult(BaseModel):
+    """Estimated events per answer of a definition that nobody has seen."""
+
+    placement: str
+    experiment: str
+    event: str
+    answers: int
+    effective_answers: float = Field(description="(Σw)² / Σw²: answers of the same precision without weights")
+    support: float = Field(description="share of the definition's items that some variant shows")
+    refusal: str | None = Field(None, description="why nothing is estimated; null if it is")
+    logged: Estimate = Field(description="events per answer as it was")
+    ips: Estimate = Field(description="by inverse propensities: items that no variant shows earn nothing")
+    snips: Estimate = Field(description="self-normalised: they earn as much as the others")
+    dr: Estimate = Field(description="doubly robust: they earn what their item did for other visitors")
+
+
 def shadow_results(version: StoredVersion, shadows: list[ShadowResult]) -> Results:
     """Return the results of a shadow: nobody was exposed, so there are no people and no metrics."""
     return Results(

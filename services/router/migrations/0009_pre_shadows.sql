@@ -9,7 +9,7 @@ CREATE TABLE shadow_answers (
     overlap double precision NOT NULL,
     milliseconds double precision NOT NULL,
     shown_milliseconds double precision NOT NULL,
-    wanted bigint NOT NULL,
+    size bigint NOT NULL,
     item_ids text[] NOT NULL,
     PRIMARY KEY (tenant, experiment, version, variant, recommendation_id)
 );

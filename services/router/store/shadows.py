@@ -35,7 +35,7 @@ class ShadowStore:
                 serving.shadow.overlap,
                 serving.shadow.milliseconds,
                 serving.shadow.shown_milliseconds,
-                serving.shadow.wanted,
+                serving.shadow.size,
                 {"item_ids": serving.item_ids},
             )
             for tenant, serving in served
@@ -44,7 +44,7 @@ class ShadowStore:
         if not rows:
             return
         tenants, experiments, versions, variants, ids, times, *rest = map(list, zip(*rows, strict=True))
-        overlaps, milliseconds, shown_milliseconds, wanted, items = rest
+        overlaps, milliseconds, shown_milliseconds, size, items = rest
         await self._database.execute(
             *SQL.record_shadows(
                 tenants=tenants,
@@ -56,7 +56,7 @@ class ShadowStore:
                 overlaps=overlaps,
                 milliseconds=milliseconds,
                 shown_milliseconds=shown_milliseconds,
-                wanted=wanted,
+                size=size,
                 items=items,
             )
         )

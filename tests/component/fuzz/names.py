@@ -206,6 +206,12 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "recommender GET /api/v1/placements/{name}": placement,
         "recommender GET /api/v1/placements/{name}/stream": placement,
         "recommender POST /v1/placements/{name}/preview": placement,
+        "recommender POST /v1/placements/{name}/replay": {
+            **placement,
+            "name": ["product"],
+            "experiment": [made["placed"]],
+        },
+        "router POST /v1/experiments/{name}/off-policy": {**placement, "name": [made["placed"]]},
         "router POST /v1/placements/{name}/preview": {**placement, UNDOCUMENTED_QUERY: [[("user_id", "u1")]]},
         "recommender POST /api/v1/pages": {
             "placements": [["home", "product"], [{"placement": "home", "limit": 2}]],

@@ -52,6 +52,7 @@ _SURFACES = {
     "deciding": "campaign/deciding",
     "stopped": "campaign/stopped",
     "decided": "campaign/decided",
+    "placed": "placement/product",
 }
 """The experiments that are started, and where each of them runs."""
 

@@ -21,7 +21,7 @@ def shadow(shop: Shop, number: int, *item_ids: str) -> Serving:
         experiment_version=1,
         variant="b",
         shadow=ShadowMark(
-            of=f"s{number}", overlap=number / 4, milliseconds=number, shown_milliseconds=10, wanted=2
+            of=f"s{number}", overlap=number / 4, milliseconds=number, shown_milliseconds=10, size=2
         ),
     )
 

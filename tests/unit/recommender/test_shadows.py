@@ -61,7 +61,7 @@ async def test_a_shadow_is_recorded_beside_the_usual_answer_and_nobody_is_expose
     assert popular.shadow is not None
     assert last.shadow is not None
     assert popular.shadow.of == last.shadow.of == shown.recommendation_id
-    assert (popular.shadow.overlap, last.shadow.overlap, last.shadow.wanted) == (0.3333, 0.3333, 3)
+    assert (popular.shadow.overlap, last.shadow.overlap, last.shadow.size) == (0.3333, 0.3333, 3)
     assert popular.shadow.milliseconds > 0
     assert popular.shadow.shown_milliseconds > 0
     assert exposed == []

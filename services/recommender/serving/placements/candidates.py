@@ -99,7 +99,7 @@ class PlacementAnswer:
     picked_by: tuple[str, ...] = ()
     """The variant that picked each item of an interleaved answer."""
     shadows: Shadows | None = None
-    """What answers the same request as well, unseen."""
+    """The variants that answer the same request as well, unseen."""
     seconds: float = 0.0
     """The time that the answer took; only measured beside shadows."""
 

@@ -18,6 +18,7 @@ from services.recommender.serving.placements.strategies.parts import NOTHING
 from services.recommender.serving.placements.variants import Choice
 from services.recommender.serving.recommendation import POPULAR
 from services.recommender.store.placements import DefinedPlacement
+from services.recommender.store.profiles import Profile
 from shared.errors import ApiError
 
 if TYPE_CHECKING:
@@ -117,6 +118,22 @@ class PlacementEngine:
         trial = replace(request, is_trial=True, explain=False)
         visitor = await self._visitors.of(trial, self._list_keys([named], trial))
         return await self._answer(named, trial, visitor)
+
+    async def replay(
+        self, request: PlacementRequest, placements: Sequence[DefinedPlacement], seconds: float
+    ) -> list[PlacementAnswer]:
+        """Return the answers of definitions to a request of an earlier time, by the events up to it.
+
+        Nothing is counted.
+        """
+        trial = replace(request, is_trial=True)
+        visitor = await self._visitors.of(trial, self._list_keys(placements, trial))
+        later = [event for event in visitor.profile.history if event[2] > seconds]
+        history = [event for event in visitor.profile.history if event[2] <= seconds]
+        bought = {item for item, kind, _ in later if kind == "purchase"}
+        bought -= {item for item, kind, _ in history if kind == "purchase"}
+        visitor.profile = Profile(history, visitor.profile.purchased - bought)
+        return [await self._answer(named, trial, visitor) for named in placements]
 
     def forget(self, tenant: str, placement: Placement) -> None:
         """Forget what was prepared for a definition that is not used any more."""

@@ -104,7 +104,7 @@ class Previews:
         oldest = datetime.now(UTC) - self._kept
         servings = await self._servings.recent(tenant, placement, count)
         return [
-            _request(tenant, placement, serving)
+            request_of(tenant, placement, serving)
             for serving in servings
             if serving.served_at >= oldest and not await self._erased.contains(tenant, serving)
         ]
@@ -148,7 +148,7 @@ def change(before: PlacementAnswer | None, after: PlacementAnswer) -> AnswerChan
     )
 
 
-def _request(tenant: str, placement: str, serving: Serving) -> PlacementRequest:
+def request_of(tenant: str, placement: str, serving: Serving) -> PlacementRequest:
     """Return the request that a serving answered."""
     parameters = serving.request
     return PlacementRequest(

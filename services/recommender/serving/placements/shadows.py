@@ -46,13 +46,13 @@ class Shadows(NamedTuple):
 
 
 class ShadowFacts(NamedTuple):
-    """What a shadow is compared by: the id of the shown answer, and its share of items that both have."""
+    """Facts by which a shadow is compared: the shown answer, and its share of items that both have."""
 
     of: str
     overlap: float
     milliseconds: float
     shown_milliseconds: float
-    wanted: int
+    size: int
 
 
 class ShadowAnswers:

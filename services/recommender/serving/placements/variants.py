@@ -42,7 +42,7 @@ class Choice(NamedTuple):
     assignment: Assignment | None = None
     all_variants: Sequence[VariantPlacement] = ()
     shadows: Shadows | None = None
-    """What answers as well, unseen."""
+    """The variants that answer as well, unseen."""
 
     @property
     def placements(self) -> list[DefinedPlacement]:
@@ -85,7 +85,7 @@ class PlacementVariants:
         return await self._by_variant(named, assignment)
 
     async def _by_variant(self, named: DefinedPlacement, assignment: Assignment) -> Choice:
-        definition = self._definition(named.placement, assignment.variant)
+        definition = self.definition(named.placement, assignment.variant)
         if definition is named.placement:
             return Choice(named, assignment)
         if not await self._can_answer(assignment.experiment.tenant, assignment.variant, definition):
@@ -103,7 +103,7 @@ class PlacementVariants:
             for variant in experiment.enabled
             if variant is not experiment.variants[0]
             and await self._can_answer(
-                experiment.tenant, variant, definition := self._definition(named.placement, variant)
+                experiment.tenant, variant, definition := self.definition(named.placement, variant)
             )
         ]
         return Choice(named, shadows=Shadows(experiment, variants) if variants else None)
@@ -114,7 +114,7 @@ class PlacementVariants:
         """Return the definitions of all variants; none if one of them can't answer: it would always lose."""
         variants = []
         for variant in assignment.experiment.enabled:
-            definition = self._definition(named.placement, variant)
+            definition = self.definition(named.placement, variant)
             if definition is not named.placement and not await self._can_answer(
                 assignment.experiment.tenant, variant, definition
             ):
@@ -125,7 +125,8 @@ class PlacementVariants:
             )
         return variants
 
-    def _definition(self, placement: Placement, variant: Variant) -> Placement:
+    def definition(self, placement: Placement, variant: Variant) -> Placement:
+        """Return the definition of a placement by a variant, the same object each time."""
         key = id(placement), id(variant)
         known = self._definitions.get(key)
         if known is not None:
