@@ -15,7 +15,8 @@ from tests.support.waiting import PATIENCE
 def simulation(endcap: Endcap, *options: str) -> str:
     """Return what the command prints."""
     command = [sys.executable, "-m", "services.router", "simulate", "--key", endcap.keys["admin"]]
-    command += ["--url", endcap.environment["ENDCAP_URL"], *options]
+    # The worker may still be joining its group.
+    command += ["--url", endcap.environment["ENDCAP_URL"], "--wait", str(PATIENCE / 2), *options]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

@@ -87,7 +87,11 @@ def preference_report(name: str, visitors: int, rates: dict[str, float], clicks:
     lines += [
         f"prefer the treatment: sent {clicks.wins}, counted {preference['wins']}",
         f"prefer the control: sent {clicks.losses}, counted {preference['losses']}",
-        f"  p at any look: {preference['p']:.3g}; at one look: {preference['one_look_p']:.3g}",
+        f"  p at any look: {_p(preference['p'])}; at one look: {_p(preference['one_look_p'])}",
         f"  finding: {preference['verdict']}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

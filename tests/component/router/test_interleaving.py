@@ -9,9 +9,11 @@ from services.router.domain.metrics import Metric
 from services.router.store.interleaved_answers import InterleavedAnswers
 from shared.events import UserErasureRequested
 from shared.events.servings import RecommendationServed, Serving
+from shared.events.topics import SERVINGS
 from shared.experiments import Interleaving
 from shared.postgres import Database
 from tests.component.router.counting import Shop, counting
+from tests.support.waiting import eventually
 
 METRICS = (
     Metric(name="clicks", event="click"),
@@ -97,3 +99,26 @@ async def test_events_are_credited_to_the_variant_that_picked_the_item(world: An
     assert credits_of(before) == [[({"a": 2}, 1), ({"b": 1}, 2)], [({"b": 7}, 1)]]
     assert credits_of(after) == credits_of(before)
     assert names == []
+
+
+async def test_the_worker_reads_interleaved_answers_from_kafka(world: Any) -> None:
+    async with counting(world, design=Interleaving()) as shop, world.worker():
+        for number in range(3):
+            usual = answer(shop, f"r{number}", 10, f"u{number}")
+            if number == 2:
+                usual = usual.model_copy(update={"picked_by": ()})
+            event = RecommendationServed(
+                event_id=f"e{number}",
+                tenant=shop.tenant,
+                occurred_at=shop.began,
+                process="p",
+                sequence=number + 1,
+                servings=(usual,),
+            )
+            await world.publish(SERVINGS, event)
+
+        async def recorded() -> set[str]:
+            rows = await world.sql("SELECT unit FROM router.interleaved_answers")
+            return {row["unit"] for row in rows}
+
+        await eventually(recorded, enough=lambda units: units == {"u0", "u1"})
