@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from services.router.domain.metrics import Metric
-
-if TYPE_CHECKING:
-    from services.router.domain.experiments import StoredVersion
 
 Verdict = Literal["better", "worse", "no difference shown", "too few units"]
 
@@ -279,29 +276,3 @@ class OffPolicyResult(BaseModel):
     ips: Estimate = Field(description="by inverse propensities: items that no variant shows earn nothing")
     snips: Estimate = Field(description="self-normalised: they earn as much as the others")
     dr: Estimate = Field(description="doubly robust: they earn what their item did for other visitors")
-
-
-def shadow_results(version: StoredVersion, shadows: list[ShadowResult]) -> Results:
-    """Return the results of a shadow: nobody was exposed, so there are no people and no metrics."""
-    return Results(
-        name=version.name,
-        phase=version.phase,
-        versions=[version.version],
-        began_at=version.started_at,
-        counted_until=None,
-        units=[],
-        health=Health(
-            is_valid=True,
-            problems=[],
-            sample_ratio_p=None,
-            sample_ratio_sequential_p=None,
-            crossed_units=0,
-            merged_units=0,
-            bots=0,
-        ),
-        planning=Planning(
-            relative_effect=0.0, required_units=None, units=0, days_left=None, detectable_effect=None
-        ),
-        metrics=[],
-        shadows=shadows,
-    )

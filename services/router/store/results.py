@@ -15,7 +15,8 @@ from services.router.domain.late_analysis import (
     results_of,
     switchback_results,
 )
-from services.router.domain.results import Results, shadow_results
+from services.router.domain.results import Results
+from services.router.domain.shadows import shadow_results
 from services.router.store import SQL
 
 if TYPE_CHECKING:

@@ -126,5 +126,6 @@ def stored_results(world: Any, database: Database) -> StoredResults:
         InterleavedAnswers(database, settings),
         BanditStore(database, settings),
         WindowStore(database, settings),
+        ShadowStore(database, settings),
     )
     return StoredResults(database, MetricStore(database, 60.0), designs)
