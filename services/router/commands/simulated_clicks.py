@@ -38,6 +38,9 @@ def click(api: Api, name: str, visitors: int, rates: dict[str, float], rng: rand
 
     with ThreadPoolExecutor(THREADS) as threads:
         answers = list(threads.map(visit, range(visitors)))
+    if not all(items for _, _, items in answers):
+        message = "Answers have no items: import items and interactions, and train first."
+        raise SystemExit(message)
     by_variant, wins, losses = Counter[str](), 0, 0
     events = []
     for user, id_, items in answers:
