@@ -27,7 +27,10 @@ class Clicks(NamedTuple):
 
 
 def click(api: Api, name: str, visitors: int, rates: dict[str, float], rng: random.Random) -> Clicks:
-    """Let visitors get an interleaved answer, and click each item with the rate of its variant."""
+    """Let visitors get an interleaved answer, and click each item with the rate of its variant.
+
+    Raise SystemExit with a sentence if the shop has nothing to recommend.
+    """
 
     def visit(number: int) -> tuple[str, str, list[dict[str, Any]]]:
         user = f"{name}-{number}"
