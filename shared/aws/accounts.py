@@ -23,5 +23,6 @@ class AccountTenant:
 
 def main_tenant(tenants: Sequence[AccountTenant]) -> AccountTenant | None:
     """Return the main tenant of an account, which comes first: `default`, or the only one; else None."""
-    is_clear = bool(tenants) and (tenants[0].group == MAIN_GROUP or len(tenants) == 1)
+    names = {each.tenant for each in tenants}
+    is_clear = bool(tenants) and (tenants[0].group == MAIN_GROUP or len(names) == 1)
     return tenants[0] if is_clear else None

@@ -249,6 +249,16 @@ async def test_another_tenants_query_and_a_file_that_must_not_be_written(
     assert foreign.json()["message"].endswith("was not found")
 
 
+async def test_an_api_key_reads_its_own_tenant_alone(client: Client, module_database: OwnDatabase) -> None:
+    first = await make_tenant(module_database, "first", "000000000079")
+    second = await make_tenant(module_database, "second", "000000000079")
+    for tenant in (first, second):
+        headers = {"x-amz-target": "AmazonAthena.ListDatabases", "x-api-key": tenant.admin}
+        answer = await client.http.post("/", json={"CatalogName": "AwsDataCatalog"}, headers=headers)
+
+        assert answer.json()["DatabaseList"] == [{"Name": "endcap"}]
+
+
 async def test_a_query_is_cancelled_and_an_expression_fails(client: Client) -> None:
     numbers = "(SELECT 1 FROM interactions CROSS JOIN UNNEST(sequence(1, 10000)) AS t (x))"
     text = f"SELECT count(*) FROM {numbers} a CROSS JOIN {numbers} b CROSS JOIN {numbers} c"
