@@ -59,6 +59,7 @@ OTHERS = {
     "GET /api/v1/placements",
     "GET /api/v1/placements/{name}/stream",  # sends the JSON of a placement, and never ends
     "POST /v1/placements/{name}/preview",  # shows nothing to a visitor
+    "POST /v1/placements/{name}/replay",  # nor does this
     "GET /v1/placements/{name}/explanation",  # shows nothing to a visitor, either
     "GET /v1/recommendations",
     "GET /v1/recommendations/{recommendation_id}",

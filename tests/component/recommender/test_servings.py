@@ -84,8 +84,8 @@ async def test_an_answer_can_be_looked_up_at_once(shop: World, tmp_path: Path) -
     assert (body["surface"], body["user_id"], body["target"]) == ("rest", "u3", USER)
     assert (body["source"], body["generation"], body["request"]) == ("redis", 7, {"limit": 2})
     assert body["items"] == [
-        {"product_id": "own-3", "rank": 1, "strategy": USER},
-        {"product_id": "next", "rank": 2, "strategy": USER},
+        {"product_id": "own-3", "rank": 1, "strategy": USER, "picked_by": None},
+        {"product_id": "next", "rank": 2, "strategy": USER, "picked_by": None},
     ]
 
 
@@ -110,7 +110,12 @@ async def test_every_kind_of_answer_can_be_looked_up(shop: World, tmp_path: Path
     assert bodies[3]["request"]["item_id"] == "own-3"
     assert (bodies[4]["placement"], bodies[4]["session_id"]) == ("home", "s1")
     assert bodies[4]["request"] == {"category": "tea"}
-    assert bodies[4]["items"][0] == {"product_id": "own-5", "rank": 1, "strategy": "for-you"}
+    assert bodies[4]["items"][0] == {
+        "product_id": "own-5",
+        "rank": 1,
+        "strategy": "for-you",
+        "picked_by": None,
+    }
     for body, answer in zip(bodies, (backend, guest, place, similar, home, *page), strict=True):
         rows = [row["product_id"] for row in answer["recommendations"]]
         assert [item["product_id"] for item in body["items"]] == rows

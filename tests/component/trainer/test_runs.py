@@ -155,9 +155,9 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
         await administrator.execute("UPDATE trainer.jobs SET lease_until = now() WHERE status = 'running'")
         await asyncio.to_thread(installation.start, "trainer", "worker")
 
-    # The snapshot stops before its second file, for which it needs what we have locked.
+    # The snapshot stops before its third file, for which it needs what we have locked.
     async with administrator.transaction():
-        await administrator.execute("LOCK TABLE sync.items IN ACCESS EXCLUSIVE MODE")
+        await administrator.execute("LOCK TABLE sync.users IN ACCESS EXCLUSIVE MODE")
         number = await asyncio.to_thread(installation.ask)
 
         async def first_file() -> bool:

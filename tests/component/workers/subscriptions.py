@@ -134,8 +134,9 @@ def order(world: World, n: int) -> Event:
 
 def serving(world: World, n: int) -> Event:
     answer = Serving(
-        recommendation_id=f"RID-{n}-{world.tenant}", served_at=NOW, surface="rest", item_ids=(f"i{n}",)
-    )
+        recommendation_id=f"RID-{n}-{world.tenant}", served_at=NOW, surface="rest", user_id=f"u{n}",
+        item_ids=(f"i{n}",), experiment="colours", picked_by=("red",),
+    )  # fmt: skip
     return RecommendationServed(**common(world, n), process="p", sequence=1, servings=(answer,))
 
 
@@ -154,6 +155,12 @@ def exposure(world: World, n: int) -> Event:
 
 def erasure(world: World, n: int) -> Event:
     return UserErasureRequested(**common(world, n), erasure_id="1", user_id=f"gone{n}")
+
+
+def answers(table: str) -> Callable[[World], Awaitable[set[str]]]:
+    """Names of the events whose answers are in a table; an answer is named by its item's number."""
+    name = "'c' || substr(item_ids[1], 2) || '-' || tenant"
+    return lambda world: world.column(f"SELECT {name} FROM {table} WHERE tenant = $1")
 
 
 def lake_rows(name: str, field: str) -> Callable[[World], Awaitable[set[str]]]:
@@ -243,12 +250,8 @@ CASES = (
         "router", INTERACTIONS, "router", interaction, "user_id",
         lambda world: world.column("SELECT unit FROM router.outcomes WHERE tenant = $1"),
     ),
-    Case(
-        "analytics", SERVINGS, "analytics", serving, "event_id",
-        lambda world: world.column(
-            "SELECT 'c' || substr(item_ids[1], 2) || '-' || tenant FROM analytics.servings WHERE tenant = $1"
-        ),
-    ),
+    Case("router", SERVINGS, "router", serving, "event_id", answers("router.interleaved_answers")),
+    Case("analytics", SERVINGS, "analytics", serving, "event_id", answers("analytics.servings")),
     Case(
         "analytics", INTERACTIONS, "analytics", interaction, "event_id",
         analytics_events,

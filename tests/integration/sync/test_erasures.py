@@ -60,7 +60,9 @@ async def test_the_state_goes_and_orders_lose_their_customer(shop: Shop) -> None
     assert ("users-v1", f"{TENANT}:u1", None) in events
     receipts = [payload["rows"] for topic, _, payload in events if topic == "erasure-receipts-v1"]
     assert (
-        receipts == [{"users": 1, "orders": 1, "order_items": 1, "staged_lines": 0, "import_rejects": 0}] * 2
+        receipts
+        == [{"users": 1, "orders": 1, "order_items": 1, "staged_lines": 0, "import_rejects": 0, "inbox": 0}]
+        * 2
     )
 
 
