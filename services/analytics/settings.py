@@ -46,12 +46,6 @@ class Settings(ServiceSettings):
     )
     lake_batch: int = Field(5_000, ge=1, description="most records of one file of the event lake")
     lake_hour: int = Field(3, ge=0, le=23, description="hour of the day, UTC, of compacting the event lake")
-    lake_files: int = Field(
-        200, ge=2, description="new files after which a table of the event lake is compacted at any hour"
-    )
-    lake_maintenance_seconds: float = Field(
-        60.0, gt=0, description="interval of looking for tables of the event lake to compact"
-    )
     lake_days: int = Field(
         730, ge=15, description="days for which the event lake keeps events, by their time"
     )

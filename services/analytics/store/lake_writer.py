@@ -49,9 +49,7 @@ class LakeWriter:
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.share_lake(tenant=tenant))
             kept = await _without_erased(connection, table, tenant, rows)
-            # One file for each day of the rows.
-            files = len({row["dt"] for row in kept})
-            await connection.execute(*SQL.lake_changed(tenant=tenant, name=table.name, files=files))
+            await connection.execute(*SQL.lake_changed(tenant=tenant, name=table.name))
             count = await asyncio.to_thread(self._lake.append, table, tenant, kept, ends)
         LAKE_ROWS.labels(table.name).inc(count)
 
@@ -81,7 +79,7 @@ async def _without_erased(
 
 
 class LakeMaintenance:
-    """Compacts changed tables, each night and after many new files; deletes old days and repeated rows."""
+    """Compacts the tables that changed, once a night, and deletes old days and repeated rows."""
 
     def __init__(self, database: Database, lake: Lake, settings: Settings) -> None:
         self._database = database
@@ -93,7 +91,7 @@ class LakeMaintenance:
         now = datetime.now(UTC)
         night = now.replace(hour=self._settings.lake_hour, minute=0, second=0, microsecond=0)
         before = night if night <= now else night - timedelta(days=1)
-        for row in await self._database.fetch(*SQL.lake_due(before=before, files=self._settings.lake_files)):
+        for row in await self._database.fetch(*SQL.lake_due(before=before)):
             await self.maintain(row["tenant"], row["name"])
 
     async def maintain(self, tenant: str, name: str) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -117,30 +117,6 @@ async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Anal
     # Offsets are kept: what was read before stays out.
     await analytics.writer.write(INTERACTIONS, placed([view], begin=3))
     assert len(await ids(analytics, tenant)) == 2
-
-
-async def test_many_new_files_are_joined_before_the_night(analytics: Analytics, tenant: str) -> None:
-    def days(begin: int, count: int) -> list[Positioned]:
-        first = datetime(2026, 1, 1, tzinfo=UTC)
-        views = [
-            event(tenant, "view", day, user_id="ann", occurred_at=first + timedelta(days=day))
-            for day in range(count)
-        ]
-        return placed(views, begin=begin)
-
-    settings = analytics.settings.model_copy(update={"lake_files": 6})
-    maintenance = LakeMaintenance(analytics.database, analytics.lake, settings)
-    for begin in (0, 3):
-        await analytics.writer.write(INTERACTIONS, days(begin, 2))
-    await maintenance.run()
-    assert len(analytics.lake.open(tenant, "interactions").file_uris()) == 4
-
-    await analytics.writer.write(INTERACTIONS, days(6, 2))
-    await maintenance.run()
-    assert len(analytics.lake.open(tenant, "interactions").file_uris()) == 2
-    await analytics.writer.write(INTERACTIONS, days(9, 2))
-    await maintenance.run()
-    assert len(analytics.lake.open(tenant, "interactions").file_uris()) == 4
 
 
 async def test_sql_reads_events_and_catalogue_of_the_own_tenant(
