@@ -132,7 +132,7 @@ def _stores() -> list[str]:
 
 
 def _host(settings: GatewaySettings) -> str:
-    """Return the host that clients are told: one that the certificate is for. Raises StackError."""
+    """Return the host of printed addresses: one that the certificate is for. Raises StackError."""
     if settings.name:
         return settings.name
     if settings.certificate is None:
