@@ -61,12 +61,12 @@ def routes(service: str, app: Any) -> list[Route]:
 
 def aws_operations(app: Any) -> dict[str, Operation[Any]]:
     """The operations of services of AWS that an application answers at `POST /`, by their X-Amz-Target."""
-    found: dict[str, Operation[Any]] = {}
+    operations: dict[str, Operation[Any]] = {}
     for route in _flat(getattr(app, "app", app).routes):
         answering = getattr(getattr(route, "endpoint", None), "__self__", None)
         if isinstance(answering, JsonServices):
-            found |= answering.operations
-    return found
+            operations |= answering.operations
+    return operations
 
 
 def _flat(listed: list[Any]) -> Iterator[Any]:

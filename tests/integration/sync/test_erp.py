@@ -35,7 +35,7 @@ def erp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Erp]:
 
 
 class Pulling:
-    """A source that is asked, and its runs."""
+    """A source that is read, and its runs."""
 
     def __init__(self, shop: Shop, source: SourceOfShop) -> None:
         self.shop, self.source = shop, source
@@ -102,12 +102,12 @@ async def test_an_error_is_never_an_empty_day(shop: Shop, erp: Erp, fault: str) 
     with pytest.raises(Transient):
         await pulling.run()
     assert len(await pulling.orders()) == 0
-    asked = len(erp.requests)
+    earlier = len(erp.requests)
 
     await pulling.run()
 
     assert len(await pulling.orders()) == 280
-    assert erp.requests[asked]["start_date"] == DAYS[3]
+    assert erp.requests[earlier]["start_date"] == DAYS[3]
     assert len(await shop.published("orders-v1")) == 280
 
 
@@ -141,10 +141,10 @@ async def test_later_statuses_are_read_again_and_unchanged_orders_are_not_merged
     erp.orders["online"][DAYS[-2]][0]["order_status"] = "Cancelled Orders"
     erp.orders["online"][DAYS[0]][0]["order_status"] = "Returned"
 
-    asked = len(erp.requests)
+    earlier = len(erp.requests)
     await pulling.run()
 
-    assert {request["start_date"] for request in erp.requests[asked:]} == set(DAYS[-4:])
+    assert {request["start_date"] for request in erp.requests[earlier:]} == set(DAYS[-4:])
     assert len(await shop.rows("SELECT 1 FROM inbox")) == 281
     (cancelled,) = [event for event in await shop.published("orders-v1") if "cancels" in event]
     assert cancelled["cancels"] == "oe-500"

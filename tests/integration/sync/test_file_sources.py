@@ -92,9 +92,9 @@ async def test_a_bucket_of_the_shop_starts_imports_and_a_training(
     client.put_object(Bucket=name, Key="other/users.csv", Body=b"no")
 
     for _ in range(2):
-        found = await runs.run()
+        imported = await runs.run()
 
-    assert found == [("interactions", "interactions-2.jsonl.gz"), ("interactions", "interactions.csv")]
+    assert imported == [("interactions", "interactions-2.jsonl.gz"), ("interactions", "interactions.csv")]
     events = await shop.published("interactions-v1")
     assert sorted(event["user_id"] for event in events) == ["u1", "u2"]
     assert await shop.published("training-requests-v1")

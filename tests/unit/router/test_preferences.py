@@ -34,14 +34,16 @@ def a_version(**fields: Any) -> StoredVersion:
     return StoredVersion.model_validate(document | fields)
 
 
-def found(credited: list[Credits], people: int, **metric: Any) -> dict[str, Preference]:
+def preferences(credited: list[Credits], people: int, **metric: Any) -> dict[str, Preference]:
     version = a_version(metrics=[{"name": "clicks", "event": "click", **metric}])
     results = preferences_of(version, InterleavedSums([1], NOW, people, 0, {0: credited}))
     return {each.variant: each.comparison for each in results.preferences[0].variants if each.comparison}
 
 
 def test_people_prefer_the_variant_with_more_credit() -> None:
-    by_variant = found([({"b": 1}, 60), ({"a": 1}, 35), ({"a": 1, "b": 2}, 5), ({"c": 3, "a": 3}, 4)], 200)
+    by_variant = preferences(
+        [({"b": 1}, 60), ({"a": 1}, 35), ({"a": 1, "b": 2}, 5), ({"c": 3, "a": 3}, 4)], 200
+    )
 
     b, c = by_variant["b"], by_variant["c"]
     assert (b.wins, b.losses, b.ties) == (65, 39, 96)
@@ -57,10 +59,12 @@ def test_people_prefer_the_variant_with_more_credit() -> None:
 
 
 def test_a_clear_preference_is_found_and_few_people_show_nothing() -> None:
-    assert found([({"b": 1}, 120), ({"a": 1}, 40)], 1_000)["b"].verdict == "better"
-    assert found([({"b": 1}, 40), ({"a": 1}, 120)], 1_000, higher_is_better=False)["b"].verdict == "better"
-    assert found([({"b": 1}, 12)], 1_000)["b"].verdict == "too few units"
-    assert found([], 0)["b"].share == 0.5 or found([], 0)["b"].share is None
+    assert preferences([({"b": 1}, 120), ({"a": 1}, 40)], 1_000)["b"].verdict == "better"
+    assert (
+        preferences([({"b": 1}, 40), ({"a": 1}, 120)], 1_000, higher_is_better=False)["b"].verdict == "better"
+    )
+    assert preferences([({"b": 1}, 12)], 1_000)["b"].verdict == "too few units"
+    assert preferences([], 0)["b"].share is None
 
 
 @pytest.mark.parametrize(

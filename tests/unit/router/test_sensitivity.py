@@ -39,9 +39,9 @@ def needed_by_split(values: np.ndarray) -> float:
 def needed_by_interleaving(rng: np.random.Generator) -> float:
     """Return the visitors that interleaving needs: those with a preference decide (Conover 3.4)."""
     shown = clicks(rng, (ITEMS // 2, ITEMS // 2), VISITORS)
-    found = preference(shown[:, 1], shown[:, 0], rng, resamples=2)
-    preferring = found.wins + found.losses
-    share = found.wins / preferring
+    estimate = preference(shown[:, 1], shown[:, 0], rng, resamples=2)
+    preferring = estimate.wins + estimate.losses
+    share = estimate.wins / preferring
     return float((1.96 + 0.84) ** 2 * 0.25 / (share - 0.5) ** 2 * VISITORS / preferring)
 
 
@@ -61,14 +61,14 @@ def test_interleaving_needs_fewer_visitors_than_a_split() -> None:
     finds = 0
     for _ in range(200):
         shown = clicks(rng, (ITEMS // 2, ITEMS // 2), count)
-        found = preference(shown[:, 1], shown[:, 0], rng, resamples=2)
-        finds += found.p < 0.05 and found.wins > found.losses
+        estimate = preference(shown[:, 1], shown[:, 0], rng, resamples=2)
+        finds += estimate.p < 0.05 and estimate.wins > estimate.losses
     assert finds == pytest.approx(160, abs=24)
 
 
 def test_a_bandit_finds_the_variant_and_shows_it_to_more_than_half() -> None:
     rng = np.random.default_rng(21)
-    found, treated, periods, people = 0, 0.0, 12, 2_000
+    decided, treated, periods, people = 0, 0.0, 12, 2_000
     for _ in range(40):
         n, y, yy, shares = (np.zeros((periods, 2)) for _ in range(4))
         weights = np.array([0.5, 0.5])
@@ -82,10 +82,10 @@ def test_a_bandit_finds_the_variant_and_shows_it_to_more_than_half() -> None:
             moments = propensity_weighted_moments(n[done], y[done], yy[done], shares[done])
             best = best_probabilities(moments, rng, 2_000)
             weights = bandit_weights(best, 0.01, top_two=False)
-        found += best[1] > 0.95
+        decided += best[1] > 0.95
         treated += n[:, 1].sum() / n.sum() / 40
 
-    assert found >= 32
+    assert decided >= 32
     assert treated > 0.75
 
 
