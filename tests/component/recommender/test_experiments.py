@@ -48,10 +48,14 @@ async def exposures(world: Any) -> list[dict[str, Any]]:
     return [event for event in events if event["tenant"] == world.tenant]
 
 
-async def follows(caller: Any, expected: dict[str, int], headers: dict[str, str] | None = None) -> None:
+async def follows(
+    caller: Any, expected: dict[str, int], headers: dict[str, str] | None = None, items: int = 0
+) -> None:
+    """Wait until the process has these experiments and at least `items` items."""
+
     async def followed() -> bool:
         status = (await caller.get(f"{V1}/status", headers=headers)).json()
-        return bool(status["experiments"] == expected)
+        return bool(status["experiments"] == expected and status["items"] >= items)
 
     await eventually(followed)
 

@@ -28,7 +28,7 @@ async def test_a_front_end_gets_the_variant_with_its_items(shop: Any) -> None:
     await shop.publish(EXPERIMENTS, running.changed())
     user = of_variant(running, "variant_b")
     async with shop.recommender() as caller:
-        await follows(caller, {"affinity": 1})
+        await follows(caller, {"affinity": 1}, items=20)
 
         async def ask(path: str, **body: Any) -> Any:
             return await caller.post(path, json=body)
@@ -76,7 +76,7 @@ async def test_a_dashboard_reads_which_variant_a_user_has(shop: Any) -> None:
     running = experiment(shop, variants=THIRDS, traffic=0.999999)
     await shop.publish(EXPERIMENTS, running.changed())
     async with shop.recommender() as caller:
-        await follows(caller, {"affinity": 1})
+        await follows(caller, {"affinity": 1}, items=20)
 
         async def get(path: str, **query: Any) -> Any:
             return await caller.get(f"/api/v1/{path}", params=query)
