@@ -102,6 +102,8 @@ ROUTES: tuple[Route, ...] = (
     # Training runs and generations.
     Route("/v1/runs", "trainer"),
     Route("/v1/runs/*", "trainer"),
+    Route("/v1/schedules", "trainer"),
+    Route("/v1/schedules/*", "trainer"),
     Route("/v1/generations", "loader"),
     Route("/v1/generations/*", "loader"),
     # Recommendations.

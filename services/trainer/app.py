@@ -8,11 +8,12 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.trainer.api import runs as runs_api
+from services.trainer.api import schedules as schedules_api
 from services.trainer.api.aws import Callers
 from services.trainer.api.logs import Logs, cloudwatch
 from services.trainer.api.step_functions import StepFunctions
 from services.trainer.handlers import Handlers
-from services.trainer.schedule import INTERVAL_SECONDS, Schedule
+from services.trainer.schedule import INTERVAL_SECONDS, ScheduledRuns
 from services.trainer.settings import Settings
 from services.trainer.store import (
     Erasures,
@@ -41,7 +42,7 @@ from shared.postgres import Database
 ERASURE_INTERVAL_SECONDS = 5.0
 
 DESCRIPTION = (
-    "Training runs: request one, and follow its steps from the snapshot to the finished lists; also as "
+    "Training runs: request or schedule them, and follow their steps from the snapshot to the lists; also as "
     "executions of AWS Step Functions."
 )
 
@@ -62,14 +63,18 @@ def build(settings: Settings) -> FastAPI:
     return application(
         "trainer",
         parts=[database, authenticator],
-        routers=[runs_api.router(authenticator, runs), JsonServices(authenticator, services).router()],
+        routers=[
+            runs_api.router(authenticator, runs),
+            schedules_api.router(authenticator, Schedules(requests, runs)),
+            JsonServices(authenticator, services).router(),
+        ],
         description=DESCRIPTION,
         http=settings.http,
     )
 
 
 def worker(settings: Settings) -> FastAPI:
-    """Return the worker: runs, the schedule, the deletion of files and the outbox relay."""
+    """Return the worker: runs, schedules, the deletion of files and the outbox relay."""
     database = Database(settings.postgres, "trainer")
     runs = Runs(database)
     files = Files(s3.client(settings.s3), settings.s3.endcap_data_bucket)
@@ -88,7 +93,7 @@ def worker(settings: Settings) -> FastAPI:
     run_job = RunJob(runs, steps.by_name(), settings.s3.endcap_data_bucket, steps.stop_training)
     cleanup = FileCleanup(runs, files, settings.keep_runs)
     catch_up = timedelta(minutes=settings.catch_up_minutes)
-    schedule = Schedule(settings.schedule, catch_up, Schedules(database, runs).request_runs)
+    scheduled = ScheduledRuns(Schedules(database, runs), settings.schedule, catch_up)
     consumer = Consumer(settings.kafka, "trainer")
     erasures = Erasures(database)
     handlers = Handlers(runs, erasures)
@@ -102,7 +107,7 @@ def worker(settings: Settings) -> FastAPI:
             database,
             publisher,
             Relay(database, publisher),
-            PeriodicTask("schedule", schedule.run, seconds=INTERVAL_SECONDS),
+            PeriodicTask("schedule", scheduled.run, seconds=INTERVAL_SECONDS),
             PeriodicTask("waiting-runs", runs.start_queued, seconds=INTERVAL_SECONDS),
             PeriodicTask("erasing", erasure.run, seconds=ERASURE_INTERVAL_SECONDS),
             PeriodicTask("cleaning", cleanup.run, seconds=INTERVAL_SECONDS),

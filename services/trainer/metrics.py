@@ -13,3 +13,8 @@ STEP_SECONDS = histogram(
     ["step"],
     buckets=(0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
 )
+DUE_TIMES = counter(
+    "endcap_trainer_due_times_total",
+    "Times of schedules that were due, by outcome: requested, too late, no data.",
+    ["outcome"],
+)

@@ -126,23 +126,73 @@ WHERE r.tenant = :tenant AND r.run = coalesce(:run, r.run)
 ORDER BY r.run DESC
 LIMIT :limit;
 
--- tenants_with_data --
--- Tenants with interactions.
-SELECT a.tenant FROM engine.accounts_v1 a
-WHERE EXISTS (SELECT FROM tracker.interactions_v1 i WHERE i.tenant = a.tenant);
-
 -- dataset_group --
 -- The ARN of the dataset group of a tenant.
 SELECT dataset_group_arn FROM engine.accounts_v1 WHERE tenant = :tenant;
 
--- schedule --
--- Store the run of a scheduled time.
-INSERT INTO scheduled (tenant, due, run) VALUES (:tenant, :due, :run)
-ON CONFLICT (tenant, due) DO NOTHING;
+-- has_data --
+-- Return whether a tenant has interactions; none for an unknown tenant.
+SELECT EXISTS (SELECT FROM tracker.interactions_v1 i WHERE i.tenant = a.tenant)
+FROM engine.accounts_v1 a WHERE a.tenant = :tenant;
 
--- is_scheduled --
--- Return whether a scheduled time has a run.
-SELECT EXISTS (SELECT FROM scheduled WHERE tenant = :tenant AND due = :due);
+-- follow_settings --
+-- Give each tenant the default schedule, unless it has put one of that name; change it when the settings did.
+INSERT INTO schedules (tenant, name, kind, cron, from_settings, next_due)
+SELECT a.tenant, :name, 'full', :cron, true, :next_due
+FROM engine.accounts_v1 a
+WHERE NOT EXISTS (
+    SELECT FROM schedules s
+    WHERE s.tenant = a.tenant AND s.name = :name AND (NOT s.from_settings OR s.cron = :cron)
+)
+ON CONFLICT (tenant, name) DO UPDATE SET cron = excluded.cron, next_due = excluded.next_due, changed_at = now()
+WHERE schedules.from_settings;
+
+-- forget_settings --
+-- Delete the default schedules of the settings.
+DELETE FROM schedules WHERE from_settings;
+
+-- due_schedules --
+-- Schedules that are due, those that have waited longest first.
+SELECT tenant, name FROM schedules WHERE enabled AND next_due <= :now ORDER BY next_due;
+
+-- lock_due_schedule --
+-- Lock a schedule that is due, until the end of the transaction.
+SELECT kind, cron, timezone FROM schedules
+WHERE tenant = :tenant AND name = :name AND enabled AND next_due <= :now
+FOR UPDATE;
+
+-- advance_schedule --
+-- Set the next time of a schedule, and the run of the last one.
+UPDATE schedules SET next_due = :next_due, last_due = :due, last_run = :run
+WHERE tenant = :tenant AND name = :name;
+
+-- schedules --
+-- The schedules of a tenant, or one of them.
+SELECT name, kind, cron, timezone, enabled, from_settings, next_due, last_due, last_run, changed_at
+FROM schedules WHERE tenant = :tenant AND name = coalesce(:name, name)
+ORDER BY name;
+
+-- put_schedule --
+-- Add or change a schedule. An equal one keeps the time that is due next.
+INSERT INTO schedules AS known (tenant, name, kind, cron, timezone, enabled, next_due)
+VALUES (:tenant, :name, :kind, :cron, :timezone, :enabled, :next_due)
+ON CONFLICT (tenant, name) DO UPDATE
+SET kind = excluded.kind, cron = excluded.cron, timezone = excluded.timezone, enabled = excluded.enabled,
+    from_settings = false, changed_at = now(),
+    next_due = CASE
+        WHEN (known.cron, known.timezone, known.enabled) = (excluded.cron, excluded.timezone, excluded.enabled)
+        THEN known.next_due ELSE excluded.next_due
+    END
+WHERE (known.kind, known.cron, known.timezone, known.enabled, known.from_settings)
+    <> (excluded.kind, excluded.cron, excluded.timezone, excluded.enabled, false);
+
+-- delete_schedule --
+-- Delete a schedule of a tenant, unless it is that of the settings.
+DELETE FROM schedules WHERE tenant = :tenant AND name = :name AND NOT from_settings;
+
+-- delete_schedules --
+-- Delete the schedules of a tenant that does not exist any more.
+DELETE FROM schedules WHERE tenant = :tenant;
 
 -- runs_with_old_files --
 -- Ended runs with files, except for the newest ones of each tenant.

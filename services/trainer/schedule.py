@@ -1,34 +1,33 @@
-"""The schedule: at its times a run is requested for each tenant with data, once for all workers."""
+"""The runs of schedules: each time that is due is one run, whichever worker looks first."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
-from cronsim import CronSim
+
+from services.trainer import metrics
+
+if TYPE_CHECKING:
+    from services.trainer.store import Schedules
 
 INTERVAL_SECONDS = 5.0
 
 log = structlog.get_logger()
 
 
-def due_time(expression: str, now: datetime, catch_up: timedelta) -> datetime | None:
-    """Return the last time of a cron expression up to `now`; None if it is longer ago than `catch_up`."""
-    latest: datetime = next(CronSim(expression, now + timedelta(minutes=1), reverse=True))
-    return latest if now - catch_up <= latest <= now else None
+@dataclass(frozen=True, slots=True)
+class ScheduledRuns:
+    """Requests the runs that are due. `default` is the cron expression of the settings, which may be empty.
 
+    Of the times that passed while no worker was running, the last one is made up for, up to `catch_up` later.
+    """
 
-class Schedule:
-    """The times at which runs are due."""
-
-    def __init__(
-        self, expression: str, catch_up: timedelta, request_runs: Callable[[datetime], Awaitable[list[int]]]
-    ) -> None:
-        """Call `request_runs` with each due time, possibly more than once: it must be idempotent."""
-        self._expression = expression
-        self._catch_up = catch_up
-        self._request_runs = request_runs
+    schedules: Schedules
+    default: str
+    catch_up: timedelta
 
     async def run(self) -> None:
         """Request the runs that are due now."""
@@ -36,8 +35,13 @@ class Schedule:
 
     async def request_due(self, now: datetime) -> list[int]:
         """Request the runs that are due at `now` and return their numbers."""
-        due = due_time(self._expression, now, self._catch_up) if self._expression else None
-        runs = await self._request_runs(due) if due is not None else []
-        if due is not None and runs:
-            log.info("trainer.scheduled", due=due.isoformat(), runs=runs)
+        await self.schedules.follow_settings(self.default, now)
+        runs = []
+        for tenant, name in await self.schedules.due(now):
+            requested = await self.schedules.request_run(tenant, name, now, self.catch_up)
+            if requested is not None:
+                outcome, run = requested
+                metrics.DUE_TIMES.labels(outcome).inc()
+                log.info("trainer.schedule_due", tenant=tenant, schedule=name, outcome=outcome, run=run)
+                runs += [] if run is None else [run]
         return runs

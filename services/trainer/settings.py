@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import ClassVar, Self
 
-from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.trainer.domain.schedules import Cron
 from shared.settings import AuthSettings, Block, KafkaSettings, PostgresSettings, S3Settings, ServiceSettings
 
 
@@ -21,15 +20,19 @@ class PersonalizeSettings(Block):
 
 
 class Settings(ServiceSettings):
-    """Settings of the trainer: its schedule, its runs and its connections."""
+    """Settings of the trainer: the default schedule, its runs and its connections."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore", frozen=True)
     service: ClassVar[str] = "trainer"
 
     port: int = Field(8003, description="HTTP port; the worker's probes listen on port + 100")
-    schedule: str = Field("0 2 * * *", description="cron expression in UTC; empty for no schedule")
+    schedule: str = Field(
+        "0 2 * * *",
+        description="cron expression in UTC of the default schedule, for tenants without one of their own; "
+        "empty for none",
+    )
     catch_up_minutes: float = Field(
-        60, ge=0, description="how late a scheduled run may still start if no worker was running in time"
+        1440, ge=0, description="how late a scheduled run may still start if no worker was running in time"
     )
     wait_minutes: float = Field(
         10, gt=0, description="how long a run waits until the rows of an import are stored"
@@ -71,11 +74,7 @@ class Settings(ServiceSettings):
     @classmethod
     def _is_cron(cls, expression: str) -> str:
         if expression:
-            try:
-                CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
-            except CronSimError as error:
-                message = f"{expression!r} is no cron expression: {error}"
-                raise ValueError(message) from error
+            Cron(expression).check()
         return expression
 
     @model_validator(mode="after")

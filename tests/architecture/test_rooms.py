@@ -28,6 +28,7 @@ MORE_ROOMS = {
     "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations", "identity"},
     "recommender": {"serving"},
     "router": {"commands", "statistics"},
+    "trainer": {"commands"},
     "dashboard": {"pages", "static", "package", "package-lock"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "base", "types", "constants", "misc", "lib"}

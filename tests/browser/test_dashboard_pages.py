@@ -28,6 +28,7 @@ PAGES = (
     "training/runs/{generation}",
     "training/generations/{generation}",
     "training/compare?a={generation}&b={generation}",
+    "schedules",
     "data",
     "data/imports/{import_}",
     "data/dead-letters",

@@ -71,8 +71,11 @@ def _apply(options: argparse.Namespace) -> int:
     target = Declaration.parse(_document(options.file))
     account = PersonalizeAccount()
     steps = plan(target, account.state())
-    if any(group.experiments for group in target.dataset_groups.values()):
+    groups = target.dataset_groups.values()
+    if any(group.experiments for group in groups):
         _print("Experiments of the file are left to `python -m services.router experiments apply`.")
+    if any(group.schedules for group in groups):
+        _print("Schedules of the file are left to `python -m services.trainer schedules apply`.")
     if not steps:
         _print("All resources are as the file declares.")
         return 0

@@ -87,6 +87,8 @@ class Group(_Declared):
     placements: dict[PlacementName, Config] = Field(default_factory=dict)
     experiments: dict[Name, Config] = Field(default_factory=dict)
     """They belong to the router, whose command `experiments apply` reads them from the same file."""
+    schedules: dict[Name, Config] = Field(default_factory=dict)
+    """They belong to the trainer, whose command `schedules apply` reads them from the same file."""
 
     @field_validator("placements")
     @classmethod

@@ -7,14 +7,11 @@ to the router, and an API key to one tenant, whose dataset group is named or the
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
-
-from services.router.commands.client import Api
+from shared.api_client import Api
+from shared.resource_files import declaration, declared
 
 _ROOT: Final = "/v1/experiments"
 _OPEN: Final = ("draft", "running", "paused")
@@ -39,9 +36,8 @@ def apply(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
     Raise SystemExit for a file that declares no experiments, and for a definition that the router refuses:
     all are checked before the first is changed.
     """
-    steps = [
-        step for name, entry in _declared(options.file, options.group) for step in _steps(api, name, entry)
-    ]
+    entries = declared(options.file, options.group, "experiments")
+    steps = [step for name, entry in entries.items() for step in _steps(api, name, entry)]
     if not options.plan:
         for step in steps:
             _carry_out(api, step)
@@ -53,30 +49,7 @@ def export(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
     """Return the drafts, running and paused experiments as a declaration, and its text in YAML."""
     listed, _ = api.call("GET", _ROOT)
     experiments = {each["name"]: _entry(each) for each in listed if each["status"] in _OPEN}
-    document = {"version": 1, "datasetGroups": {options.group or "default": {"experiments": experiments}}}
-    return document, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100).rstrip()
-
-
-def _declared(file: str, group: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the names and declarations of a group's experiments."""
-    try:
-        document = yaml.safe_load(sys.stdin.read() if file == "-" else Path(file).read_text())
-        groups = {
-            name: members["experiments"]
-            for name, members in document["datasetGroups"].items()
-            if members and members.get("experiments")
-        }
-        entries = [(name, dict(entry)) for name, entry in groups.get(group or "", {}).items()]
-        if group is None and len(groups) == 1:
-            entries = [(name, dict(entry)) for name, entry in next(iter(groups.values())).items()]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"{file} is no declaration of resources: {error}"
-        raise SystemExit(message) from None
-    if not entries:
-        names = ", ".join(groups) or "none"
-        message = f"Name a dataset group with experiments by --group; in {file} there are: {names}."
-        raise SystemExit(message)
-    yield from entries
+    return declaration(options.group, "experiments", experiments)
 
 
 def _steps(api: Api, name: str, entry: dict[str, Any]) -> Iterator[_Step]:

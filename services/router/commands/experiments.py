@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from services.router.commands import declared_experiments
-from services.router.commands.client import Api
+from shared.api_client import Api, Cells, table
 
 if TYPE_CHECKING:
     from services.router.settings import Settings
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _ROOT: Final = "/v1/experiments"
 _STATE_CHANGES: Final = ("start", "pause", "stop", "archive")
 _SWITCHES: Final = ("disable", "enable")
-
-Cells = Sequence[object]
 
 
 def run(_: Settings, arguments: list[str]) -> int:
@@ -213,16 +211,6 @@ def report(results: Any) -> str:
             rows.append(cells)
     head = ("metric", "variant", "mean", "change", "95 % at any look", "p", "finding")
     return "\n".join([*lines, table(head, rows)])
-
-
-def table(head: Cells, rows: Sequence[Cells]) -> str:
-    """Return rows of text in columns."""
-    cells = [[str(cell) for cell in row] for row in (head, *rows)]
-    widths = [max((len(row[at]) for row in cells if at < len(row)), default=0) for at in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
-        for row in cells
-    )
 
 
 def _number(value: float | None) -> str:

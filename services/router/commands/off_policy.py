@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
-from services.router.commands.client import Api
+from shared.api_client import Api
 
 if TYPE_CHECKING:
     from services.router.settings import Settings

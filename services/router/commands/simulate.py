@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from services.router.commands.client import REQUEST_SECONDS, Api
 from services.router.commands.simulated_clicks import click, preference_report, preferences
+from shared.api_client import REQUEST_SECONDS, Api
 
 THREADS: Final = 8
 BATCH: Final = 200

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from services.router.commands.client import Api
+from shared.api_client import Api
 
 THREADS: Final = 8
 BATCH: Final = 200

@@ -232,6 +232,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "loader POST /v1/generations/{generation}/activate": {"generation": [1], "force": [True]},
         "trainer GET /v1/runs/{run}": {"run": [made["run"]]},
         "trainer POST /v1/runs/{run}/cancel": {"run": [made["run"]]},
+        "trainer PUT /v1/schedules/{name}": {"name": ["often"], "cron": ["0 2 * * *"], "timezone": ["UTC"]},
         "sync POST /v1/imports": {
             "kind": ["items"],
             "file": [ROWS["items"]],

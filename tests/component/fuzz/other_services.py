@@ -61,6 +61,7 @@ def other_services(installation: Installation) -> dict[str, str]:
     """Make the resources; gives their names by kind."""
     tenant, request = installation.tenant.name, installation.request
     run = request("POST", "trainer", "/v1/runs", json={"reason": "test"})
+    request("PUT", "trainer", "/v1/schedules/home", json={"cron": "0 2 * * *"})
     accepted = request(
         "POST",
         "sync",

@@ -71,6 +71,23 @@ class Trainer:
             f"INSERT INTO tracker.interactions ({columns}) VALUES ({places})", *row.values()
         )
 
+    async def dataset_groups(self, *tenants: str) -> None:
+        """Make tenants as the engine does."""
+        await self.administrator.execute(
+            "INSERT INTO engine.accounts (id) VALUES ('000000000000') ON CONFLICT DO NOTHING"
+        )
+        for tenant in tenants:
+            await self.administrator.execute(
+                "INSERT INTO engine.tenants (id, account, dataset_group) VALUES ($1, '000000000000', $1)",
+                tenant,
+            )
+            await self.administrator.execute(
+                "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document) "
+                "VALUES ('000000000000', $1, 'dataset-group', 'dataset-group/' || $1, 'arn:' || $1, $1, "
+                "'ACTIVE', '{}')",
+                tenant,
+            )
+
     async def item(self, item: str, **fields: Any) -> None:
         row = {"tenant": "default", "item_id": item} | fields
         columns, places = ", ".join(row), ", ".join(f"${place}" for place in range(1, len(row) + 1))

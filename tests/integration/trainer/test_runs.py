@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
-
 import pytest
 
 from shared.events import BatchCompleted
@@ -111,29 +108,6 @@ async def test_what_a_step_keeps_is_there_for_another_attempt(trainer: Trainer) 
 
     assert await trainer.runs.start_step(run, "train") == began
     assert (await trainer.runs.steps(run))["train"].detail == {"a": 1, "b": 2}
-
-
-async def test_of_several_workers_one_takes_a_scheduled_time(trainer: Trainer) -> None:
-    await trainer.administrator.execute("INSERT INTO engine.accounts (id) VALUES ('000000000000')")
-    for tenant in ("default", "empty"):
-        await trainer.administrator.execute(
-            "INSERT INTO engine.tenants (id, account, dataset_group) VALUES ($1, '000000000000', $1)", tenant
-        )
-        await trainer.administrator.execute(
-            "INSERT INTO engine.resources (account, tenant, type, path, arn, name, status, document) VALUES "
-            "('000000000000', $1, 'dataset-group', 'dataset-group/' || $1, 'arn:' || $1, $1, 'ACTIVE', '{}')",
-            tenant,
-        )
-    await trainer.happened("u1", "i1")
-    due = datetime(2026, 1, 3, 2, tzinfo=UTC)
-
-    asked = await asyncio.gather(*(trainer.schedules.request_runs(due) for _ in range(6)))
-
-    assert sum(len(runs) for runs in asked) == 1
-    (listed,) = await trainer.runs.list_newest("default")
-    assert listed["reasons"] == ["schedule"]
-    assert await trainer.runs.list_newest("empty") == []
-    assert await trainer.runs.dataset_group("default") == "arn:default"
 
 
 @pytest.mark.parametrize("keep", [1, 2])

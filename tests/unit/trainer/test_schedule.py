@@ -1,56 +1,57 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
-from services.trainer.schedule import Schedule, due_time
+from services.trainer.domain.schedules import Cron
 from services.trainer.settings import PersonalizeSettings, Settings
 
-HOUR = timedelta(hours=1)
 
-
-def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
-    return datetime(2026, 3, 29, hour, minute, second, tzinfo=UTC)
+def at(hour: int, minute: int = 0, second: int = 0, *, day: int = 29) -> datetime:
+    return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("now", "due"),
+    ("now", "last", "following"),
     [
-        (at(1, 59, 59), None),
-        (at(2), at(2)),
-        (at(2, 0, 30), at(2)),
-        (at(2, 59), at(2)),
-        (at(3, 0, 1), None),
+        (at(1, 59, 59), at(2, day=28), at(2)),
+        (at(2), at(2), at(2, day=30)),
+        (at(2, 0, 30), at(2), at(2, day=30)),
+        (at(23, 59), at(2), at(2, day=30)),
     ],
 )
-def test_a_time_is_due_from_its_second_until_it_is_too_late(now: datetime, due: datetime | None) -> None:
-    assert due_time("0 2 * * *", now, HOUR) == due
+def test_a_time_is_due_from_its_second_on(now: datetime, last: datetime, following: datetime) -> None:
+    cron = Cron("0 2 * * *")
+    assert (cron.last_until(now), cron.next_after(now)) == (last, following)
 
 
-async def test_what_is_due_is_asked_for_at_every_look() -> None:
-    asked: list[datetime] = []
-
-    async def ask(due: datetime) -> list[int]:
-        asked.append(due)
-        return []
-
-    schedule = Schedule("*/15 * * * *", HOUR, ask)
-    for minute in (0, 7, 15, 29, 30):
-        await schedule.request_due(at(4, minute))
-
-    assert asked == [at(4), at(4), at(4, 15), at(4, 15), at(4, 30)]
+def test_a_time_is_that_of_its_zone_also_when_its_hour_is_skipped() -> None:
+    cron = Cron("30 2 * * *", "Europe/Berlin")  # whose clocks go from 2:00 to 3:00 on the 29th
+    assert cron.last_until(at(0)) == at(1, 30, day=28)
+    assert cron.next_after(at(0)) == at(1)
+    assert cron.next_after(at(1)) == at(0, 30, day=30)
 
 
-async def test_no_schedule_asks_for_nothing() -> None:
-    async def ask(due: datetime) -> list[int]:
-        raise AssertionError(due)
+@pytest.mark.parametrize(
+    ("expression", "timezone", "problem"),
+    [
+        ("0 25 * * *", "UTC", "no cron expression: Bad hour"),
+        ("@daily", "UTC", "needs minute, hour, day, month, weekday"),
+        ("0 0 2 * * *", "UTC", "needs minute, hour, day, month, weekday"),
+        ("0 0 30 2 *", "UTC", "no cron expression: Bad day-of-month"),
+        ("0 2 * * *", "Mars/Phobos", "'Mars/Phobos' is no time zone"),
+        ("0 2 * * *", "../../etc/passwd", "is no time zone"),
+        ("0 2 * * *", "", "is no time zone"),
+    ],
+)
+def test_a_schedule_without_times_is_refused(expression: str, timezone: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Cron(expression, timezone).check()
 
-    assert await Schedule("", HOUR, ask).request_due(at(2)) == []
 
-
-def test_a_schedule_that_is_none_is_refused_when_it_is_read() -> None:
+def test_a_default_schedule_without_times_is_refused_when_it_is_read() -> None:
     with pytest.raises(ValidationError, match="no cron expression"):
         Settings(schedule="0 25 * * *")
 

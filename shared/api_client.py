@@ -1,9 +1,9 @@
-"""Calls of the gateway for commands that people run."""
+"""Calls of the gateway for commands that people run, and their answers as text."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,6 +15,9 @@ MISSING: Final = 404
 TOO_MANY: Final = 429
 BUSY_SECONDS: Final = 60.0
 """Time for which a request that is refused for its rate is sent again."""
+
+
+Cells = Sequence[object]
 
 
 class Api:
@@ -83,3 +86,13 @@ def _sentence(text: bytes) -> str:
         return str(orjson.loads(text)["detail"])
     except (ValueError, KeyError, TypeError):
         return text.decode(errors="replace")
+
+
+def table(head: Cells, rows: Sequence[Cells]) -> str:
+    """Return rows of text in columns."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max((len(row[at]) for row in cells if at < len(row)), default=0) for at in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in cells
+    )

@@ -1,0 +1,1 @@
+"""Commands that people run: schedules from a shell."""

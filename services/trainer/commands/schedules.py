@@ -1,0 +1,123 @@
+"""`python -m services.trainer schedules <what>`: schedules from a shell, by the gateway's API."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from shared.api_client import Api, table
+from shared.resource_files import declaration, declared
+
+if TYPE_CHECKING:
+    from services.trainer.settings import Settings
+
+_ROOT: Final = "/v1/schedules"
+_DEFAULTS: Final = {"cron": None, "timezone": "UTC", "kind": "full", "enabled": True}
+"""Members of a definition; one that a declaration leaves out has this value."""
+
+
+def run(_: Settings, arguments: list[str]) -> int:
+    """Carry out a command of the arguments; return the exit status.
+
+    Raise SystemExit with a sentence for a request that is refused.
+    """
+    options = _parser().parse_args(arguments)
+    run_command: Callable[[Api, argparse.Namespace], tuple[Any, str]] = options.run
+    document, text = run_command(Api(options.url, options.key), options)
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() if options.json else text)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.trainer schedules", description=__doc__)
+    parser.add_argument("--key", required=True, help="an API key with the scope admin")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    commands = parser.add_subparsers(required=True, metavar="what")
+
+    def command(name: str, help_: str, run_command: Callable[..., object]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=help_)
+        added.set_defaults(run=run_command)
+        return added
+
+    command("list", "list the schedules with their times", _list)
+    put = command("put", "add a schedule, or change the one of this name", _put)
+    put.add_argument("name")
+    put.add_argument("cron", help='minute, hour, day, month and weekday, such as "0 2 * * *"')
+    put.add_argument("--timezone", default="UTC", help="in which the times are meant (%(default)s)")
+    put.add_argument("--kind", default="full", help="of the runs (%(default)s)")
+    put.add_argument("--disabled", action="store_true", help="keep it without running it")
+    command("delete", "delete a schedule", _delete).add_argument("name")
+    apply = command("apply", "add and change what a resources.yaml declares", _apply)
+    apply.add_argument("file", help="the declaration in YAML or JSON; - for stdin")
+    apply.add_argument("--group", help="the dataset group of the key; by default the only one that has some")
+    apply.add_argument("--plan", action="store_true", help="print the steps and stop")
+    export = command("export", "print the schedules as such a file", _export)
+    export.add_argument("--group", help="the name of the dataset group in the file")
+    return parser
+
+
+def _list(api: Api, _options: argparse.Namespace) -> tuple[Any, str]:
+    document, _ = api.call("GET", _ROOT)
+    head = ("name", "kind", "cron", "time zone", "next", "last", "run")
+    rows = [
+        (
+            each["name"],
+            each["kind"],
+            each["cron"],
+            each["timezone"],
+            each["next_due"] or "disabled",
+            each["last_due"] or "-",
+            each["last_run"] or "-",
+        )
+        for each in document["schedules"]
+    ]
+    return document, table(head, rows)
+
+
+def _put(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
+    definition = {
+        "cron": options.cron,
+        "timezone": options.timezone,
+        "kind": options.kind,
+        "enabled": not options.disabled,
+    }
+    document, _ = api.call("PUT", f"{_ROOT}/{options.name}", definition)
+    return document, f"{options.name} is due next at {document['next_due'] or 'no time: it is disabled'}."
+
+
+def _delete(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
+    api.call("DELETE", f"{_ROOT}/{options.name}")
+    return None, f"The schedule {options.name} is deleted."
+
+
+def _apply(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
+    """Put the declared schedules that differ; return the steps, and their text."""
+    document, _ = api.call("GET", _ROOT)
+    existing = {
+        each["name"]: _definition(each) for each in document["schedules"] if not each["from_settings"]
+    }
+    steps = []
+    for name, entry in declared(options.file, options.group, "schedules").items():
+        if existing.get(name) == _DEFAULTS | entry:
+            continue
+        steps.append(f"{'~' if name in existing else '+'} schedule {name}: {entry.get('cron')}")
+        if not options.plan:
+            api.call("PUT", f"{_ROOT}/{name}", entry)
+    return steps, "\n".join(steps or ["All schedules are as the file declares."])
+
+
+def _export(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
+    """Return the schedules as a declaration, without that of the settings, and its text in YAML."""
+    document, _ = api.call("GET", _ROOT)
+    entries = {each["name"]: _definition(each) for each in document["schedules"] if not each["from_settings"]}
+    return declaration(options.group, "schedules", entries)
+
+
+def _definition(schedule: dict[str, Any]) -> dict[str, Any]:
+    return {name: schedule[name] for name in _DEFAULTS}
