@@ -105,7 +105,7 @@ def worker(settings: Settings) -> FastAPI:
     maintenance = PeriodicTask(
         "lake-maintenance",
         LakeMaintenance(database, lake, settings).run,
-        seconds=settings.retention_seconds,
+        seconds=settings.lake_maintenance_seconds,
     )
     parts: list[Part] = [database, publisher, retention, maintenance, consumer]
     return application("analytics-worker", parts=parts, description=DESCRIPTION)

@@ -561,19 +561,24 @@ SELECT pg_advisory_xact_lock_shared(hashtext('analytics.lake'), hashtext(:tenant
 SELECT pg_advisory_xact_lock(hashtext('analytics.lake'), hashtext(:tenant));
 
 -- lake_changed --
--- Note that a table of the lake has changed.
-INSERT INTO lake_tables (tenant, name) VALUES (:tenant, :name)
-ON CONFLICT (tenant, name) DO UPDATE SET changed_at = now();
+-- Note that a table of the lake has changed, and how many files it got.
+INSERT INTO lake_tables (tenant, name, added_files) VALUES (:tenant, :name, :files)
+ON CONFLICT (tenant, name) DO UPDATE SET changed_at = now(), added_files = lake_tables.added_files + excluded.added_files;
 
 -- lake_due --
--- Tables of the lake that changed after their last maintenance, which was before a time.
-SELECT tenant, name FROM lake_tables
-WHERE changed_at > maintained_at AND maintained_at < :before
+-- Tables of the lake that were not maintained in this night, or got many files.
+SELECT tenant, name, maintained_at < :before AS is_night FROM lake_tables
+WHERE maintained_at < :before OR added_files >= :files
 ORDER BY maintained_at;
 
+-- lake_state --
+-- The time, and the files that a table of the lake got since its last maintenance.
+SELECT now() AS at, added_files FROM lake_tables WHERE tenant = :tenant AND name = :name;
+
 -- lake_maintained --
--- Note that a table of the lake was maintained.
-UPDATE lake_tables SET maintained_at = now() WHERE tenant = :tenant AND name = :name;
+-- Note that a table of the lake was maintained: in the night at a time, and these files were joined.
+UPDATE lake_tables SET maintained_at = coalesce(:at, maintained_at), added_files = greatest(added_files - :files, 0)
+WHERE tenant = :tenant AND name = :name;
 
 -- catalogue_items --
 -- The items of a tenant's catalogue.

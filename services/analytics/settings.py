@@ -44,8 +44,20 @@ class Settings(ServiceSettings):
         le=30,
         description="seconds for which records are collected into one file of the event lake",
     )
-    lake_batch: int = Field(5_000, ge=1, description="most records of one file of the event lake")
-    lake_hour: int = Field(3, ge=0, le=23, description="hour of the day, UTC, of compacting the event lake")
+    lake_batch: int = Field(
+        20_000,
+        ge=1,
+        description="most records that the event lake gets at once, in a file for each of their days",
+    )
+    lake_files: int = Field(
+        200,
+        ge=2,
+        description="new files after which those of a table of the event lake are joined at any hour",
+    )
+    lake_maintenance_seconds: float = Field(
+        60.0, gt=0, description="interval of looking for tables of the event lake to maintain"
+    )
+    lake_hour: int = Field(3, ge=0, le=23, description="hour of the day, UTC, of maintaining the event lake")
     lake_days: int = Field(
         730, ge=15, description="days for which the event lake keeps events, by their time"
     )

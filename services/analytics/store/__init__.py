@@ -5,7 +5,8 @@ from services.analytics.store.counting import Counting
 from services.analytics.store.erasures import Erasures
 from services.analytics.store.lake import Lake
 from services.analytics.store.lake_check import LakeCheck
-from services.analytics.store.lake_writer import LakeMaintenance, LakeWriter
+from services.analytics.store.lake_maintenance import LakeMaintenance
+from services.analytics.store.lake_writer import LakeWriter
 from services.analytics.store.queries import QueryRunner
 from services.analytics.store.query_executions import QueryExecutions
 from services.analytics.store.query_executor import QueryExecutor

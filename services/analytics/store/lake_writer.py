@@ -1,28 +1,22 @@
-"""Write records into the event lake, keep erased users out of it, and maintain its tables."""
+"""Write records into the event lake, and keep erased users out of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import structlog
-
 from services.analytics.domain.lake_tables import LakeTable, Row, rows_of
-from services.analytics.metrics import LAKE_FILES, LAKE_ROWS
+from services.analytics.metrics import LAKE_ROWS
 from services.analytics.store.counting import erased_among
 from services.analytics.store.sql import SQL
-from shared.errors import Transient
 
 if TYPE_CHECKING:
-    from services.analytics.settings import Settings
     from services.analytics.store.lake import Lake
     from shared.events import UserErasureRequested
     from shared.kafka import Positioned
     from shared.postgres import Connection, Database
-
-log = structlog.get_logger()
 
 
 class LakeWriter:
@@ -44,12 +38,13 @@ class LakeWriter:
         ends: dict[int, int] = {}
         for _, partition, offset in records:
             ends[partition] = max(offset, ends.get(partition, -1))
-        rows = [row for each in records for row in rows_of(table, *each)]
+        rows = await asyncio.to_thread(_rows, table, records)
         # An erasure waits for this transaction, or this one sees its mark.
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.share_lake(tenant=tenant))
             kept = await _without_erased(connection, table, tenant, rows)
-            await connection.execute(*SQL.lake_changed(tenant=tenant, name=table.name))
+            files = len({row["dt"] for row in kept})  # one for each day
+            await connection.execute(*SQL.lake_changed(tenant=tenant, name=table.name, files=files))
             count = await asyncio.to_thread(self._lake.append, table, tenant, kept, ends)
         LAKE_ROWS.labels(table.name).inc(count)
 
@@ -60,6 +55,10 @@ class LakeWriter:
             return await asyncio.to_thread(
                 self._lake.erase, request.tenant, request.user_id, session_ids, request.occurred_at
             )
+
+
+def _rows(table: LakeTable, records: Sequence[Positioned]) -> list[Row]:
+    return [row for each in records for row in rows_of(table, *each)]
 
 
 async def _without_erased(
@@ -76,35 +75,3 @@ async def _without_erased(
         return [*rows]
     never = datetime.min.replace(tzinfo=UTC)
     return [row for row in rows if row["occurred_at"] > erased.get((tenant, person(row) or ""), never)]
-
-
-class LakeMaintenance:
-    """Compacts the tables that changed, once a night, and deletes old days and repeated rows."""
-
-    def __init__(self, database: Database, lake: Lake, settings: Settings) -> None:
-        self._database = database
-        self._lake = lake
-        self._settings = settings
-
-    async def run(self) -> None:
-        """Maintain every table that is due."""
-        now = datetime.now(UTC)
-        night = now.replace(hour=self._settings.lake_hour, minute=0, second=0, microsecond=0)
-        before = night if night <= now else night - timedelta(days=1)
-        for row in await self._database.fetch(*SQL.lake_due(before=before)):
-            await self.maintain(row["tenant"], row["name"])
-
-    async def maintain(self, tenant: str, name: str) -> dict[str, int]:
-        """Maintain one table; return the numbers of repeated rows and of files that went."""
-        oldest = datetime.now(UTC) - timedelta(days=self._settings.lake_days)
-        async with self._database.transaction() as connection:
-            await connection.execute(*SQL.lock_lake(tenant=tenant))
-            try:
-                result = await asyncio.to_thread(self._lake.maintain, tenant, name, f"{oldest:%Y-%m-%d}")
-            except Transient as error:
-                log.warning("lake.not_maintained", tenant=tenant, table=name, error=str(error))
-                return {}
-            await connection.execute(*SQL.lake_maintained(tenant=tenant, name=name))
-        LAKE_FILES.inc(result["files"])
-        log.info("lake.maintained", tenant=tenant, table=name, **result)
-        return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -13,10 +13,11 @@ import pytest
 
 from services.analytics.domain.lake_tables import BY_NAME, rows_of
 from services.analytics.domain.sql import checked
-from services.analytics.store import Erasures, LakeMaintenance, QueryRunner
+from services.analytics.store import Erasures, LakeMaintenance, QueryRunner, lake_files
 from shared.errors import ApiError, Transient
 from shared.events import Event, OrderLine, OrderPlaced
 from shared.kafka import Positioned
+from shared.s3 import client
 from tests.integration.analytics.conftest import Analytics
 from tests.integration.analytics.test_erasures import Receipts, event, record
 from tests.support.erasures import erasure
@@ -79,7 +80,11 @@ async def test_an_erased_user_leaves_the_lake_with_all_files(analytics: Analytic
     ]
     await analytics.writer.write(INTERACTIONS, placed(events))
     await analytics.writer.write(BY_NAME["servings"], placed([record(tenant)]))
+    await analytics.writer.write(INTERACTIONS, placed([event(tenant, "view", 4, user_id="ann")], begin=5))
     before = analytics.lake.open(tenant, "interactions").file_uris()
+    maintenance = LakeMaintenance(analytics.database, analytics.lake, analytics.settings)
+    await maintenance.maintain(tenant, "interactions")  # replaced files stay for an hour, but not erased ones
+    before += analytics.lake.open(tenant, "interactions").file_uris()
     receipts = Receipts()
     erasures = Erasures(analytics.database, receipts, analytics.settings, analytics.writer)
 
@@ -90,10 +95,9 @@ async def test_an_erased_user_leaves_the_lake_with_all_files(analytics: Analytic
 
     assert len(await ids(analytics, tenant)) == 2
     assert await ids(analytics, tenant, "servings") == []
-    assert receipts.events[0].rows["event_lake"] == 3
-    objects = analytics.lake._objects.list_objects_v2(Bucket=analytics.settings.s3.endcap_data_bucket)[
-        "Contents"
-    ]
+    assert receipts.events[0].rows["event_lake"] == 4
+    bucket = analytics.settings.s3.endcap_data_bucket
+    objects = client(analytics.settings.s3).list_objects_v2(Bucket=bucket)["Contents"]
     keys = {each["Key"] for each in objects}
     assert not [uri for uri in before if uri.split("/", 3)[3] in keys]
 
@@ -108,7 +112,8 @@ async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Anal
     await analytics.writer.write(INTERACTIONS, placed([old], begin=4))
 
     maintenance = LakeMaintenance(analytics.database, analytics.lake, analytics.settings)
-    assert (await maintenance.maintain(tenant, "interactions"))["repeated"] == 2
+    maintained = await maintenance.maintain(tenant, "interactions")
+    assert (maintained["repeated"], maintained["expired"]) == (2, 1)
 
     table = analytics.lake.open(tenant, "interactions")
     rows = table.to_pyarrow_table(columns=["event_id", "source"]).to_pylist()
@@ -117,6 +122,58 @@ async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Anal
     # Offsets are kept: what was read before stays out.
     await analytics.writer.write(INTERACTIONS, placed([view], begin=3))
     assert len(await ids(analytics, tenant)) == 2
+
+
+async def test_many_new_files_are_joined_before_the_night(analytics: Analytics, tenant: str) -> None:
+    """The table of an import has files of many days: days with a single file are left alone."""
+
+    def days(begin: int, count: int) -> list[Positioned]:
+        first = datetime(2001, 1, 1, tzinfo=UTC)
+        views = [
+            event(tenant, "view", day, user_id="ann", occurred_at=first + timedelta(days=day))
+            for day in range(count)
+        ]
+        return placed(views, begin=begin)
+
+    async def files() -> int:
+        table = await asyncio.to_thread(analytics.lake.open, tenant, "interactions")
+        return len(table.file_uris())
+
+    settings = analytics.settings.model_copy(update={"lake_files": 6})
+    maintenance = LakeMaintenance(analytics.database, analytics.lake, settings)
+    for begin in (0, 3):
+        await analytics.writer.write(INTERACTIONS, days(begin, 2))
+    await maintenance.run()
+    assert await files() == 4
+
+    await analytics.writer.write(INTERACTIONS, days(6, 2))
+    await maintenance.run()
+    assert await files() == 2
+    await analytics.writer.write(INTERACTIONS, days(9, 2))
+    await maintenance.run()
+    assert await files() == 4
+    # All are from 2001, and go at night.
+    assert (await maintenance.maintain(tenant, "interactions"))["expired"] == 8
+
+
+async def test_a_writer_adds_rows_while_files_are_joined(analytics: Analytics, tenant: str) -> None:
+    """Neither waits for the other, and neither fails: both read the table before the other's commit."""
+    views = [
+        event(tenant, "view", number, user_id="ann", occurred_at=datetime.now(UTC)) for number in range(4)
+    ]
+    for number in (0, 1):
+        await analytics.writer.write(INTERACTIONS, placed([views[number]], begin=number))
+    joining, adding = (analytics.lake.open(tenant, "interactions") for _ in range(2))
+
+    await analytics.writer.write(INTERACTIONS, placed([views[2]], begin=2))
+    lake_files.join_files(joining, [day for group in lake_files.day_groups(joining) for day in group])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analytics.lake, "open", lambda *_: adding)
+        rows = rows_of(INTERACTIONS, views[3], 4, 0)
+        assert analytics.lake.append(INTERACTIONS, tenant, rows, {4: 0}) == 1
+
+    assert await ids(analytics, tenant) == sorted(each.event_id for each in views)
+    assert len(analytics.lake.open(tenant, "interactions").file_uris()) == 3
 
 
 async def test_sql_reads_events_and_catalogue_of_the_own_tenant(

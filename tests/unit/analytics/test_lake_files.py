@@ -1,0 +1,79 @@
+"""The files of a lake's table: which rows are repeated, and which days are maintained together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from services.analytics.domain.lake_tables import BY_NAME
+from services.analytics.store import lake_files
+
+Row = tuple[str, str, int, int, str]
+COLUMNS = ("dt", "event_id", "kafka_partition", "kafka_offset", "source")
+
+
+def table_of(*rows: Row) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+
+
+def delta(folder: Path, *polls: pa.Table) -> DeltaTable:
+    for poll in polls:
+        write_deltalake(folder, poll, mode="append", partition_by=["dt"])
+    return DeltaTable(folder)
+
+
+def test_the_first_record_of_an_event_stays_and_before_it_the_line_of_an_order() -> None:
+    rows = table_of(
+        ("2026-01-01", "a", 1, 5, "events"),
+        ("2026-01-01", "a", 1, 4, "events"),
+        ("2026-01-01", "line", 0, 1, "events"),
+        ("2026-01-01", "line", 3, 9, "order"),
+        ("2026-01-01", "line", 0, 2, "events"),
+        ("2026-01-02", "a", 1, 9, "events"),  # of another day
+        ("2026-01-02", "b", 1, 9, "events"),
+    )
+
+    assert lake_files.repeated_places(rows, "event_id").to_pylist() == [0, 2, 4]
+    assert lake_files.repeated_places(rows.drop_columns("source"), "event_id").to_pylist() == [0, 3, 4]
+    assert lake_files.repeated_places(rows.slice(0, 0), "event_id").to_pylist() == []
+
+
+def test_days_with_several_files_are_maintained_in_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [f"2026-01-0{day}" for day in range(1, 7)]
+    poll = table_of(*((day, "a", 0, 0, "events") for day in days))
+    table = delta(tmp_path, poll, poll.slice(1), table_of(("2026-01-09", "a", 0, 0, "events")))
+
+    assert lake_files.day_groups(table) == [days[1:]]
+    monkeypatch.setattr(lake_files, "GROUP_FILES", 5)
+    assert lake_files.day_groups(table) == [days[1:3], days[3:5], days[5:]]
+    monkeypatch.setattr(lake_files, "GROUP_ROWS", 1)
+    assert lake_files.day_groups(table) == [[day] for day in days[1:]]
+
+
+def test_deletions_name_the_repeated_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_files, "CHUNK", 2)
+    day = "2026-01-01"
+    kept = [
+        (day, "it's a", 0, 1, "events"),
+        (day, "b", 0, 2, "events"),
+        (day, "c", 1, 3, "events"),
+    ]
+    repeated = [
+        (day, "it's a", 0, 2, "events"),  # in the record of b
+        (day, "b", 0, 4, "events"),
+        (day, "b", 0, 5, "events"),
+        (day, "c", 1, 6, "events"),
+    ]
+    table = delta(tmp_path, table_of(*kept), table_of(*repeated))
+
+    predicates = lake_files.repeated_rows(table, BY_NAME["interactions"], [day])
+    assert sum(lake_files.delete(table, predicate) for predicate in predicates) == 4
+
+    rows = table.to_pyarrow_table(columns=["event_id", "kafka_offset"]).to_pylist()
+    assert {(row["event_id"], row["kafka_offset"]) for row in rows} == {("it's a", 1), ("b", 2), ("c", 3)}
+    assert (len(rows), len(predicates)) == (3, 3)
