@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.ports import SERVICES
-from tests.architecture.source import ROOT, imports, parsed, python_files, tracked
+from tests.architecture.source import ROOT, imports, nodes, python_files, tracked
 
 STATEMENT = re.compile(
     r"^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\s|DELETE\s+FROM\s|WITH\s+\S+\s+AS\s*\(|COPY\s+\S+\s*(\(|FROM)"
@@ -26,7 +26,7 @@ def test_sql_lives_in_sql_files() -> None:
         f"{path}:{node.lineno}"
         for path in CODE
         if path.parts[:2] != ("shared", "postgres")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and STATEMENT.match(node.value)
@@ -44,7 +44,7 @@ def _is_docstring(path: Path, constant: ast.Constant) -> bool:
         and node.body
         and isinstance(node.body[0], ast.Expr)
         and node.body[0].value is constant
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
     )
 
 
@@ -53,7 +53,7 @@ def test_only_settings_read_the_environment() -> None:
         f"{path}:{node.lineno}"
         for path in CODE
         if path.name != "settings.py"
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and node.attr in {"environ", "getenv", "environb", "putenv"}
         and isinstance(node.value, ast.Name)
@@ -173,7 +173,7 @@ def test_only_the_state_of_the_engine_reads_stored_json() -> None:
         f"{path}:{node.lineno}"
         for path in python_files("services")
         if path.parts[1] == "engine"
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if (isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "get"))
         and isinstance(node.value, ast.Attribute)
         and node.value.attr in columns

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import yaml
 
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.product import probe_port, programs
-from tests.architecture.source import ROOT, parsed, python_files
+from tests.architecture.source import ROOT, nodes, python_files
 from tests.architecture.test_requirements import pins
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -24,16 +25,19 @@ PROCESSES = [program.name for program in programs()]
 OWN = ("services", "shared", "deploy", "tests")
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> list[str]:
     """The modules that a file can't run without, and what it takes from them."""
-    spared = {id(inner) for node in ast.walk(parsed(path)) if is_spared(node) for inner in ast.walk(node)}
-    for node in ast.walk(parsed(path)):
+    names: list[str] = []
+    spared = {id(inner) for node in nodes(path) if is_spared(node) for inner in ast.walk(node)}
+    for node in nodes(path):
         if id(node) in spared:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
 
 
 def is_spared(node: ast.AST) -> bool:
@@ -43,14 +47,13 @@ def is_spared(node: ast.AST) -> bool:
     return isinstance(node, ast.Try) and any("ImportError" in ast.dump(handler) for handler in node.handlers)
 
 
-def files_of(name: str) -> Iterator[Path]:
+@cache
+def files_of(name: str) -> list[Path]:
     """The files that run when `name` is imported: a module, and the packages around it."""
     parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        place = Path(*parts[:count])
-        for path in (place.with_suffix(".py"), place / "__init__.py"):
-            if (ROOT / path).is_file():
-                yield path
+    places = [Path(*parts[:count]) for count in range(1, len(parts) + 1)]
+    paths = [path for place in places for path in (place.with_suffix(".py"), place / "__init__.py")]
+    return [path for path in paths if (ROOT / path).is_file()]
 
 
 def reached(service: str) -> tuple[set[Path], set[str]]:
@@ -70,11 +73,18 @@ def reached(service: str) -> tuple[set[Path], set[str]]:
     return seen, others
 
 
+@pytest.fixture(scope="module")
+def distributions() -> Mapping[str, list[str]]:
+    """The distributions that each module comes from."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_holds_what_its_service_imports(service: str) -> None:
+def test_an_image_holds_what_its_service_imports(
+    service: str, distributions: Mapping[str, list[str]]
+) -> None:
     files, modules = reached(service)
     installed = pins(ROOT / "requirements" / f"{service}.txt").keys()
-    distributions = packages_distributions()
 
     copied = [path for path in files if path.parts[0] != "shared" and path.parts[:2] != ("services", service)]
     lacking = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.source import parsed, python_files
+from tests.architecture.source import nodes, python_files
 
 VAGUE_NAMES = frozenset(
     {
@@ -45,7 +45,7 @@ def _checked_files() -> list[Path]:
 
 
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -62,7 +62,7 @@ def _decorators(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _bound_names(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.lineno, node.id
         elif isinstance(node, ast.arg):
@@ -100,10 +100,11 @@ def test_names_say_what_a_value_is() -> None:
 
 def test_docstrings_of_functions_that_return_arrays_state_dtype_and_shape() -> None:
     silent = [
-        f"{path}:{function.lineno} {function.name} -> {ast.unparse(function.returns)}"
+        f"{path}:{function.lineno} {function.name} -> {returned}"
         for path in _checked_files()
         for function, docstring in _public(path)
-        if function.returns and ARRAY.search(ast.unparse(function.returns)) and not SHAPE.search(docstring)
+        if function.returns and not SHAPE.search(docstring)
+        if ARRAY.search(returned := ast.unparse(function.returns))
     ]
 
     assert not silent, "state dtype and shape, such as float32[users, items]:\n" + "\n".join(silent)
@@ -126,7 +127,7 @@ def test_docstrings_do_not_open_with_a_question_word() -> None:
     questions = [
         f"{path}:{node.lineno}"
         for path in _checked_files()
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if isinstance(node.value.value, str) and opening.match(node.value.value)
     ]
