@@ -89,7 +89,8 @@ def worker(settings: Settings) -> FastAPI:
     consumer = Consumer(settings.kafka, "analytics")
     consumer.subscribe(SERVINGS, handlers.recommendations_served, batch=BATCH, gather=GATHER_SECONDS)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=BATCH, gather=GATHER_SECONDS)
-    consumer.subscribe(ERASURES, handlers.erasures_requested)
+    # Each rewrites files of the lake: of more at once, a poll might take longer than the watchdog waits.
+    consumer.subscribe(ERASURES, handlers.erasures_requested, batch=10)
     for table in TABLES:
         consumer.subscribe(
             table.topic,
