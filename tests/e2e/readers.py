@@ -25,7 +25,7 @@ class Readers:
     unless the machine is busy: neither Redis nor Postgres may take its time, and then they are promised.
     """
 
-    def __init__(self, shop: Shop, *, users: int = 8) -> None:
+    def __init__(self, shop: Shop, *, users: int = 3) -> None:
         self.shop = shop
         self.users = [shop.buyer(number + 100) for number in range(users)]
         self.count = 0

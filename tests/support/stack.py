@@ -7,9 +7,9 @@ available in none of these ways fails the test. All of them stop when the test r
 
 from __future__ import annotations
 
-import itertools
 import os
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +58,7 @@ class Components:
 
     stack: Stack
     started: set[str] = field(default_factory=set)
+    _redis_numbers: deque[int] = field(default_factory=lambda: deque(range(_REDIS_DATABASES)))
 
     @classmethod
     def below(cls, root: Path) -> Components:
@@ -82,6 +83,20 @@ class Components:
                 self.stack.wait_until_ready(name)
             self.started.add(name)
         return self.stack
+
+    @contextmanager
+    def redis_database(self) -> Iterator[str]:
+        """Yield the address of an empty Redis database, one of the sixteen of a server; give it back then."""
+        address, number = self.start("redis").environment["REDIS_URL"], self._redis_numbers.popleft()
+        if "redis" not in self.stack.external:
+            address = urlsplit(address)._replace(path=f"/{number}").geturl()
+        client: Any = redis.Redis.from_url(address)
+        try:
+            with client:
+                client.flushdb()
+            yield address
+        finally:
+            self._redis_numbers.append(number)
 
     def stop(self) -> None:
         """Stop all components."""
@@ -229,20 +244,11 @@ def postgres_url(database: Database) -> str:
     return database.url
 
 
-_redis_numbers = itertools.count(1)
-
-
 @pytest.fixture
-def redis_url(components: Components) -> str:
-    """Return the address of an empty Redis database; tests use the sixteen of a server in turn."""
-    address = components.start("redis").environment["REDIS_URL"]
-    if "redis" not in components.stack.external:
-        number = next(_redis_numbers) % _REDIS_DATABASES
-        address = urlsplit(address)._replace(path=f"/{number}").geturl()
-    client: Any = redis.Redis.from_url(address)
-    with client:
-        client.flushdb()
-    return address
+def redis_url(components: Components) -> Iterator[str]:
+    """Yield the address of an empty Redis database that belongs to one test."""
+    with components.redis_database() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,12 @@ class Engine:
     folder: Path
     database: Database
 
-    @property
+    @cached_property
     def personalize(self) -> Any:
         """boto3's client."""
         return boto3.client("personalize")
 
-    @property
+    @cached_property
     def s3(self) -> Any:
         """boto3's client."""
         config = Config(s3={"addressing_style": "path"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,8 +36,9 @@ from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from starlette.types import ASGIApp
 
-    from tests.support.stack import Database, ObjectStore, PostgresServer
+    from tests.support.stack import Components, Database, ObjectStore, PostgresServer
 
 UNREACHABLE = "127.0.0.1:1"
 """Nobody listens there."""
@@ -94,17 +95,24 @@ class World:
         )
 
     @asynccontextmanager
-    async def recommender(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-        """Yield a client of the serving process, with the service key and this tenant."""
+    async def serving(self, **changes: Any) -> AsyncIterator[ASGIApp]:
+        """Run the serving process; yield its application."""
         serving = app.build(self.settings(**changes))
-        async with (
-            LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(serving),
-                base_url="http://recommender",
-                headers={"x-api-key": KEYS["service"], "x-endcap-tenant": self.tenant},
-            ) as caller,
-        ):
+        async with LifespanManager(serving, startup_timeout=PATIENCE, shutdown_timeout=PATIENCE):
+            yield serving
+
+    def caller(self, serving: ASGIApp) -> httpx.AsyncClient:
+        """Return a client of a serving process, with the service key and this tenant."""
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(serving),
+            base_url="http://recommender",
+            headers={"x-api-key": KEYS["service"], "x-endcap-tenant": self.tenant},
+        )
+
+    @asynccontextmanager
+    async def recommender(self, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """Yield a client of a serving process of its own."""
+        async with self.serving(**changes) as serving, self.caller(serving) as caller:
             yield caller
 
     @asynccontextmanager
@@ -265,3 +273,19 @@ def world(
     """Yield a new database, Redis database and tenant."""
     with postgres_server.database(template=views) as database:
         yield World(database, redis_url, kafka_settings, tmp_path / "models")
+
+
+@pytest.fixture(scope="module")
+def module_world(
+    components: Components,
+    postgres_server: PostgresServer,
+    views: str,
+    kafka_settings: KafkaSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
+    """Yield a database, Redis database and tenant that the tests of one module share."""
+    with (
+        postgres_server.database(template=views) as database,
+        components.redis_database() as redis_url,
+    ):
+        yield World(database, redis_url, kafka_settings, tmp_path_factory.mktemp("module") / "models")

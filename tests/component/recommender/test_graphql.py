@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from shared.events.topics import CACHES, ITEMS
 from tests.component.recommender.conftest import KEYS, World
@@ -36,25 +38,46 @@ class Shop:
         return answer.json()["data"]["getRecommendations"]
 
 
+@pytest.fixture(scope="module")
+async def served(module_world: World) -> AsyncIterator[ASGIApp]:
+    """Yield the recommender that the tests of this module share."""
+    async with _serving(module_world) as serving:
+        yield serving
+
+
 @pytest.fixture
-async def shop(world: World) -> AsyncIterator[Shop]:
+async def shop(module_world: World, served: ASGIApp) -> AsyncIterator[Shop]:
+    """Yield a client of the shared recommender."""
+    async with module_world.caller(served) as client:
+        yield Shop(module_world, client)
+
+
+@pytest.fixture
+async def own_shop(world: World) -> AsyncIterator[Shop]:
+    """Yield a client of a recommender of the test's own, whose generation may change."""
+    async with _serving(world) as serving, world.caller(serving) as client:
+        yield Shop(world, client)
+
+
+@asynccontextmanager
+async def _serving(world: World) -> AsyncIterator[ASGIApp]:
     scores = [(f"p{n:02}", 1 - n / 100) for n in range(25)]
     await world.keys()
-    await world.lists(1, "user-personalization", {"u": scores})
+    await world.lists(1, "user-personalization", {"u": scores, "overridden": scores})
     await world.lists(1, "popularity", {"all": [("p20", 20.0), ("p03", 3.0), ("p24", 1.0)]})
     await world.publish(
         ITEMS,
         *(world.item(item, category="shoes" if n % 2 else "hats") for n, (item, _) in enumerate(scores)),
     )
     await world.publish(CACHES, world.pointer(7, user_personalization=1, popularity=1))
-    async with world.recommender() as client:
+    async with world.serving() as serving, world.caller(serving) as client:
 
         async def ready() -> bool:
             status = (await client.get("/api/v1/personalize/status")).json()
             return bool(status["items"] == 25 and status["activation"] == 7 and status["redis"])
 
         await eventually(ready)
-        yield Shop(world, client)
+        yield serving
 
 
 async def test_a_page_has_every_field_and_the_token_leads_to_the_next(shop: Shop) -> None:
@@ -94,17 +117,17 @@ async def test_a_compiled_selection_answers_as_graphql_core_does(shop: Shop) -> 
     assert compiled["data"]["a"]["items"] == [{"itemId": "p00", "s": 1.0}, {"itemId": "p01", "s": 0.99}]
 
 
-async def test_a_token_is_bound_to_its_generation_and_field(shop: Shop) -> None:
-    token = (await shop.page(limit=3))["nextToken"]
-    await shop.world.lists(2, "user-personalization", {"u": [("p09", 0.5)]})
-    await shop.world.publish(CACHES, shop.world.pointer(8, user_personalization=2, popularity=1))
+async def test_a_token_is_bound_to_its_generation_and_field(own_shop: Shop) -> None:
+    token = (await own_shop.page(limit=3))["nextToken"]
+    await own_shop.world.lists(2, "user-personalization", {"u": [("p09", 0.5)]})
+    await own_shop.world.publish(CACHES, own_shop.world.pointer(8, user_personalization=2, popularity=1))
 
     async def is_changed() -> bool:
-        return bool((await shop.page())["items"][0]["itemId"] == "p09")
+        return bool((await own_shop.page())["items"][0]["itemId"] == "p09")
 
     await eventually(is_changed)
     for stale, why in ((token, "older"), ("x", "not one of"), ("", "not one of"), ("é\0", "not one of")):
-        answer = await shop.send(QUERY, {"userId": "u", "nextToken": stale})
+        answer = await own_shop.send(QUERY, {"userId": "u", "nextToken": stale})
         [error] = answer.json()["errors"]
         assert (answer.status_code, answer.json()["data"]) == (200, {"getRecommendations": None})
         assert why in error["message"]
@@ -133,14 +156,15 @@ async def test_a_category_has_popular_items_first_and_no_user(shop: Shop) -> Non
 
 
 async def test_an_override_is_in_graphql_and_rest_lists_and_a_reading_key_puts_none(shop: Shop) -> None:
+    user = "overridden"
     answer = await shop.send(
-        PUT, {"input": {"userId": "u", "itemId": "new", "score": 0.995, "category": "x"}}
+        PUT, {"input": {"userId": user, "itemId": "new", "score": 0.995, "category": "x"}}
     )
     put = answer.json()["data"]["putRecommendation"]
     assert (put["itemId"], put["score"], put["category"]) == ("new", 0.995, "x")
 
-    page = await shop.page(limit=3)
-    rest = (await shop.client.get("/api/v1/personalize/recommendations/u?limit=3")).json()
+    page = await shop.page(userId=user, limit=3)
+    rest = (await shop.client.get(f"/api/v1/personalize/recommendations/{user}?limit=3")).json()
     assert [item["itemId"] for item in page["items"]] == ["p00", "new", "p01"]
     assert page["items"][1] == {**put, "__typename": "Recommendation"}
     assert [(item["product_id"], item["algorithm"]) for item in rest["recommendations"]] == [
@@ -150,10 +174,10 @@ async def test_an_override_is_in_graphql_and_rest_lists_and_a_reading_key_puts_n
     ]
 
     shop.client.headers["x-api-key"] = KEYS["read"]
-    refused = (await shop.send(PUT, {"input": {"userId": "u", "itemId": "other", "score": 1}})).json()
+    refused = (await shop.send(PUT, {"input": {"userId": user, "itemId": "other", "score": 1}})).json()
     assert refused["data"] == {"putRecommendation": None}
     assert refused["errors"][0]["errorType"] == "Unauthorized"
-    assert len((await shop.page())["items"]) == 20
+    assert len((await shop.page(userId=user))["items"]) == 20
 
 
 async def test_a_placement_names_the_strategy_of_each_item(shop: Shop) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,30 @@ LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(40)]
 PLACEMENTS = "/api/v1/placements"
 
 
+@pytest.fixture(scope="module")
+async def shop(module_world: Any) -> Any:
+    """Return a tenant with lists and items, which the tests of this module share."""
+    return await _filled(module_world)
+
+
+@pytest.fixture(scope="module")
+async def caller(shop: Any) -> AsyncIterator[Any]:
+    """Yield a client of the recommender that the tests of this module share."""
+    async with shop.recommender() as client:
+        await ready(client)
+        yield client
+
+
 @pytest.fixture
-async def shop(world: Any) -> Any:
-    """A tenant with lists in generation 7, and forty items in two categories."""
+async def own_shop(world: Any) -> Any:
+    """Return a tenant with lists and items for a test that changes them or adds events."""
+    return await _filled(world)
+
+
+async def _filled(world: Any) -> Any:
+    """Put lists into generation 7, and forty items in two categories."""
     await world.activate(7, 1, [USER, "similar-items", "popularity"])
-    await world.lists(7, USER, {"u1": LISTED[:8]})
+    await world.lists(7, USER, {"u1": LISTED[:8], "buyer": LISTED[:8]})
     await world.lists(
         7,
         "similar-items",
@@ -63,10 +82,8 @@ def items(*numbers: int | Sequence[int]) -> list[str]:
     return [f"i{n}" for n in flat]
 
 
-async def test_home_has_the_rows_of_the_users_list_and_goes_on_with_popular_items(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        answer = await caller.get(f"{PLACEMENTS}/home?user_id=u1")
+async def test_home_has_the_rows_of_the_users_list_and_goes_on_with_popular_items(caller: Any) -> None:
+    answer = await caller.get(f"{PLACEMENTS}/home?user_id=u1")
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-recs-source"] == "redis"
@@ -101,9 +118,8 @@ QUERIES: list[tuple[str, list[str]]] = [
 ]
 
 
-async def test_the_default_placements_with_and_without_redis(shop: Any) -> None:
-    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
-        await ready(caller)
+async def test_the_default_placements_with_and_without_redis(shop: Any, caller: Any) -> None:
+    async with shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
         await ready(without)
         for query, expected in QUERIES:
             for client in (caller, without):
@@ -112,14 +128,14 @@ async def test_the_default_placements_with_and_without_redis(shop: Any) -> None:
                 assert ids(answer) == expected, query
 
 
-async def test_a_session_that_logs_in_has_its_history_at_once(shop: Any) -> None:
-    async with shop.recommender() as caller, shop.worker():
+async def test_a_session_that_logs_in_has_its_history_at_once(own_shop: Any) -> None:
+    async with own_shop.recommender() as caller, own_shop.worker():
         await ready(caller)
-        await shop.publish(
+        await own_shop.publish(
             INTERACTIONS,
-            shop.interaction("view", "i2", session_id="s1", ago=timedelta(seconds=20)),
-            shop.interaction("view", "i3", user_id="u1", ago=timedelta(seconds=30)),
-            shop.interaction("view", "i1", user_id="u2", session_id="s2"),
+            own_shop.interaction("view", "i2", session_id="s1", ago=timedelta(seconds=20)),
+            own_shop.interaction("view", "i3", user_id="u1", ago=timedelta(seconds=30)),
+            own_shop.interaction("view", "i1", user_id="u2", session_id="s2"),
         )
 
         async def seen(query: str, *expected: str) -> None:
@@ -133,18 +149,18 @@ async def test_a_session_that_logs_in_has_its_history_at_once(shop: Any) -> None
         await seen("user_id=u1", "i30", "i31")
         await seen("user_id=u1&session_id=s1", "i12", "i30")
         # The session s2 belongs to u2, who logged in to it first.
-        await shop.publish(INTERACTIONS, shop.interaction("view", "i1", session_id="s2"))
+        await own_shop.publish(INTERACTIONS, own_shop.interaction("view", "i1", session_id="s2"))
         await seen("session_id=s2", "i10", "i11")
         await seen("user_id=u1&session_id=s2", "i30", "i31")
 
 
-async def test_purchases_the_cart_and_the_requested_item_are_left_out_and_explained(shop: Any) -> None:
+async def test_purchases_the_cart_and_the_requested_item_are_left_out_and_explained(
+    shop: Any, caller: Any
+) -> None:
     async with shop.redis as store:
-        await store.zadd(f"endcap:bought:{{{shop.tenant}}}:u1", {"i0": time.time(), "i11": time.time()})
-    async with shop.recommender() as caller:
-        await ready(caller)
-        home = await caller.get(f"{PLACEMENTS}/home?user_id=u1&cart=i2,i3&limit=3&explain=1")
-        product = await caller.get(f"{PLACEMENTS}/product?user_id=u1&item_id=i1&limit=2")
+        await store.zadd(f"endcap:bought:{{{shop.tenant}}}:buyer", {"i0": time.time(), "i11": time.time()})
+    home = await caller.get(f"{PLACEMENTS}/home?user_id=buyer&cart=i2,i3&limit=3&explain=1")
+    product = await caller.get(f"{PLACEMENTS}/product?user_id=buyer&item_id=i1&limit=2")
 
     assert ids(home) == items(1, 4, 5)
     assert ids(product) == items(10, 12)
@@ -160,11 +176,11 @@ async def test_purchases_the_cart_and_the_requested_item_are_left_out_and_explai
     }
 
 
-async def test_withdrawn_items_leave_every_placement(shop: Any) -> None:
-    async with shop.recommender() as caller:
+async def test_withdrawn_items_leave_every_placement(own_shop: Any) -> None:
+    async with own_shop.recommender() as caller:
         await ready(caller)
-        await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 10, 12, 25)))
-        await shop.delete(ITEMS, f"{shop.tenant}:i26")
+        await own_shop.publish(ITEMS, *(own_shop.item(f"i{n}", available=False) for n in (0, 10, 12, 25)))
+        await own_shop.delete(ITEMS, f"{own_shop.tenant}:i26")
 
         async def gone() -> bool:
             return ids(await caller.get(f"{PLACEMENTS}/home?limit=2")) == items(27, 28)
@@ -177,11 +193,9 @@ async def test_withdrawn_items_leave_every_placement(shop: Any) -> None:
     assert ids(product) == items(11, 13)
 
 
-async def test_a_page_has_no_item_twice(shop: Any) -> None:
+async def test_a_page_has_no_item_twice(caller: Any) -> None:
     body = {"placements": ["product", "cart", "home"], "item_id": "i1", "userId": "u1", "limit": 4}
-    async with shop.recommender() as caller:
-        await ready(caller)
-        answer = await caller.post("/api/v1/pages", json=body)
+    answer = await caller.post("/api/v1/pages", json=body)
 
     assert answer.status_code == 200, answer.text
     parts = answer.json()["placements"]
@@ -191,16 +205,14 @@ async def test_a_page_has_no_item_twice(shop: Any) -> None:
     assert shown[:4] == items(range(10, 14))
 
 
-async def test_one_placement_for_many_users(shop: Any) -> None:
+async def test_one_placement_for_many_users(caller: Any) -> None:
     users = [f"u{n}" for n in range(200)]
-    async with shop.recommender() as caller:
-        await ready(caller)
-        body = {"placement": "email", "users": users, "limit": 3}
-        # On a busy machine Redis may be too slow for some users, whose answer is then what is popular.
-        answer = await eventually(
-            lambda: caller.post("/api/v1/pages", json=body),
-            enough=lambda answer: answer.json()["users"][1]["source"] == "redis",
-        )
+    body = {"placement": "email", "users": users, "limit": 3}
+    # On a busy machine Redis may be too slow for some users, whose answer is then what is popular.
+    answer = await eventually(
+        lambda: caller.post("/api/v1/pages", json=body),
+        enough=lambda answer: answer.json()["users"][1]["source"] == "redis",
+    )
 
     assert answer.status_code == 200, answer.text
     parts = answer.json()["users"]
@@ -209,9 +221,8 @@ async def test_one_placement_for_many_users(shop: Any) -> None:
     assert [row["product_id"] for row in parts[2]["recommendations"]] == items(25, 26, 27)
 
 
-async def test_the_list_of_placements_marks_the_defaults(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        answer = await caller.get(PLACEMENTS)
+async def test_the_list_of_placements_marks_the_defaults(caller: Any) -> None:
+    answer = await caller.get(PLACEMENTS)
 
     listed = {each["name"]: each for each in answer.json()["placements"]}
     assert {"home", "product", "cart", "category", "search", "order-confirmation", "email"} <= set(listed)
@@ -230,28 +241,27 @@ MISTAKES = [
 ]
 
 
-async def test_errors_say_what_is_wrong(world: Any) -> None:
-    async with world.recommender() as caller:
-        for path, status, complaint in MISTAKES:
-            answer = await caller.get(f"{PLACEMENTS}/{path}")
-            assert answer.status_code == status, path
-            assert set(answer.json()) == {"error", "detail"}
-            assert complaint in answer.json()["detail"]
-        for body in (
-            {},
-            {"placements": ["home"], "users": ["u1"]},
-            {"placement": "email"},
-            {"placement": "email", "users": ["u1"], "user_id": "u2"},
-            {"placement": "email", "users": ["u"] * 1_001},
-            {"placements": ["home"], "usrid": "u1"},
-        ):
-            answer = await caller.post("/api/v1/pages", json=body)
-            assert answer.status_code == 400, body
-        missing = await caller.post("/api/v1/pages", json={"placements": ["home", "nowhere"]})
-        assert missing.status_code == 404
+async def test_errors_say_what_is_wrong(caller: Any) -> None:
+    for path, status, complaint in MISTAKES:
+        answer = await caller.get(f"{PLACEMENTS}/{path}")
+        assert answer.status_code == status, path
+        assert set(answer.json()) == {"error", "detail"}
+        assert complaint in answer.json()["detail"]
+    for body in (
+        {},
+        {"placements": ["home"], "users": ["u1"]},
+        {"placement": "email"},
+        {"placement": "email", "users": ["u1"], "user_id": "u2"},
+        {"placement": "email", "users": ["u"] * 1_001},
+        {"placements": ["home"], "usrid": "u1"},
+    ):
+        answer = await caller.post("/api/v1/pages", json=body)
+        assert answer.status_code == 400, body
+    missing = await caller.post("/api/v1/pages", json={"placements": ["home", "nowhere"]})
+    assert missing.status_code == 404
 
 
-async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any) -> None:
+async def test_the_fast_path_and_the_application_return_the_same_bytes(caller: Any) -> None:
     queries = [
         "home",
         "home?user_id=u1",
@@ -260,13 +270,11 @@ async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any
         "cart?cart=i1,i2&numResults=3",
         "home?city=Graz&category=coffee",
     ]
-    async with shop.recommender() as caller:
-        await ready(caller)
-        for query in queries:
-            joint = "&" if "?" in query else "?"
-            short = await caller.get(f"{PLACEMENTS}/{query}")
-            long = await caller.get(f"{PLACEMENTS}/{query}{joint}unused=1")
-            assert without_id(short) == without_id(long), query
+    for query in queries:
+        joint = "&" if "?" in query else "?"
+        short = await caller.get(f"{PLACEMENTS}/{query}")
+        long = await caller.get(f"{PLACEMENTS}/{query}{joint}unused=1")
+        assert without_id(short) == without_id(long), query
 
 
 async def test_without_redis_and_postgres_every_placement_answers(shop: Any) -> None:

@@ -29,9 +29,27 @@ PATH = "/api/v1/personalize/recommendations"
 LOOKUP = "/v1/recommendations"
 
 
+@pytest.fixture(scope="module")
+async def shop(module_world: World) -> World:
+    """Return a tenant with lists, which the tests of this module share."""
+    return await _filled(module_world)
+
+
+@pytest.fixture(scope="module")
+async def caller(shop: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the recommender that the tests of this module share."""
+    async with serving(shop, tmp_path_factory.mktemp("shared")) as client:
+        yield client
+
+
 @pytest.fixture
-async def shop(world: World) -> World:
-    """A tenant with lists of fifty users."""
+async def own_shop(world: World) -> World:
+    """Return a tenant with lists for a test that needs another Kafka."""
+    return await _filled(world)
+
+
+async def _filled(world: World) -> World:
+    """Put in the lists of fifty users."""
     await world.keys()
     await world.activate(7, 1, [USER, "popularity"])
     await world.lists(7, USER, {f"u{n}": [(f"own-{n}", 1.0), ("next", 0.5)] for n in range(50)})
@@ -66,16 +84,15 @@ async def published(shop: World) -> dict[str, Any]:
     return servings
 
 
-async def test_an_answer_can_be_looked_up_at_once(shop: World, tmp_path: Path) -> None:
-    async with serving(shop, tmp_path) as caller:
-        answer = await caller.get(f"{PATH}/u3?limit=2")
-        id_ = answer.headers["x-recommendation-id"]
-        assert answer.json()["recommendation_id"] == id_
-        assert is_from(id_, shop.tenant, USER)
+async def test_an_answer_can_be_looked_up_at_once(shop: World, caller: httpx.AsyncClient) -> None:
+    answer = await caller.get(f"{PATH}/u3?limit=2")
+    id_ = answer.headers["x-recommendation-id"]
+    assert answer.json()["recommendation_id"] == id_
+    assert is_from(id_, shop.tenant, USER)
 
-        shown = await caller.get(f"{LOOKUP}/{id_}")
-        newest = await caller.get(LOOKUP, params={"limit": 1})
-        of_placement = await caller.get(LOOKUP, params={"placement": "home"})
+    shown = await caller.get(f"{LOOKUP}/{id_}")
+    newest = await caller.get(LOOKUP, params={"limit": 1})
+    of_placement = await caller.get(LOOKUP, params={"placement": "cart"})
 
     assert shown.status_code == 200, shown.text
     assert newest.json() == {"recommendations": [shown.json()]}
@@ -89,18 +106,17 @@ async def test_an_answer_can_be_looked_up_at_once(shop: World, tmp_path: Path) -
     ]
 
 
-async def test_every_kind_of_answer_can_be_looked_up(shop: World, tmp_path: Path) -> None:
-    async with serving(shop, tmp_path) as caller:
-        backend = (await caller.get("/api/personalize/recommendations?userId=u4")).json()
-        guest = (await caller.get("/api/personalize/recommendations")).json()
-        place = (await caller.get(f"{PATH}/by-location?city=Graz")).json()
-        similar = (await caller.get(f"{PATH}/similar/own-3")).json()
-        home = (await caller.get("/api/v1/placements/home?user_id=u5&session_id=s1&category=tea")).json()
-        page = (
-            await caller.post("/api/v1/pages", json={"placements": ["home", "search"], "user_id": "u6"})
-        ).json()["placements"]
-        ids = [each["recommendation_id"] for each in (backend, guest, place, similar, home, *page)]
-        shown = [await caller.get(f"{LOOKUP}/{id_}") for id_ in ids]
+async def test_every_kind_of_answer_can_be_looked_up(caller: httpx.AsyncClient) -> None:
+    backend = (await caller.get("/api/personalize/recommendations?userId=u4")).json()
+    guest = (await caller.get("/api/personalize/recommendations")).json()
+    place = (await caller.get(f"{PATH}/by-location?city=Graz")).json()
+    similar = (await caller.get(f"{PATH}/similar/own-3")).json()
+    home = (await caller.get("/api/v1/placements/home?user_id=u5&session_id=s1&category=tea")).json()
+    page = (
+        await caller.post("/api/v1/pages", json={"placements": ["home", "search"], "user_id": "u6"})
+    ).json()["placements"]
+    ids = [each["recommendation_id"] for each in (backend, guest, place, similar, home, *page)]
+    shown = [await caller.get(f"{LOOKUP}/{id_}") for id_ in ids]
 
     assert [each.status_code for each in shown] == [200] * 7
     bodies = [each.json() for each in shown]
@@ -121,7 +137,7 @@ async def test_every_kind_of_answer_can_be_looked_up(shop: World, tmp_path: Path
         assert [item["product_id"] for item in body["items"]] == rows
 
 
-async def test_only_an_id_of_the_tenant_is_looked_up(shop: World, tmp_path: Path) -> None:
+async def test_only_an_id_of_the_tenant_is_looked_up(shop: World, caller: httpx.AsyncClient) -> None:
     ids = RecommendationIds(signing_key(shop.secret_key))
     now = int(datetime.now(UTC).timestamp() * 1000)
     partition = 3
@@ -130,19 +146,18 @@ async def test_only_an_id_of_the_tenant_is_looked_up(shop: World, tmp_path: Path
     old = ids.new(shop.tenant, USER, partition, now - 49 * 3_600_000)
     unpublished = ids.new(shop.tenant, USER, partition, now)
     statuses = {}
-    async with serving(shop, tmp_path) as caller:
-        for name, id_ in {
-            "foreign": foreign,
-            "changed": changed,
-            "old": old,
-            "unpublished": unpublished,
-            "of an earlier release": "RID-1f0c6d52-8a5e-4b7e-9d3c-6a2b1c0d9e8f",
-            "made up": "mine",
-        }.items():
-            answer = await caller.get(f"{LOOKUP}/{id_}")
-            assert answer.json()["detail"]
-            statuses[name] = answer.status_code
-        keyless = await caller.get(f"{LOOKUP}/{unpublished}", headers={"x-api-key": KEYS["ingest"]})
+    for name, id_ in {
+        "foreign": foreign,
+        "changed": changed,
+        "old": old,
+        "unpublished": unpublished,
+        "of an earlier release": "RID-1f0c6d52-8a5e-4b7e-9d3c-6a2b1c0d9e8f",
+        "made up": "mine",
+    }.items():
+        answer = await caller.get(f"{LOOKUP}/{id_}")
+        assert answer.json()["detail"]
+        statuses[name] = answer.status_code
+    keyless = await caller.get(f"{LOOKUP}/{unpublished}", headers={"x-api-key": KEYS["ingest"]})
 
     assert statuses == {
         "foreign": 400,
@@ -155,26 +170,25 @@ async def test_only_an_id_of_the_tenant_is_looked_up(shop: World, tmp_path: Path
     assert keyless.status_code == 403
 
 
-async def test_an_answer_of_an_erased_user_is_refused(shop: World, tmp_path: Path) -> None:
-    async with serving(shop, tmp_path) as caller:
-        before = (await caller.get(f"{PATH}/u7")).json()["recommendation_id"]
-        assert (await caller.get(f"{LOOKUP}/{before}")).status_code == 200
-        request = erasure("u7", tenant=shop.tenant, occurred_at=datetime.now(UTC))
-        await shop.publish(ERASURES, request)
+async def test_an_answer_of_an_erased_user_is_refused(shop: World, caller: httpx.AsyncClient) -> None:
+    before = (await caller.get(f"{PATH}/u7")).json()["recommendation_id"]
+    assert (await caller.get(f"{LOOKUP}/{before}")).status_code == 200
+    request = erasure("u7", tenant=shop.tenant, occurred_at=datetime.now(UTC))
+    await shop.publish(ERASURES, request)
 
-        async def refused() -> bool:
-            answer = await caller.get(f"{LOOKUP}/{before}")
-            return (answer.status_code, answer.json().get("error")) == (410, "UserErased")
+    async def refused() -> bool:
+        answer = await caller.get(f"{LOOKUP}/{before}")
+        return (answer.status_code, answer.json().get("error")) == (410, "UserErased")
 
-        await eventually(refused)
-        later = (await caller.get(f"{PATH}/u7")).json()["recommendation_id"]
-        assert (await caller.get(f"{LOOKUP}/{later}")).status_code == 200
-        # The mark in Redis outlives the request of the erasure.
-        async with shop.worker():
-            await eventually(lambda: _is_marked(shop, "u7"))
-        await shop.delete(ERASURES, request.key)
-        await asyncio.sleep(1)
-        assert await refused()
+    await eventually(refused)
+    later = (await caller.get(f"{PATH}/u7")).json()["recommendation_id"]
+    assert (await caller.get(f"{LOOKUP}/{later}")).status_code == 200
+    # The mark in Redis outlives the request of the erasure.
+    async with shop.worker():
+        await eventually(lambda: _is_marked(shop, "u7"))
+    await shop.delete(ERASURES, request.key)
+    await asyncio.sleep(1)
+    assert await refused()
 
 
 async def _is_marked(shop: World, user: str) -> bool:
@@ -182,20 +196,22 @@ async def _is_marked(shop: World, user: str) -> bool:
         return bool(await redis.exists(erased_key(shop.tenant, user)))
 
 
-async def test_two_replicas_look_up_each_others_answers(shop: World, tmp_path: Path) -> None:
-    async with serving(shop, tmp_path) as one, serving(shop, tmp_path) as two:
-        ids = [(await each.get(f"{PATH}/u8")).json()["recommendation_id"] for each in (one, two)]
-        answers = [await each.get(f"{LOOKUP}/{id_}") for each, id_ in itertools.product((one, two), ids)]
+async def test_two_replicas_look_up_each_others_answers(
+    shop: World, caller: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    async with serving(shop, tmp_path) as other:
+        ids = [(await each.get(f"{PATH}/u8")).json()["recommendation_id"] for each in (caller, other)]
+        answers = [await each.get(f"{LOOKUP}/{id_}") for each, id_ in itertools.product((caller, other), ids)]
 
     assert [each.status_code for each in answers] == [200] * 4
 
 
-async def test_answers_wait_while_kafka_is_stopped(shop: World, tmp_path: Path) -> None:
+async def test_answers_wait_while_kafka_is_stopped(own_shop: World, tmp_path: Path) -> None:
     with own_broker() as broker:
         await make_topics(broker.settings, TOPICS)
-        shop.kafka = broker.settings
-        await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
-        async with serving(shop, tmp_path) as caller:
+        own_shop.kafka = broker.settings
+        await own_shop.publish(CACHES, own_shop.pointer(1, user_personalization=7, popularity=7))
+        async with serving(own_shop, tmp_path) as caller:
             before = (await caller.get(f"{PATH}/u1")).json()["recommendation_id"]
             assert (await caller.get(f"{LOOKUP}/{before}")).status_code == 200
             await broker.stop()
@@ -207,7 +223,7 @@ async def test_answers_wait_while_kafka_is_stopped(shop: World, tmp_path: Path) 
             await broker.start()
 
             async def all_published() -> bool:
-                return set(during) <= (await published(shop)).keys()
+                return set(during) <= (await published(own_shop)).keys()
 
             await eventually(all_published, every=0.5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,9 +20,17 @@ CUSTOMERS = (
 )
 
 
-@pytest.fixture
-async def shop(world: Any) -> Any:
-    """Three customers of two cities with lists, and twenty items with handles and images."""
+@pytest.fixture(scope="module")
+async def caller(module_world: Any) -> AsyncIterator[Any]:
+    """Yield a client of the recommender that the tests of this module share."""
+    await _fill(module_world)
+    async with module_world.recommender() as client:
+        await ready(client)
+        yield client
+
+
+async def _fill(world: Any) -> None:
+    """Put in three customers of two cities with lists, and twenty items with handles and images."""
     now = datetime.now(UTC)
     await world.sql(
         "INSERT INTO sync.users (tenant, user_id, name, city, province, attributes) "
@@ -57,7 +66,6 @@ async def shop(world: Any) -> Any:
     await world.publish(ITEMS, *items)
     pointer = world.pointer(1, user_personalization=7, similar_items=7, item_affinity=7, popularity=7)
     await world.publish(CACHES, pointer)
-    return world
 
 
 async def ready(caller: Any) -> None:
@@ -68,14 +76,12 @@ async def ready(caller: Any) -> None:
     await eventually(whole)
 
 
-async def test_a_place_has_its_customers_and_what_they_get(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        by_location = f"{REST}/recommendations/by-location"
-        lahore = (await caller.get(f"{by_location}?city=lahore&num_results=4")).json()
-        nobody = (await caller.get(f"{by_location}?city=Nowhere")).json()
-        without = (await caller.get(f"{by_location}?city=Lahore&limit_users=0")).json()
-        tea = (await caller.get(f"{by_location}?city=Lahore&num_results=4&category=Tea")).json()
+async def test_a_place_has_its_customers_and_what_they_get(caller: Any) -> None:
+    by_location = f"{REST}/recommendations/by-location"
+    lahore = (await caller.get(f"{by_location}?city=lahore&num_results=4")).json()
+    nobody = (await caller.get(f"{by_location}?city=Nowhere")).json()
+    without = (await caller.get(f"{by_location}?city=Lahore&limit_users=0")).json()
+    tea = (await caller.get(f"{by_location}?city=Lahore&num_results=4&category=Tea")).json()
 
     assert {user["customer_id"] for user in lahore["users"]} == {"03001_Aisha", "03002_Bilal"}
     aisha = next(user for user in lahore["users"] if user["customer_name"] == "Aisha")
@@ -89,14 +95,12 @@ async def test_a_place_has_its_customers_and_what_they_get(shop: Any) -> None:
     assert {row["category"] for row in tea["aggregated_recommendations"]} == {"tea"}
 
 
-async def test_a_segment_is_chosen_by_recency_orders_and_spending(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        by_segment = f"{REST}/recommendations/by-segment"
-        champions = (await caller.get(f"{by_segment}?segment=champions&limit=3")).json()
-        lost = (await caller.get(f"{by_segment}?segment=Lost")).json()
-        elsewhere = (await caller.get(f"{by_segment}?segment=lost&city=Lahore")).json()
-        unknown = await caller.get(f"{by_segment}?segment=whales")
+async def test_a_segment_is_chosen_by_recency_orders_and_spending(caller: Any) -> None:
+    by_segment = f"{REST}/recommendations/by-segment"
+    champions = (await caller.get(f"{by_segment}?segment=champions&limit=3")).json()
+    lost = (await caller.get(f"{by_segment}?segment=Lost")).json()
+    elsewhere = (await caller.get(f"{by_segment}?segment=lost&city=Lahore")).json()
+    unknown = await caller.get(f"{by_segment}?segment=whales")
 
     assert champions["users_analyzed"] == 1
     assert [row["product_id"] for row in champions["aggregated_recommendations"]] == ["i0", "i1", "i2"]
@@ -105,11 +109,9 @@ async def test_a_segment_is_chosen_by_recency_orders_and_spending(shop: Any) -> 
     assert (unknown.status_code, unknown.json()["error"]) == (400, "UnknownSegment")
 
 
-async def test_affinity_and_backend_rows_have_the_members_that_programs_read(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        affinity = (await caller.get(f"{REST}/item-affinity/03001_Aisha?num_results=2")).json()
-        backend = (await caller.get("/api/personalize/recommendations/i1?numResults=2")).json()
+async def test_affinity_and_backend_rows_have_the_members_that_programs_read(caller: Any) -> None:
+    affinity = (await caller.get(f"{REST}/item-affinity/03001_Aisha?num_results=2")).json()
+    backend = (await caller.get("/api/personalize/recommendations/i1?numResults=2")).json()
 
     assert affinity["status"] == "success"
     assert [row["affinity_score"] for row in affinity["recommendations"]] == [0.94, 0.93]
@@ -117,17 +119,15 @@ async def test_affinity_and_backend_rows_have_the_members_that_programs_read(sho
     assert (first["_id"], first["name"], first["image"]) == ("i10", "Item 10", ["10.png", "back.png"])
 
 
-async def test_a_theme_gets_similar_personal_and_popular_products(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        similar = (await caller.get("/shopify/similar/i1?limit=3&mg_session_id=s1")).json()
-        unknown = (await caller.get("/shopify/similar/nothing")).json()
-        popular = (await caller.get("/api/v1/shopify/popular?city=Lahore&limit=2")).json()
-        by_phone = (await caller.post("/shopify/recommendations", json={"customer_phone": "03001"})).json()
-        by_mail = await caller.post(
-            "/shopify/recommendations", json={"customer_email": "BILAL@shop.example", "limit": 2}
-        )
-        with_product = await caller.post("/shopify/recommendations", json={"current_product": "i1"})
+async def test_a_theme_gets_similar_personal_and_popular_products(caller: Any) -> None:
+    similar = (await caller.get("/shopify/similar/i1?limit=3&mg_session_id=s1")).json()
+    unknown = (await caller.get("/shopify/similar/nothing")).json()
+    popular = (await caller.get("/api/v1/shopify/popular?city=Lahore&limit=2")).json()
+    by_phone = (await caller.post("/shopify/recommendations", json={"customer_phone": "03001"})).json()
+    by_mail = await caller.post(
+        "/shopify/recommendations", json={"customer_email": "BILAL@shop.example", "limit": 2}
+    )
+    with_product = await caller.post("/shopify/recommendations", json={"current_product": "i1"})
 
     assert [row["item_id"] for row in similar["similar_products"]] == ["i10", "i11", "i12"]
     assert similar["similar_products"][0] == {

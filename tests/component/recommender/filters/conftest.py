@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ FILTER_TEXTS = {
     "kind": "INCLUDE ItemID WHERE Items.GENRES IN ($KIND)",
     "not-kind": "EXCLUDE ItemID WHERE Items.GENRES IN ($KIND)",
     "cheap": "INCLUDE ItemID WHERE Items.PRICE < 3",
+    "deleted": "INCLUDE ItemID WHERE Items.PRICE < 3",
     "unbought": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("Purchase")',
     "again": 'INCLUDE ItemID WHERE Interactions.event_type = "purchase"',
     "adults": 'EXCLUDE ItemID WHERE Items.GENRES IN ("tea") IF CurrentUser.AGE < 18',
@@ -129,10 +130,34 @@ class Asking:
         return await asyncio.to_thread(self.boto.get_personalized_ranking, campaignArn=arn("user"), **members)
 
 
+@pytest.fixture(scope="module")
+async def shop(module_world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    """Return the campaigns and the filters, which the tests of a module share."""
+    return await _prepared(module_world, s3, models, folders)
+
+
+@pytest.fixture(scope="module")
+async def ask(shop: Any) -> AsyncIterator[Asking]:
+    """Yield a client of the recommender that the tests of a module share; each changes its own users."""
+    async with _asking(shop) as asking:
+        yield asking
+
+
 @pytest.fixture
-async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
-    """The campaigns, and the filters."""
-    world.store = s3
+async def own_shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    """Return campaigns and filters for a test that changes items or what was shown."""
+    return await _prepared(world, s3, models, folders)
+
+
+@pytest.fixture
+async def own_ask(own_shop: Any) -> AsyncIterator[Asking]:
+    """Yield a client of a recommender of the test's own."""
+    async with _asking(own_shop) as asking:
+        yield asking
+
+
+async def _prepared(world: Any, store: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    world.store = store
     await world.keys()
     for name, recipe in RECIPES_OF.items():
         config = CONFIGS.get(name, PLAIN)
@@ -142,9 +167,9 @@ async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path
     return world
 
 
-@pytest.fixture
-async def ask(shop: Any) -> AsyncIterator[Asking]:
-    """The recommender with everything in memory, and its worker."""
+@asynccontextmanager
+async def _asking(shop: Any) -> AsyncIterator[Asking]:
+    """Run the recommender until everything is in memory, and its worker."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(shop.worker())
         url = await stack.enter_async_context(shop.listening())

@@ -41,41 +41,45 @@ async def test_promotions_take_their_share_of_the_answer(ask: Asking) -> None:
     assert len(ids(answer)) == 20
 
 
-async def test_new_items_are_explored_until_they_were_shown_often(shop: Any, ask: Asking) -> None:
-    plain = [ids(await ask.list_of(userId="u2", numResults=5)) for _ in range(2)]
+async def test_new_items_are_explored_until_they_were_shown_often(own_shop: Any, own_ask: Asking) -> None:
+    plain = [ids(await own_ask.list_of(userId="u2", numResults=5)) for _ in range(2)]
     assert plain[0] == plain[1]
     young = {"tea-10", "tea-11", "bolt-10", "bolt-11"}
     assert not set(plain[0]) & young
-    daring = await ask.list_of("daring", userId="u2", numResults=5)
+    daring = await own_ask.list_of("daring", userId="u2", numResults=5)
     assert reasons(daring)
     assert set(reasons(daring)) <= young
     assert set(map(tuple, reasons(daring).values())) == {("Exploration",)}
     scores = [item["score"] for item in daring["itemList"]]
     assert scores == sorted(scores, reverse=True)
     impressions = [
-        shop.interaction("view", "tea-1", session_id=f"s{n}", impression=("tea-1", *young))
+        own_shop.interaction("view", "tea-1", session_id=f"s{n}", impression=("tea-1", *young))
         for n in range(400)
     ]
-    await shop.publish(INTERACTIONS, *impressions)
+    await own_shop.publish(INTERACTIONS, *impressions)
 
     async def shown_in_vain() -> bool:
-        return not set(ids(await ask.list_of("daring", userId="u2", numResults=3))) & young
+        return not set(ids(await own_ask.list_of("daring", userId="u2", numResults=3))) & young
 
     await eventually(shown_in_vain)
 
 
-async def test_an_event_that_names_its_recommendation_implies_impressions(shop: Any, ask: Asking) -> None:
-    answer = await ask.list_of("daring", userId="u2", numResults=5)
+async def test_an_event_that_names_its_recommendation_implies_impressions(
+    own_shop: Any, own_ask: Asking
+) -> None:
+    answer = await own_ask.list_of("daring", userId="u2", numResults=5)
     young = set(reasons(answer))
     assert young
     event_fields = {"recommendation_id": answer["recommendationId"], "session_id": "s"}
-    redis, key = shop.redis, impressions_key(shop.tenant)
+    redis, key = own_shop.redis, impressions_key(own_shop.tenant)
     try:
         # Two events of one answer: what it held was shown once, but for what was turned to.
         for _ in range(2):
-            await shop.publish(INTERACTIONS, shop.interaction("view", min(young), **event_fields))
+            await own_shop.publish(INTERACTIONS, own_shop.interaction("view", min(young), **event_fields))
         last = ("made up", min(young))
-        await shop.publish(INTERACTIONS, shop.interaction("view", "tea-1", impression=last, **event_fields))
+        await own_shop.publish(
+            INTERACTIONS, own_shop.interaction("view", "tea-1", impression=last, **event_fields)
+        )
 
         async def counted() -> Any:
             return await redis.hget(key, min(young)) == b"1"

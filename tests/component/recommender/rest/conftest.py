@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,9 +14,28 @@ USER = "user-personalization"
 LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(30)]
 
 
+@pytest.fixture(scope="module")
+async def shop(module_world: Any) -> Any:
+    """Return a tenant with lists and items, which the tests of a module share."""
+    return await _filled(module_world)
+
+
+@pytest.fixture(scope="module")
+async def caller(shop: Any) -> AsyncIterator[Any]:
+    """Yield a client of the recommender that the tests of a module share."""
+    async with shop.recommender() as client:
+        await ready(client)
+        yield client
+
+
 @pytest.fixture
-async def shop(world: Any) -> Any:
-    """A tenant with lists in generation 7, and thirty items."""
+async def own_shop(world: Any) -> Any:
+    """Return a tenant with lists and items for a test that changes them."""
+    return await _filled(world)
+
+
+async def _filled(world: Any) -> Any:
+    """Put lists into generation 7, and thirty items."""
     await world.activate(7, 1, [USER, "similar-items", "item-affinity", "popularity"])
     await world.lists(7, USER, {"u1": LISTED, "a/b:c ü": LISTED[:3]})
     await world.lists(7, "similar-items", {"i1": LISTED[2:9]})

@@ -14,10 +14,8 @@ from tests.support.waiting import eventually
 UNREACHABLE = "127.0.0.1:1"
 
 
-async def test_a_list_from_redis_has_the_data_of_its_items(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        answer = await caller.get("/api/v1/personalize/recommendations/u1")
+async def test_a_list_from_redis_has_the_data_of_its_items(caller: Any) -> None:
+    answer = await caller.get("/api/v1/personalize/recommendations/u1")
 
     assert answer.status_code == 200
     assert answer.headers["x-recs-source"] == "redis"
@@ -77,9 +75,8 @@ ROUTES: list[tuple[str, dict[str, str], Sequence[int]]] = [
 ]
 
 
-async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any) -> None:
-    async with shop.recommender() as caller, shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
-        await ready(caller)
+async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any, caller: Any) -> None:
+    async with shop.recommender(redis=f"redis://{UNREACHABLE}/0") as without:
         await eventually(lambda: _activated(without))
         for path, names, expected in ROUTES:
             for client, source in ((caller, "redis"), (without, "postgres")):
@@ -90,14 +87,12 @@ async def test_every_route_from_redis_and_without_redis_from_postgres(shop: Any)
                 assert answer.json()["source"] == source
 
 
-async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop: Any) -> None:
+async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop: Any, caller: Any) -> None:
     async with shop.redis as store:
         await store.set(f"endcap:place:{shop.tenant}:german", b'[null,null,"Germany"]')
-    async with shop.recommender() as caller:
-        await ready(caller)
-        german = await caller.get("/api/v1/personalize/recommendations/german")
-        unknown = await caller.get("/api/v1/personalize/recommendations/nobody")
-        unknown_item = await caller.get("/api/v1/personalize/similar-items/i11")
+    german = await caller.get("/api/v1/personalize/recommendations/german")
+    unknown = await caller.get("/api/v1/personalize/recommendations/nobody")
+    unknown_item = await caller.get("/api/v1/personalize/similar-items/i11")
 
     assert ids(german) == [f"i{n}" for n in [20, 21, 22, *FAMOUS[:7]]]
     assert ids(unknown) == [f"i{n}" for n in range(10, 20)]
@@ -106,12 +101,12 @@ async def test_a_user_without_a_list_gets_what_is_popular_at_their_location(shop
     assert unknown_item.json()["source"] == "popular"
 
 
-async def test_a_short_list_is_filled_up_with_popular_items_and_then_with_any(shop: Any) -> None:
-    async with shop.redis as store:
+async def test_a_short_list_is_filled_up_with_popular_items_and_then_with_any(own_shop: Any) -> None:
+    async with own_shop.redis as store:
         now = time.time()
-        await store.zadd(f"endcap:bought:{{{shop.tenant}}}:a/b:c ü", {"i1": now, "i11": now})
-    await shop.publish(ITEMS, *(shop.item(f"i{n}", available=False) for n in (0, 12)))
-    async with shop.recommender() as caller:
+        await store.zadd(f"endcap:bought:{{{own_shop.tenant}}}:a/b:c ü", {"i1": now, "i11": now})
+    await own_shop.publish(ITEMS, *(own_shop.item(f"i{n}", available=False) for n in (0, 12)))
+    async with own_shop.recommender() as caller:
         await ready(caller)
 
         async def left_out() -> Any:
@@ -128,14 +123,12 @@ async def test_a_short_list_is_filled_up_with_popular_items_and_then_with_any(sh
     assert len(ids(everything)) == 26
 
 
-async def test_a_guest_gets_popular_items(shop: Any) -> None:
-    async with shop.recommender() as caller:
-        await ready(caller)
-        answers = [
-            await caller.get(f"/api/personalize/recommendations{query}")
-            for query in ("?numResults=17", "?userId=&numResults=17", "?numResults=17&strategy=item-affinity")
-        ]
-        needs_user = await caller.get("/api/personalize/recommendations/i1")
+async def test_a_guest_gets_popular_items(caller: Any) -> None:
+    answers = [
+        await caller.get(f"/api/personalize/recommendations{query}")
+        for query in ("?numResults=17", "?userId=&numResults=17", "?numResults=17&strategy=item-affinity")
+    ]
+    needs_user = await caller.get("/api/personalize/recommendations/i1")
 
     for answer in answers:
         assert answer.status_code == 200
@@ -155,11 +148,11 @@ async def test_a_guest_gets_popular_items(shop: Any) -> None:
     assert not needs_user.json()["isFallback"]
 
 
-async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
-    async with shop.recommender() as caller:
+async def test_withdrawn_items_are_not_shown(own_shop: Any) -> None:
+    async with own_shop.recommender() as caller:
         await ready(caller)
-        await shop.publish(ITEMS, shop.item("i0", name="Item 0", available=False))
-        await shop.delete(ITEMS, f"{shop.tenant}:i1")
+        await own_shop.publish(ITEMS, own_shop.item("i0", name="Item 0", available=False))
+        await own_shop.delete(ITEMS, f"{own_shop.tenant}:i1")
 
         async def left_out() -> Any:
             answer = await caller.get("/api/v1/personalize/recommendations/u1")
@@ -168,7 +161,7 @@ async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
         answer = await eventually(left_out)
         assert len(ids(answer)) == 10
 
-        await shop.publish(ITEMS, shop.item("i0", name="Item 0", price=9))
+        await own_shop.publish(ITEMS, own_shop.item("i0", name="Item 0", price=9))
 
         async def back() -> bool:
             return ids(await caller.get("/api/v1/personalize/recommendations/u1"))[0] == "i0"
@@ -176,18 +169,18 @@ async def test_withdrawn_items_are_not_shown(shop: Any) -> None:
         await eventually(back)
 
 
-async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(shop: Any) -> None:
-    await shop.lists(8, USER, {"u1": [("new", 1.0)]})
-    async with shop.recommender() as caller:
+async def test_a_new_generation_is_served_whole_and_an_older_event_changes_nothing(own_shop: Any) -> None:
+    await own_shop.lists(8, USER, {"u1": [("new", 1.0)]})
+    async with own_shop.recommender() as caller:
         await ready(caller)
-        await shop.publish(CACHES, shop.pointer(2, user_personalization=8, popularity=7))
+        await own_shop.publish(CACHES, own_shop.pointer(2, user_personalization=8, popularity=7))
 
         async def flipped() -> bool:
             return (await caller.get("/api/v1/personalize/recommendations/u1")).json()["generation"] == 8
 
         await eventually(flipped)
-        await shop.publish(CACHES, shop.pointer(1, user_personalization=7))
-        await shop.publish(ITEMS, shop.item("later"))
+        await own_shop.publish(CACHES, own_shop.pointer(1, user_personalization=7))
+        await own_shop.publish(ITEMS, own_shop.item("later"))
         await ready(caller, items=31)
 
         listed = ids(await caller.get("/api/v1/personalize/recommendations/u1"))
@@ -223,16 +216,15 @@ MISTAKES = [
 ]
 
 
-async def test_errors_say_what_is_wrong(world: Any) -> None:
-    async with world.recommender() as caller:
-        for path, message in MISTAKES:
-            answer = await caller.get(path)
-            assert answer.status_code == 400, path
-            assert set(answer.json()) == {"error", "detail"}
-            assert message in answer.json()["detail"]
+async def test_errors_say_what_is_wrong(caller: Any) -> None:
+    for path, message in MISTAKES:
+        answer = await caller.get(path)
+        assert answer.status_code == 400, path
+        assert set(answer.json()) == {"error", "detail"}
+        assert message in answer.json()["detail"]
 
 
-async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any) -> None:
+async def test_the_fast_path_and_the_application_return_the_same_bytes(caller: Any) -> None:
     paths = [
         "/api/v1/personalize/recommendations/u1",
         "/api/v1/personalize/recommendations/u1?limit=7",
@@ -243,24 +235,20 @@ async def test_the_fast_path_and_the_application_return_the_same_bytes(shop: Any
         "/api/personalize/recommendations/i1?limit=3",
         "/api/personalize/recommendations/i1",
     ]
-    async with shop.recommender() as caller:
-        await ready(caller)
-        for path in paths:
-            joint = "&" if "?" in path else "?"
-            short, long = await caller.get(path), await caller.get(f"{path}{joint}unused=1")
-            assert without_id(short) == without_id(long)
+    for path in paths:
+        joint = "&" if "?" in path else "?"
+        short, long = await caller.get(path), await caller.get(f"{path}{joint}unused=1")
+        assert without_id(short) == without_id(long)
 
 
-async def test_requests_need_a_key_with_the_read_scope(shop: Any) -> None:
+async def test_requests_need_a_key_with_the_read_scope(shop: Any, caller: Any) -> None:
     await shop.keys()
     path = "/api/v1/personalize/recommendations/u1"
-    async with shop.recommender() as caller:
-        await ready(caller)
-        for _ in range(2):  # first through the application, which looks the key up; then the fast path
-            allowed = await caller.get(path, headers={"x-api-key": "ek_read_test"})
-            assert allowed.status_code == 200
-            assert (await caller.get(path, headers={"x-api-key": "ek_ingest_test"})).status_code == 403
-            assert (await caller.get(path, headers={"x-api-key": "wrong"})).status_code == 401
-        elsewhere = await caller.get(path, headers={"x-api-key": "ek_read_test", "x-endcap-tenant": "other"})
+    for _ in range(2):  # first through the application, which looks the key up; then the fast path
+        allowed = await caller.get(path, headers={"x-api-key": "ek_read_test"})
+        assert allowed.status_code == 200
+        assert (await caller.get(path, headers={"x-api-key": "ek_ingest_test"})).status_code == 403
+        assert (await caller.get(path, headers={"x-api-key": "wrong"})).status_code == 401
+    elsewhere = await caller.get(path, headers={"x-api-key": "ek_read_test", "x-endcap-tenant": "other"})
 
     assert ids(elsewhere) == ids(allowed)

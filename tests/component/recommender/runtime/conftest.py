@@ -16,7 +16,7 @@ from services.engine.training.fitting import silent
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.events.topics import CAMPAIGNS
 from shared.models import fingerprint, save
-from tests.component.recommender.campaigns import campaign, upload_models
+from tests.component.recommender.campaigns import campaign, loaded, upload_models
 
 if TYPE_CHECKING:
     from tests.support.stack import ObjectStore
@@ -62,10 +62,29 @@ def models(s3: ObjectStore, module_bucket: str, folders: dict[str, Path]) -> str
     return module_bucket
 
 
+@pytest.fixture(scope="module")
+async def shop(module_world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    """Return the campaigns that the tests of a module share."""
+    return await _announced(module_world, s3, models, folders)
+
+
+@pytest.fixture(scope="module")
+async def url(shop: Any) -> AsyncIterator[str]:
+    """Yield the URL of the recommender that the tests of a module share; its worker runs too."""
+    async with shop.listening() as address, shop.worker():
+        await loaded(address, shop.tenant, len(FITTED))
+        yield address
+
+
 @pytest.fixture
-async def shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> AsyncIterator[Any]:
-    """Campaigns `user`, `similar` and `popular` with their models in the object store."""
-    world.store = s3
+async def own_shop(world: Any, s3: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    """Return campaigns for a test that changes their items, lists or models."""
+    return await _announced(world, s3, models, folders)
+
+
+async def _announced(world: Any, store: ObjectStore, models: str, folders: dict[str, Path]) -> Any:
+    """Publish the campaigns `user`, `similar`, `popular` and `ranking`."""
+    world.store = store
     await world.keys()
     for name, recipe in (
         ("user", "aws-user-personalization"),

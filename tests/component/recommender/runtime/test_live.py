@@ -31,14 +31,14 @@ LISTED = [("bolt-1", 0.9), ("bolt-2", 0.8), ("bolt-3", 0.7)]
 
 
 @pytest.fixture
-async def lists(shop: Any) -> Any:
+async def lists(own_shop: Any) -> Any:
     """Lists of u1 and u2, and popularity, beside the campaigns."""
-    await shop.activate(7, 1, [USER, "popularity"])
-    await shop.lists(7, USER, {"u1": LISTED, "u2": LISTED})
-    await shop.lists(7, "popularity", {"all": [("bolt-9", 5.0)]})
-    await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
-    await shop.publish(ITEMS, *(shop.item(item_id, name=item_id) for item_id, _ in LISTED))
-    return shop
+    await own_shop.activate(7, 1, [USER, "popularity"])
+    await own_shop.lists(7, USER, {"u1": LISTED, "u2": LISTED})
+    await own_shop.lists(7, "popularity", {"all": [("bolt-9", 5.0)]})
+    await own_shop.publish(CACHES, own_shop.pointer(1, user_personalization=7, popularity=7))
+    await own_shop.publish(ITEMS, *(own_shop.item(item_id, name=item_id) for item_id, _ in LISTED))
+    return own_shop
 
 
 @asynccontextmanager

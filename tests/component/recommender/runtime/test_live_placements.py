@@ -13,14 +13,14 @@ from tests.support.waiting import PATIENCE, eventually
 HEADERS = {"x-api-key": "ek_service_test"}
 
 
-async def test_events_of_a_session_and_of_a_user_are_scored_at_once(shop: Any) -> None:
-    headers = {**HEADERS, "x-endcap-tenant": shop.tenant}
+async def test_events_of_a_session_and_of_a_user_are_scored_at_once(own_shop: Any) -> None:
+    headers = {**HEADERS, "x-endcap-tenant": own_shop.tenant}
     async with (
-        shop.listening() as url,
-        shop.worker(),
+        own_shop.listening() as url,
+        own_shop.worker(),
         httpx.AsyncClient(base_url=f"{url}/api/v1/placements", headers=headers, timeout=PATIENCE) as caller,
     ):
-        await loaded(url, shop.tenant, 4)
+        await loaded(url, own_shop.tenant, 4)
 
         async def shown(query: str) -> tuple[list[str], str]:
             answer = (await caller.get(query)).json()
@@ -33,10 +33,10 @@ async def test_events_of_a_session_and_of_a_user_are_scored_at_once(shop: Any) -
         assert source == "model"
         assert all(item.startswith("bolt") and item != "bolt-1" for item in related)
 
-        await shop.publish(
+        await own_shop.publish(
             INTERACTIONS,
-            *(shop.interaction("view", item, session_id="s1") for item in ("bolt-1", "bolt-2")),
-            *(shop.interaction("view", f"bolt-{n}", user_id="u0") for n in range(9)),
+            *(own_shop.interaction("view", item, session_id="s1") for item in ("bolt-1", "bolt-2")),
+            *(own_shop.interaction("view", f"bolt-{n}", user_id="u0") for n in range(9)),
         )
 
         async def follows(query: str) -> bool:

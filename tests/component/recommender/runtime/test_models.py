@@ -23,13 +23,15 @@ from tests.component.recommender.runtime.conftest import FITTED, history
 
 
 async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
-    shop: Any, models: str, folders: dict[str, Path]
+    own_shop: Any, models: str, folders: dict[str, Path]
 ) -> None:
     sha256 = fingerprint(folders["aws-user-personalization"])
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant)
+    async with own_shop.listening() as url:
+        await loaded(url, own_shop.tenant)
         runtime = client(url)
-        await shop.publish(CAMPAIGNS, campaign(shop, "fresh", "aws-user-personalization", models, sha256))
+        await own_shop.publish(
+            CAMPAIGNS, campaign(own_shop, "fresh", "aws-user-personalization", models, sha256)
+        )
 
         answers: list[Any] = []
 
@@ -44,16 +46,20 @@ async def test_the_first_answer_of_a_new_campaign_waits_for_its_model(
 
 
 async def test_a_changed_model_is_not_loaded_and_lists_answer(
-    shop: Any, models: str, folders: dict[str, Path]
+    own_shop: Any, models: str, folders: dict[str, Path]
 ) -> None:
-    await shop.activate(7, 1, ["user-personalization", "popularity"])
-    await shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
-    await shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
-    await shop.publish(CACHES, shop.pointer(1, user_personalization=7, popularity=7))
-    await shop.publish(CAMPAIGNS, campaign(shop, "wrong", "aws-user-personalization", models, "0" * 64))
-    await shop.publish(CAMPAIGNS, campaign(shop, "soon", "aws-sims", models, "1" * 64, "CREATE PENDING"))
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant, len(FITTED))
+    await own_shop.activate(7, 1, ["user-personalization", "popularity"])
+    await own_shop.lists(7, "user-personalization", {"u0": [("listed", 0.5)]})
+    await own_shop.lists(7, "popularity", {"all": [("famous", 0.5)]})
+    await own_shop.publish(CACHES, own_shop.pointer(1, user_personalization=7, popularity=7))
+    await own_shop.publish(
+        CAMPAIGNS, campaign(own_shop, "wrong", "aws-user-personalization", models, "0" * 64)
+    )
+    await own_shop.publish(
+        CAMPAIGNS, campaign(own_shop, "soon", "aws-sims", models, "1" * 64, "CREATE PENDING")
+    )
+    async with own_shop.listening() as url:
+        await loaded(url, own_shop.tenant, len(FITTED))
         runtime = client(url)
 
         async def listed() -> bool:
@@ -70,16 +76,16 @@ async def test_a_changed_model_is_not_loaded_and_lists_answer(
 
 
 async def test_a_new_model_is_swapped_in_without_a_failed_request(
-    shop: Any, bucket: str, s3: ObjectStore, tmp_path: Path
+    own_shop: Any, bucket: str, s3: ObjectStore, tmp_path: Path
 ) -> None:
     model = RECIPES["aws-user-personalization"].fit(
         Dataset.from_arrow(history().slice(0, 240)), TrainingConfig(), silent
     )
     save(model, tmp_path / "next")
     upload_models(s3.client(), bucket, {"next": tmp_path / "next"})
-    changed = campaign(shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
-    async with shop.listening() as url:
-        await loaded(url, shop.tenant, len(FITTED))
+    changed = campaign(own_shop, "user", "aws-user-personalization", bucket, fingerprint(tmp_path / "next"))
+    async with own_shop.listening() as url:
+        await loaded(url, own_shop.tenant, len(FITTED))
         runtime = client(url)
         answers: list[Any] = []
 
@@ -93,8 +99,10 @@ async def test_a_new_model_is_swapped_in_without_a_failed_request(
 
         asking = asyncio.create_task(keep_asking())
         await asyncio.sleep(0.2)
-        await shop.publish(CAMPAIGNS, changed.model_copy(update={"model_uri": f"s3://{bucket}/models/next"}))
-        await eventually((shop.models / changed.model_sha256).is_dir)
+        await own_shop.publish(
+            CAMPAIGNS, changed.model_copy(update={"model_uri": f"s3://{bucket}/models/next"})
+        )
+        await eventually((own_shop.models / changed.model_sha256).is_dir)
         await asyncio.sleep(0.5)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):

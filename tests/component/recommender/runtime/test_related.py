@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from shared.events.topics import CACHES, INTERACTIONS
 from tests.component.recommender.campaigns import arn, client, ids, loaded
 from tests.support.waiting import eventually
@@ -14,9 +12,9 @@ from tests.support.waiting import eventually
 USER_RECIPE = "arn:aws:personalize:::recipe/user-personalization"
 
 
-async def test_models_answer_what_goes_with_the_item(shop: Any) -> None:
-    async with shop.listening() as url, shop.worker():
-        await loaded(url, shop.tenant, 4)
+async def test_models_answer_what_goes_with_the_item(own_shop: Any) -> None:
+    async with own_shop.listening() as url, own_shop.worker():
+        await loaded(url, own_shop.tenant, 4)
         runtime = client(url)
 
         async def asked(user: str, item: str = "bolt-1") -> list[str]:
@@ -32,8 +30,8 @@ async def test_models_answer_what_goes_with_the_item(shop: Any) -> None:
             assert "bolt-1" not in related
         assert all(item.startswith("tea") for item in await asked("u0"))
 
-        views = [shop.interaction("view", item, user_id="stranger") for item in ("tea-1", "tea-2")]
-        await shop.publish(INTERACTIONS, *views)
+        views = [own_shop.interaction("view", item, user_id="stranger") for item in ("tea-1", "tea-2")]
+        await own_shop.publish(INTERACTIONS, *views)
 
         async def is_known() -> bool:
             return all(item.startswith("tea") for item in await asked("stranger"))
@@ -41,8 +39,7 @@ async def test_models_answer_what_goes_with_the_item(shop: Any) -> None:
         await eventually(is_known)
 
 
-@pytest.mark.parametrize("user", ["null", "stranger"])
-async def test_lists_answer_without_models(world: Any, user: str) -> None:
+async def test_lists_answer_without_models(world: Any) -> None:
     await world.activate(7, 1, ["user-personalization", "similar-items", "popularity"])
     await world.lists(7, "user-personalization", {"u1": [("i5", 1.0), ("i6", 0.5)]})
     await world.lists(7, "similar-items", {"i1": [("i2", 1.0), ("i3", 0.5)]})
@@ -59,5 +56,6 @@ async def test_lists_answer_without_models(world: Any, user: str) -> None:
             return await asked("u1", "i1") == ["i5", "i6"]
 
         await eventually(is_active)
-        assert await asked(user, "i1") == ["i2", "i3"]
-        assert await asked(user, "i9") == ["i8"]
+        for user in ("null", "stranger"):
+            assert await asked(user, "i1") == ["i2", "i3"]
+            assert await asked(user, "i9") == ["i8"]
