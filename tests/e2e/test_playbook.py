@@ -25,8 +25,8 @@ def played(endcap: Endcap, aws_command: Path) -> subprocess.CompletedProcess[str
         "PLAYBOOK_NAME": f"playbook-{uuid.uuid4().hex[:8]}",
         # Each poll is a process that imports for most of a second.
         "PLAYBOOK_POLL_SECONDS": "3",
-        # A fifth of what it makes for people; two versions are trained on them.
-        "PLAYBOOK_INTERACTIONS": "20000",
+        # Three for each customer; two versions are trained on them.
+        "PLAYBOOK_INTERACTIONS": "6000",
     }
     return subprocess.run(
         ["bash", "examples/aws-cli-playbook.sh"],
@@ -43,7 +43,7 @@ def test_the_playbook_runs_unchanged_to_its_end(endcap: Endcap, aws_command: Pat
     done = played(endcap, aws_command)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "20001 " in done.stdout
+    assert "6001 " in done.stdout
     # Two lists of ten, each item with its score.
     assert len(re.findall(r"^item-\d+\t0\.\d+(?:e-\d+)?$", done.stdout, re.MULTILINE)) == 20
     assert "mean_reciprocal_rank_at_25" in done.stdout
