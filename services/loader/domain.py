@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.errors import Permanent
+from shared.events.caches import Overlay
 
 RecipeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 MAX_ID_CHARACTERS = 256
@@ -284,8 +285,14 @@ def require_plausible(
 
 @dataclass(frozen=True, slots=True)
 class ActiveGenerations:
-    """The generation of each recipe that a tenant serves since an activation."""
+    """The generation of each recipe that a tenant serves since an activation, and what overlays it."""
 
     tenant: str
     activation: int
     generations: dict[str, int]
+    overlays: dict[str, Overlay] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> set[int]:
+        """Return all generations that are served."""
+        return {*self.generations.values(), *(overlay.generation for overlay in self.overlays.values())}

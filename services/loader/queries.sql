@@ -1,7 +1,7 @@
 -- receive --
 -- Add a queued generation for a finished run; no row when it exists already.
-INSERT INTO generations (generation, tenant, status, bucket, manifest, started_at)
-VALUES (:generation, :tenant, 'queued', :bucket, :manifest, :started_at)
+INSERT INTO generations (generation, tenant, status, bucket, manifest, started_at, kind, base, as_of)
+VALUES (:generation, :tenant, 'queued', :bucket, :manifest, :started_at, :kind, :base, :as_of)
 ON CONFLICT (generation) DO NOTHING
 RETURNING generation;
 
@@ -22,7 +22,7 @@ WHERE generation = :generation AND status IN ('queued', 'loading');
 
 -- generation_to_load --
 -- The data of a generation that its load needs.
-SELECT generation, tenant, status, reason, bucket, manifest, loads, rows
+SELECT generation, tenant, status, reason, bucket, manifest, loads, rows, kind, base
 FROM generations WHERE generation = :generation;
 
 -- make_staging --
@@ -62,6 +62,44 @@ VALUES (
 ON CONFLICT (generation, recipe) DO UPDATE
 SET rows = excluded.rows, rejected = excluded.rejected;
 
+-- is_older_pending --
+-- Return whether a generation of the same tenant that is older than an overlay is yet to be loaded.
+SELECT EXISTS (
+    SELECT FROM generations
+    WHERE tenant = :tenant AND generation < :generation AND status IN ('queued', 'loading')
+);
+
+-- overlay_before --
+-- The newest overlay of a base before a generation, unless somebody has taken it away.
+SELECT max(g.generation) FROM generations g
+WHERE g.tenant = :tenant AND g.base = :base AND g.generation < :generation AND g.status = 'loaded'
+  AND (
+      EXISTS (SELECT FROM active a WHERE a.overlay = g.generation)
+      OR NOT EXISTS (SELECT FROM activations a WHERE a.generation = g.generation)
+  );
+
+-- carry_over --
+-- Copy the lists that an overlay lacks from the overlay before, whose age it then has; return their number.
+WITH carried AS (
+    INSERT INTO lists (tenant, generation, recipe, id, items)
+    SELECT tenant, :generation, recipe, id, items FROM lists WHERE generation = :previous
+    ON CONFLICT (generation, recipe, id) DO NOTHING
+    RETURNING recipe
+), of_recipes AS (
+    INSERT INTO generation_recipes AS known (
+        generation, recipe, rows, rejected, engine_recipe, job_name, job_arn, started_at, completed_at
+    )
+    SELECT :generation, p.recipe, c.rows, 0, p.engine_recipe, p.job_name, p.job_arn, p.started_at, p.completed_at
+    FROM generation_recipes p
+    JOIN (SELECT recipe, count(*) AS rows FROM carried GROUP BY recipe) AS c USING (recipe)
+    WHERE p.generation = :previous
+    ON CONFLICT (generation, recipe) DO UPDATE SET rows = known.rows + excluded.rows
+), aged AS (
+    UPDATE generations SET as_of = (SELECT as_of FROM generations WHERE generation = :previous)
+    WHERE generation = :generation AND EXISTS (SELECT FROM carried)
+)
+SELECT count(*) FROM carried;
+
 -- delete_rejects --
 -- Delete the rejected lines of an earlier load.
 DELETE FROM rejects WHERE generation = :generation;
@@ -93,31 +131,53 @@ RETURNING loads;
 SELECT pg_advisory_xact_lock(hashtextextended('loader.activate:' || :tenant, 0));
 
 -- may_activate_after_load --
--- Return whether a loaded generation is the newest of its tenant and was never activated by its load.
+-- Return whether a loaded generation is the newest of its tenant and was never activated by its load; an overlay must be
+-- the newest of its base, and that must be active.
 SELECT g.status = 'loaded'
    AND NOT EXISTS (
        SELECT FROM generations newer
        WHERE newer.tenant = g.tenant AND newer.generation > g.generation
+         AND newer.base IS NOT DISTINCT FROM g.base
          AND newer.status IN ('loaded', 'dropping', 'dropped')
    )
    AND NOT EXISTS (
        SELECT FROM activations a
        WHERE a.tenant = g.tenant AND a.generation = g.generation AND a.cause = 'load'
    )
+   AND (g.base IS NULL OR EXISTS (SELECT FROM active a WHERE a.tenant = g.tenant AND a.generation = g.base))
 FROM generations g WHERE g.generation = :generation;
 
 -- is_active --
--- Return whether a generation is the active one of all its recipes.
+-- Return whether a generation is the active one of all its recipes, and no overlay is active beside it.
 SELECT NOT EXISTS (
     SELECT FROM generation_recipes r
+    JOIN generations g ON g.generation = r.generation
     LEFT JOIN active a
-        ON a.tenant = :tenant AND a.recipe = r.recipe AND a.generation = r.generation
+        ON a.tenant = :tenant AND a.recipe = r.recipe
+        AND CASE WHEN g.base IS NULL THEN a.generation = r.generation AND a.overlay IS NULL
+            ELSE a.overlay = r.generation END
     WHERE r.generation = :generation AND a.recipe IS NULL
 );
 
+-- base --
+-- The base of an overlay; null for another generation.
+SELECT base FROM generations WHERE generation = :generation;
+
+-- newest_overlay --
+-- The newest loaded overlay of a base.
+SELECT max(generation) FROM generations WHERE tenant = :tenant AND base = :base AND status = 'loaded';
+
+-- set_overlay --
+-- Make an overlay the only active one of its base, if that is active.
+UPDATE active SET activation = :activation, activated_at = :now,
+    overlay = CASE WHEN recipe IN (SELECT recipe FROM generation_recipes WHERE generation = :generation)
+        THEN :generation::bigint END
+WHERE tenant = :tenant
+  AND generation = (SELECT base FROM generations WHERE generation = :generation);
+
 -- lock_generation --
 -- Lock a generation of a tenant until the end of the transaction, and return its state.
-SELECT status, reason, manifest IS NOT NULL AS loadable
+SELECT status, reason, manifest IS NOT NULL AS loadable, base
 FROM generations WHERE generation = :generation AND tenant = :tenant FOR UPDATE;
 
 -- next_activation --
@@ -125,28 +185,32 @@ FROM generations WHERE generation = :generation AND tenant = :tenant FOR UPDATE;
 SELECT coalesce(max(activation), 0) + 1 FROM activations WHERE tenant = :tenant;
 
 -- set_active --
--- Make a generation the active one of all its recipes.
+-- Make a generation the active one of all its recipes, without an overlay.
 INSERT INTO active (tenant, recipe, generation, activation, activated_at)
 SELECT :tenant, recipe, generation, :activation, :now
 FROM generation_recipes WHERE generation = :generation
 ON CONFLICT (tenant, recipe) DO UPDATE
 SET generation = excluded.generation, activation = excluded.activation,
-    activated_at = excluded.activated_at;
+    activated_at = excluded.activated_at, overlay = NULL;
 
 -- active --
--- The active generation of each recipe of a tenant.
-SELECT recipe, generation, activation FROM active WHERE tenant = :tenant ORDER BY recipe;
+-- The active generation and overlay of each recipe of a tenant.
+SELECT recipe, generation, activation, overlay, overlay_as_of FROM active_v1 WHERE tenant = :tenant ORDER BY recipe;
 
 -- add_activation --
 -- Add an activation to the history of a tenant.
-INSERT INTO activations (tenant, activation, generation, cause, generations, activated_at)
-VALUES (:tenant, :activation, :generation, :cause, :generations, :now);
+INSERT INTO activations (tenant, activation, generation, cause, generations, overlays, activated_at)
+VALUES (:tenant, :activation, :generation, :cause, :generations, :overlays, :now);
 
 -- active_generations --
 -- The state that Redis must have, of every tenant.
 SELECT a.tenant, max(a.activation) AS activation, jsonb_object_agg(a.recipe, a.generation) AS generations,
-       jsonb_object_agg(a.generation::text, g.rows) AS rows
-FROM active a JOIN generations g USING (generation)
+       coalesce(
+           jsonb_object_agg(a.recipe, jsonb_build_object('generation', a.overlay, 'as_of', g.as_of))
+               FILTER (WHERE a.overlay = g.generation), '{}'
+       ) AS overlays,
+       jsonb_object_agg(g.generation::text, g.rows) AS rows
+FROM active a JOIN generations g ON g.generation IN (a.generation, a.overlay)
 GROUP BY a.tenant;
 
 -- entries --
@@ -158,21 +222,25 @@ SELECT recipe, id, convert_to(items::text, 'UTF8') AS items FROM lists WHERE gen
 SELECT DISTINCT tenant FROM generations;
 
 -- mark_for_dropping --
--- Mark generations for dropping that are beyond those to keep, not active and without a pending load.
+-- Mark generations for dropping that are beyond those to keep, not active and without a pending load. Overlays count for
+-- themselves, and go with their base.
 UPDATE generations SET status = 'dropping'
 WHERE generation IN (
     SELECT generation FROM (
-        SELECT g.generation, row_number() OVER (ORDER BY g.generation DESC) AS place
+        SELECT g.generation, row_number() OVER (PARTITION BY g.base IS NULL ORDER BY g.generation DESC) AS place,
+               EXISTS (
+                   SELECT FROM generations b WHERE b.generation = g.base AND b.status IN ('dropping', 'dropped')
+               ) AS is_orphan
         FROM generations g
         WHERE g.tenant = :tenant AND g.status = 'loaded'
-          AND NOT EXISTS (SELECT FROM active a WHERE a.generation = g.generation)
+          AND NOT EXISTS (SELECT FROM active a WHERE g.generation IN (a.generation, a.overlay))
           AND NOT EXISTS (
               SELECT FROM jobs j
               WHERE j.kind = 'load' AND j.payload ->> 'generation' = g.generation::text
                 AND j.status IN ('queued', 'running')
           )
     ) AS idle
-    WHERE place > :keep
+    WHERE place > :keep OR is_orphan
 );
 
 -- to_drop --
@@ -232,14 +300,14 @@ SELECT pg_advisory_unlock(hashtextextended('loader.clean', 0));
 
 -- generations --
 -- The newest generations of a tenant, with their recipes.
-SELECT g.generation, g.status, g.reason, g.rows, g.rejected, g.started_at, g.received_at, g.loaded_at,
-       EXISTS (SELECT FROM active a WHERE a.generation = g.generation) AS active,
+SELECT g.generation, g.kind, g.base, g.status, g.reason, g.rows, g.rejected, g.started_at, g.received_at, g.loaded_at,
+       EXISTS (SELECT FROM active a WHERE g.generation IN (a.generation, a.overlay)) AS active,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(
                'recipe', r.recipe, 'rows', r.rows, 'rejected', r.rejected,
                'engine_recipe', r.engine_recipe,
                'active', EXISTS (
-                   SELECT FROM active a WHERE a.generation = r.generation AND a.recipe = r.recipe
+                   SELECT FROM active a WHERE r.generation IN (a.generation, a.overlay) AND a.recipe = r.recipe
                )
            ) ORDER BY r.recipe)
            FROM generation_recipes r WHERE r.generation = g.generation

@@ -25,13 +25,25 @@ SELECT
         WHERE tenant = :tenant AND user_id = :subject
     ) AS location;
 
+-- overlaid_list --
+-- One list of the overlay of a generation.
+SELECT items
+FROM loader.lists_v1
+WHERE tenant = :tenant AND generation = :generation AND recipe = :recipe AND id = :id;
+
 -- active --
--- The active generation of each recipe of every tenant, and the tenant's last activation: number and time.
+-- The active generation and overlay of each recipe of every tenant, and the tenant's last activation: number and time.
 SELECT
     tenant,
     max(activation) AS activation,
     jsonb_object_agg(recipe, generation) AS generations,
-    extract(epoch FROM max(activated_at))::float8 AS activated_at
+    extract(epoch FROM max(activated_at))::float8 AS activated_at,
+    coalesce(
+        jsonb_object_agg(
+            recipe, jsonb_build_object('generation', overlay, 'as_of', extract(epoch FROM overlay_as_of)::float8)
+        ) FILTER (WHERE overlay IS NOT NULL),
+        '{}'
+    ) AS overlays
 FROM loader.active_v1
 GROUP BY tenant;
 

@@ -25,7 +25,7 @@ from services.trainer.store import (
     Schedules,
     Snapshots,
 )
-from services.trainer.worker import FileCleanup, FileErasure, RunJob, Steps
+from services.trainer.worker import FileCleanup, FileErasure, OverlaySteps, RunJob, Steps, by_kind
 from services.trainer.worker.offset_barrier import OffsetBarrier
 from shared import s3
 from shared.auth import Authenticator
@@ -90,7 +90,13 @@ def worker(settings: Settings) -> FastAPI:
             max_wait=timedelta(minutes=settings.wait_minutes),
         ),
     )
-    run_job = RunJob(runs, steps.by_name(), settings.s3.endcap_data_bucket, steps.stop_training)
+    run_job = RunJob(
+        runs,
+        by_kind(steps.by_name(), OverlaySteps(steps).by_name()),
+        settings.s3.endcap_data_bucket,
+        steps.stop_training,
+        settings.max_run_minutes,
+    )
     cleanup = FileCleanup(runs, files, settings.keep_runs)
     catch_up = timedelta(minutes=settings.catch_up_minutes)
     scheduled = ScheduledRuns(Schedules(database, runs), settings.schedule, catch_up)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from shared.observability import counter, histogram
 
 RUNS = counter(
-    "endcap_trainer_runs_total", "Runs that ended, by outcome: completed, failed, cancelled.", ["outcome"]
+    "endcap_trainer_runs_total",
+    "Runs that ended, by outcome: completed, failed, cancelled, timed_out.",
+    ["outcome"],
 )
 STEP_SECONDS = histogram(
     "endcap_trainer_step_seconds",

@@ -11,9 +11,15 @@ SELECT run FROM requests WHERE event_id = :event_id;
 INSERT INTO requests (event_id, run) VALUES (:event_id, :run) ON CONFLICT (event_id) DO NOTHING;
 
 -- join_queued --
--- Add a reason to the queued run of a tenant, and return it.
+-- Add a reason to the queued run of a tenant, and return it; of both kinds it gets the one that does more.
 UPDATE runs
-SET reasons = CASE WHEN :reason = ANY (reasons) THEN reasons ELSE reasons || :reason::text END,
+SET options = options || :options,
+    kind = CASE
+        WHEN array_position(ARRAY['incremental', 'vip', 'full'], kind)
+            < array_position(ARRAY['incremental', 'vip', 'full'], :kind::text)
+        THEN :kind ELSE kind
+    END,
+    reasons = CASE WHEN :reason = ANY (reasons) THEN reasons ELSE reasons || :reason::text END,
     imports = CASE
         WHEN :import_id::text IS NULL OR :import_id = ANY (imports) THEN imports
         ELSE imports || :import_id::text
@@ -23,9 +29,9 @@ RETURNING run;
 
 -- add_run --
 -- Add a run with the next number of the installation.
-INSERT INTO runs (run, tenant, reasons, imports)
+INSERT INTO runs (run, tenant, kind, options, reasons, imports)
 VALUES (
-    nextval('run_numbers'), :tenant, ARRAY[:reason::text],
+    nextval('run_numbers'), :tenant, :kind, :options, ARRAY[:reason::text],
     CASE WHEN :import_id::text IS NULL THEN '{}' ELSE ARRAY[:import_id::text] END
 )
 RETURNING run;
@@ -53,7 +59,22 @@ WHERE run = :run AND status = 'queued'
 
 -- run_to_start --
 -- The data of a run that its job needs.
-SELECT run, tenant, status, imports, created_at, started_at FROM runs WHERE run = :run;
+SELECT run, tenant, status, imports, created_at, started_at, kind, options FROM runs WHERE run = :run;
+
+-- base --
+-- The generation that serves the users of a tenant, if a full run of this installation made it, with its models.
+SELECT a.generation AS run, s.detail -> 'models' AS models
+FROM loader.active_v1 a
+JOIN runs r ON r.run = a.generation AND r.tenant = a.tenant AND r.kind = 'full' AND r.status = 'completed'
+JOIN steps s ON s.run = r.run AND s.name = 'train' AND s.status = 'done'
+WHERE a.tenant = :tenant AND a.recipe = 'user-personalization';
+
+-- last_import --
+-- The time of the newest snapshot since a base whose interactions were imported.
+SELECT max(s.started_at) FROM runs r
+JOIN steps s ON s.run = r.run AND s.name = 'snapshot'
+JOIN steps i ON i.run = r.run AND i.name = 'import' AND i.status = 'done'
+WHERE r.tenant = :tenant AND r.run >= :base AND r.run < :run;
 
 -- steps_of --
 -- The steps of a run, in their order.
@@ -85,8 +106,8 @@ UPDATE runs SET status = 'failed', finished_at = now(), error = :error
 WHERE run = :run AND status IN ('queued', 'running');
 
 -- cancel --
--- Set a queued or running run of a tenant to cancelled.
-UPDATE runs SET status = 'cancelled', finished_at = now(), error = :error
+-- Set a queued or running run of a tenant to cancelled or timed_out.
+UPDATE runs SET status = :status, finished_at = now(), error = :error
 WHERE run = :run AND tenant = :tenant AND status IN ('queued', 'running');
 
 -- cancel_step --
@@ -99,9 +120,9 @@ RETURNING name;
 -- The status of a run of a tenant.
 SELECT status FROM runs WHERE run = :run AND tenant = :tenant;
 
--- is_cancelled --
--- Return whether a run was cancelled.
-SELECT status = 'cancelled' FROM runs WHERE run = :run;
+-- is_stopped --
+-- Return whether a run was cancelled, or stopped at the end of its budget.
+SELECT status IN ('cancelled', 'timed_out') FROM runs WHERE run = :run;
 
 -- fail_step --
 -- Set the running step of a run to failed, and return its name.
@@ -111,7 +132,7 @@ RETURNING name;
 
 -- runs --
 -- The newest runs of a tenant, with their steps.
-SELECT r.run AS id, r.run, r.status, r.reasons, r.error, r.created_at, r.started_at, r.finished_at,
+SELECT r.run AS id, r.run, r.kind, r.options, r.status, r.reasons, r.error, r.created_at, r.started_at, r.finished_at,
        extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds,
        (
            SELECT jsonb_agg(jsonb_build_object(
@@ -157,7 +178,7 @@ SELECT tenant, name FROM schedules WHERE enabled AND next_due <= :now ORDER BY n
 
 -- lock_due_schedule --
 -- Lock a schedule that is due, until the end of the transaction.
-SELECT kind, cron, timezone FROM schedules
+SELECT kind, cron, timezone, options FROM schedules
 WHERE tenant = :tenant AND name = :name AND enabled AND next_due <= :now
 FOR UPDATE;
 
@@ -168,23 +189,23 @@ WHERE tenant = :tenant AND name = :name;
 
 -- schedules --
 -- The schedules of a tenant, or one of them.
-SELECT name, kind, cron, timezone, enabled, from_settings, next_due, last_due, last_run, changed_at
+SELECT name, kind, options, cron, timezone, enabled, from_settings, next_due, last_due, last_run, changed_at
 FROM schedules WHERE tenant = :tenant AND name = coalesce(:name, name)
 ORDER BY name;
 
 -- put_schedule --
 -- Add or change a schedule. An equal one keeps the time that is due next.
-INSERT INTO schedules AS known (tenant, name, kind, cron, timezone, enabled, next_due)
-VALUES (:tenant, :name, :kind, :cron, :timezone, :enabled, :next_due)
+INSERT INTO schedules AS known (tenant, name, kind, options, cron, timezone, enabled, next_due)
+VALUES (:tenant, :name, :kind, :options, :cron, :timezone, :enabled, :next_due)
 ON CONFLICT (tenant, name) DO UPDATE
-SET kind = excluded.kind, cron = excluded.cron, timezone = excluded.timezone, enabled = excluded.enabled,
+SET kind = excluded.kind, options = excluded.options, cron = excluded.cron, timezone = excluded.timezone, enabled = excluded.enabled,
     from_settings = false, changed_at = now(),
     next_due = CASE
         WHEN (known.cron, known.timezone, known.enabled) = (excluded.cron, excluded.timezone, excluded.enabled)
         THEN known.next_due ELSE excluded.next_due
     END
-WHERE (known.kind, known.cron, known.timezone, known.enabled, known.from_settings)
-    <> (excluded.kind, excluded.cron, excluded.timezone, excluded.enabled, false);
+WHERE (known.kind, known.options, known.cron, known.timezone, known.enabled, known.from_settings)
+    <> (excluded.kind, excluded.options, excluded.cron, excluded.timezone, excluded.enabled, false);
 
 -- delete_schedule --
 -- Delete a schedule of a tenant, unless it is that of the settings.
@@ -195,11 +216,11 @@ DELETE FROM schedules WHERE tenant = :tenant AND name = :name AND NOT from_setti
 DELETE FROM schedules WHERE tenant = :tenant;
 
 -- runs_with_old_files --
--- Ended runs with files, except for the newest ones of each tenant.
+-- Ended runs with files, except for the newest full ones and the newest others of each tenant.
 SELECT run, tenant FROM (
     SELECT run, tenant, status, files_removed_at,
-           row_number() OVER (PARTITION BY tenant ORDER BY run DESC) AS place
-    FROM runs WHERE status IN ('completed', 'failed', 'cancelled')
+           row_number() OVER (PARTITION BY tenant, kind = 'full' ORDER BY run DESC) AS place
+    FROM runs WHERE status IN ('completed', 'failed', 'cancelled', 'timed_out')
 ) AS ended
 WHERE place > :keep AND files_removed_at IS NULL
 ORDER BY run;
@@ -215,7 +236,7 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
        set_config('enable_nestloop', 'off', true), set_config('statement_timeout', '0', true);
 
 -- interactions_csv --
--- The interactions to train on, one per user, item, second and type. Events of a session belong to the first user who
+-- The interactions to train on that were stored since a time, one per user, item, second and type. Events of a session belong to the first user who
 -- logged in to it; sessions without a login and orders of guests do not train. Anybody can send events with the key of a
 -- storefront's pages, so a shop with a catalogue trains on the events of its items alone, and on all orders and files.
 -- Rows that were stored before intake had bounds may have times and values out of bounds, which the import would refuse;
@@ -233,7 +254,7 @@ SELECT coalesce(i.user_id, logins.user_id) AS "USER_ID", i.item_id AS "ITEM_ID",
 FROM tracker.interactions_v1 i
 LEFT JOIN logins ON i.user_id IS NULL AND logins.session_id = i.session_id
 WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
-  AND i.occurred_at >= :earliest AND i.occurred_at < :latest
+  AND i.occurred_at >= :earliest AND i.occurred_at < :latest AND i.stored_at >= :stored_since
   AND coalesce(i.user_id, logins.user_id) IS NOT NULL
   AND (i.source IN ('order', 'import') OR i.item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
        OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
@@ -411,6 +432,115 @@ SELECT DISTINCT user_id AS id FROM tracker.interactions_v1
 WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
   AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%';
 
+-- overlay_user_ids --
+-- The users for whom an overlay has lists: those without one in the generation `base`, and with :share above 0 the
+-- customers of the highest value: that share of all who bought in the days up to the newest purchase, by spending.
+WITH purchases AS MATERIALIZED (
+    SELECT user_id, occurred_at, coalesce(value, price * coalesce(quantity, 1), 0) AS spent
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND event_type = 'purchase' AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%'
+      AND :share::float8 > 0 AND abs(coalesce(value, price * coalesce(quantity, 1), 0)) <= :largest
+),
+customers AS (
+    SELECT user_id, row_number() OVER (ORDER BY sum(spent) DESC, user_id) AS place, count(*) OVER () AS customers
+    FROM purchases
+    WHERE occurred_at >= (SELECT max(occurred_at) FROM purchases) - make_interval(days => :window_days::int)
+    GROUP BY user_id
+    HAVING sum(spent) > 0
+),
+vip AS (
+    SELECT user_id FROM customers WHERE place <= ceil(:share::float8 * customers)
+),
+unlisted AS (
+    SELECT DISTINCT i.user_id FROM tracker.interactions_v1 i
+    WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
+      AND i.user_id IS NOT NULL AND i.user_id NOT LIKE 'order:%'
+      AND NOT EXISTS (
+          SELECT FROM loader.lists_v1 l
+          WHERE l.tenant = :tenant AND l.generation = :base AND l.recipe = 'user-personalization'
+            AND l.id = i.user_id
+      )
+)
+SELECT coalesce(vip.user_id, unlisted.user_id) AS id, vip.user_id IS NOT NULL AS is_vip,
+       unlisted.user_id IS NOT NULL AS is_new
+FROM vip FULL JOIN unlisted USING (user_id);
+
+-- new_item_lists --
+-- Lists of the items without one in the generation `base`. An item that n visitors touched, of whom c touched another,
+-- scores that c / n · c / (c + :shrinkage); popular items of its categories follow, by their place there and by how near
+-- their price is, at a tenth of the scale.
+WITH listed AS (
+    SELECT i.item_id FROM tracker.interactions_v1 i
+    WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
+      AND (i.source IN ('order', 'import')
+           OR i.item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
+           OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
+    UNION
+    SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant AND available
+),
+new_items AS MATERIALIZED (
+    SELECT item_id FROM listed
+    WHERE NOT EXISTS (
+        SELECT FROM loader.lists_v1 l
+        WHERE l.tenant = :tenant AND l.generation = :base AND l.recipe = 'similar-items' AND l.id = listed.item_id
+    )
+    ORDER BY item_id LIMIT :most_items
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT i.item_id, coalesce(i.user_id, i.session_id) AS visitor
+    FROM tracker.interactions_v1 i
+    WHERE i.tenant = :tenant AND i.item_id IN (SELECT item_id FROM new_items)
+      AND i.event_type <> ALL (:excluded::text[]) AND coalesce(i.user_id, i.session_id) IS NOT NULL
+),
+visitors AS (
+    SELECT item_id, count(*)::float8 AS visitors FROM touched GROUP BY item_id
+),
+together AS (
+    SELECT t.item_id, i.item_id AS other, count(DISTINCT t.visitor)::float8 AS common
+    FROM touched t
+    JOIN tracker.interactions_v1 i
+        ON i.tenant = :tenant AND coalesce(i.user_id, i.session_id) = t.visitor AND i.item_id <> t.item_id
+        AND i.event_type <> ALL (:excluded::text[])
+    WHERE i.item_id IS NOT NULL
+    GROUP BY 1, 2
+),
+in_categories AS (
+    SELECT n.item_id, popular.item ->> 0 AS other, max(1.0 / popular.place * CASE
+               WHEN own.price > 0 AND theirs.price > 0
+               THEN least(own.price, theirs.price) / greatest(own.price, theirs.price) ELSE 0.5
+           END) AS score
+    FROM new_items n
+    JOIN sync.items_v1 own ON own.tenant = :tenant AND own.item_id = n.item_id
+    CROSS JOIN unnest(string_to_array(own.category, '|')) AS named (category)
+    JOIN loader.lists_v1 l
+        ON l.tenant = :tenant AND l.generation = :base AND l.recipe = 'popularity'
+        AND l.id = 'category:' || btrim(named.category)
+    CROSS JOIN jsonb_array_elements(l.items) WITH ORDINALITY AS popular (item, place)
+    JOIN sync.items_v1 theirs ON theirs.tenant = :tenant AND theirs.item_id = popular.item ->> 0
+    WHERE popular.item ->> 0 <> n.item_id
+    GROUP BY 1, 2
+),
+scored AS (
+    SELECT item_id, other,
+           coalesce(t.common / v.visitors * t.common / (t.common + :shrinkage::float8), 0)
+               + coalesce(0.1 * c.score, 0) AS score
+    FROM together t
+    JOIN visitors v USING (item_id)
+    FULL JOIN in_categories c USING (item_id, other)
+),
+ranked AS (
+    SELECT s.*, row_number() OVER (PARTITION BY s.item_id ORDER BY score DESC, other) AS place
+    FROM scored s
+    LEFT JOIN sync.items_v1 items ON items.tenant = :tenant AND items.item_id = s.other
+    WHERE items.available IS NOT FALSE
+)
+SELECT item_id AS id, array_agg(other ORDER BY place) AS items,
+       array_agg(round(score::numeric, 7)::float8 ORDER BY place) AS scores
+FROM ranked
+WHERE place <= :length
+GROUP BY item_id
+ORDER BY item_id;
+
 -- item_ids --
 -- The items for which the batch computes lists: those with interactions that train, and the available ones of the
 -- catalogue.
@@ -441,7 +571,7 @@ GROUP BY e.tenant;
 -- runs_before --
 -- Ended runs of a tenant that started before a time and have files.
 SELECT run FROM runs
-WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed', 'cancelled')
+WHERE tenant = :tenant AND started_at <= :before AND status IN ('completed', 'failed', 'cancelled', 'timed_out')
   AND files_removed_at IS NULL
 ORDER BY run;
 
@@ -503,7 +633,9 @@ FROM (
     FROM runs
     UNION ALL
     SELECT tenant, 'trainer', finished_at, 'run-' || run || '-z',
-           CASE status WHEN 'failed' THEN 'ERROR' WHEN 'cancelled' THEN 'WARN' ELSE 'INFO' END
+           CASE status
+               WHEN 'failed' THEN 'ERROR' WHEN 'timed_out' THEN 'ERROR' WHEN 'cancelled' THEN 'WARN' ELSE 'INFO'
+           END
                || ' run ' || run || ' ' || status || coalesce(': ' || error, '')
     FROM runs WHERE finished_at IS NOT NULL
     UNION ALL

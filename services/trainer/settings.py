@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.trainer.domain.run_options import DEFAULT_VIP_SHARE, DEFAULT_WINDOW_DAYS
 from services.trainer.domain.schedules import Cron
 from shared.settings import AuthSettings, Block, KafkaSettings, PostgresSettings, S3Settings, ServiceSettings
 
@@ -33,6 +34,15 @@ class Settings(ServiceSettings):
     )
     catch_up_minutes: float = Field(
         1440, ge=0, description="how late a scheduled run may still start if no worker was running in time"
+    )
+    vip_share: float = Field(
+        DEFAULT_VIP_SHARE, gt=0, le=1, description="customers whose lists a VIP run renews, by spending"
+    )
+    vip_window_days: int = Field(
+        DEFAULT_WINDOW_DAYS, ge=1, description="days up to the newest purchase in which spending counts"
+    )
+    max_run_minutes: float | None = Field(
+        None, gt=0, description="a run that takes longer is stopped; empty for no limit"
     )
     wait_minutes: float = Field(
         10, gt=0, description="how long a run waits until the rows of an import are stored"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from shared.events.envelope import Event, Name, Text
 from shared.events.values import BucketName, Instant, ObjectKey, RecipeName, Whole
+
+RunKind = Literal["full", "incremental", "vip"]
+"""`full` trains and computes all lists; the others compute some lists with the models of a full run."""
 
 
 class TrainingRequested(Event):
@@ -18,7 +23,9 @@ class TrainingRequested(Event):
 class BatchCompleted(Event):
     """All lists of a run are in the object store; its manifest was written last.
 
-    `run` is from one sequence for the installation; it is also the generation that the lists become.
+    `run` is from one sequence for the installation; it is also the generation that the lists become. The
+    lists of a kind other than `full` are an overlay of the generation `base`: they replace its lists of the
+    same ids. Those of `incremental` join the overlay before, those of `vip` replace it.
     """
 
     run: Whole
@@ -26,6 +33,8 @@ class BatchCompleted(Event):
     manifest: ObjectKey = Field(description="object key of _manifest.json")
     recipes: tuple[RecipeName, ...]
     started_at: Instant
+    kind: RunKind = "full"
+    base: Whole | None = None
 
 
 class BatchFailed(Event):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shared.events import BatchCompleted, derived_id
+from shared.events.batches import RunKind
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,6 +48,8 @@ class Batch:
     tenant: str = "default"
     manifest_changes: dict[str, Any] = field(default_factory=dict)
     stated_rows: dict[str, int] = field(default_factory=dict)
+    kind: RunKind = "full"
+    base: int | None = None
 
     @classmethod
     def of(cls, run: int, lists: Mapping[str, Iterable[tuple[str, Sequence[str]]]], **options: Any) -> Batch:
@@ -110,4 +113,6 @@ class Batch:
             manifest=f"{self.prefix}/_manifest.json",
             recipes=tuple(self.lines),
             started_at=STARTED_AT,
+            kind=self.kind,
+            base=self.base,
         )

@@ -25,10 +25,11 @@ class ComparedRecipe(NamedTuple):
 
 
 def serving(generations: Iterable[Row]) -> dict[str, int]:
-    """Return which generation each recipe is served from."""
+    """Return which generation each recipe is served from, beside its overlay."""
     return {
         recipe["recipe"]: generation["generation"]
         for generation in generations
+        if generation["base"] is None
         for recipe in generation["recipes"]
         if recipe["active"]
     }

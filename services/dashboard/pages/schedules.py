@@ -12,7 +12,17 @@ from starlette.responses import Response
 from services.dashboard.api.guard import Admin, Viewer, Visitor
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 
-KINDS = {"full": "everything: train, and compute all lists"}
+KINDS = {
+    "full": "full: train, and compute all lists",
+    "vip": "vip: renew the lists of the best customers, and add those of new ones",
+    "incremental": "incremental: add the lists of new customers and items",
+}
+
+OPTIONS = {
+    "vip_share": "Share of the customers, 0.1 for a tenth",
+    "vip_window_days": "Days in which their spending counts",
+    "max_minutes": "Minutes after which a run is stopped",
+}
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$")]
 
@@ -24,7 +34,9 @@ class SchedulePages(PageRoutes):
     async def schedules(self, request: Request, visitor: Viewer) -> Response:
         """Show all schedules."""
         reply = await self._services.get(visitor.tenant, "trainer", "/v1/schedules")
-        return self._site.render(request, visitor, "schedules.html", reply=reply, kinds=KINDS)
+        return self._site.render(
+            request, visitor, "schedules.html", reply=reply, kinds=KINDS, options=OPTIONS
+        )
 
     @post("/schedules")
     async def put(self, request: Request, visitor: Admin) -> Response:
@@ -34,6 +46,7 @@ class SchedulePages(PageRoutes):
             "cron": visitor.text("cron").strip(),
             "timezone": visitor.text("timezone").strip() or "UTC",
             "kind": visitor.text("kind") or "full",
+            **{name: number for name in OPTIONS if (number := visitor.text(name).strip())},
             "enabled": visitor.text("enabled") == "yes",
         }
         return await self._change(request, visitor, "change schedule", name, "PUT", definition)

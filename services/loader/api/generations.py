@@ -13,6 +13,7 @@ from services.loader.domain import ActiveGenerations
 from services.loader.store import Activations, Caches, Generations, GenerationState
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError, Transient
+from shared.events.batches import RunKind
 from shared.http.runtime import ErrorBody
 from shared.postgres import Database
 
@@ -35,6 +36,8 @@ class Generation(BaseModel):
     """The lists of one training run."""
 
     generation: int = Field(description="the number of the run")
+    kind: RunKind = Field(description="all lists, or an overlay of some")
+    base: int | None = Field(description="the generation whose lists an overlay replaces in part")
     status: Status
     reason: str | None = Field(description="why it was refused, or why it failed")
     active: bool = Field(description="whether any of its lists are served")
@@ -74,6 +77,9 @@ class ActivationAnswer(BaseModel):
     status: Literal["active", "loading"]
     activation: int | None = Field(description="the number of the activation, which grows with each")
     generations: dict[str, int] = Field(description="recipe → generation")
+    overlays: dict[str, int] = Field(
+        default_factory=dict, description="recipe → generation whose lists are read first"
+    )
 
 
 class ActivationRequest(BaseModel):
@@ -114,7 +120,7 @@ class Operations:
     async def activate(self, tenant: str, generation: int, *, force: bool) -> ActivationAnswer:
         """Activate a loaded generation; queue another load of a failed one, or of a refused one with `force`.
 
-        Raises ApiError 404 for an unknown generation, and 409 for one that can't be loaded.
+        Raises ApiError 404 for an unknown generation, and 409 for one that can't be loaded or served.
         """
         async with self.database.transaction() as connection:
             await self.activations.lock(connection, tenant)
@@ -126,13 +132,24 @@ class Operations:
                 await self.generations.queue_reload(connection, tenant, generation, force=force)
                 return ActivationAnswer(status="loading", activation=None, generations={})
             active = await self.activations.activate(connection, tenant, generation)
+        if active is None:
+            detail = (
+                f"Generation {generation} is an overlay of generation {state.base}, which is not served: "
+                "activate that first."
+            )
+            raise ApiError(409, "BaseNotActive", detail)
         await self._set_pointer(active)
-        return ActivationAnswer(status="active", activation=active.activation, generations=active.generations)
+        return ActivationAnswer(
+            status="active",
+            activation=active.activation,
+            generations=active.generations,
+            overlays={recipe: overlay.generation for recipe, overlay in active.overlays.items()},
+        )
 
     async def _set_pointer(self, active: ActiveGenerations) -> None:
         """Set the pointer in Redis, if Redis has the lists; otherwise the worker does so within seconds."""
         try:
-            if await self.caches.is_filled(active.tenant, active.generations.values()):
+            if await self.caches.is_filled(active.tenant, active.numbers):
                 await self.caches.set_pointer(active)
         except Transient as error:
             log.warning("loader.redis_unavailable", tenant=active.tenant, error=str(error))

@@ -1,7 +1,8 @@
 """Redis: the lists of the generations that are served, and one pointer per tenant.
 
 `endcap:rec:{tenant}:{generation}:{recipe}:{id}` is a list, JSON [[item id, score], ...].
-`endcap:gen:{tenant}` is the pointer, JSON {"activation": n, "generations": {recipe: generation}}.
+`endcap:gen:{tenant}` is the pointer, JSON {"activation": n, "generations": {recipe: generation},
+"overlays": {recipe: {"generation": m, "as_of": seconds}}}; an overlay's list is read before the other.
 `endcap:filled:{tenant}:{generation}` is the number of lists, set when all of them are written.
 
 See docs/decisions/0028-generations.
@@ -89,7 +90,13 @@ class Caches:
 
         Raises Transient when Redis is unavailable.
         """
-        value = orjson.dumps({"activation": active.activation, "generations": active.generations})
+        pointer: dict[str, Any] = {"activation": active.activation, "generations": active.generations}
+        if active.overlays:
+            pointer["overlays"] = {
+                recipe: {"generation": overlay.generation, "as_of": overlay.as_of.timestamp()}
+                for recipe, overlay in active.overlays.items()
+            }
+        value = orjson.dumps(pointer)
         try:
             moved = await self._set_pointer_script(
                 keys=[pointer_key(active.tenant)], args=[active.activation, value]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 COPY_SECONDS = 3600.0
 
+STORED_WITHIN = timedelta(minutes=1)
+"""The time within which events are stored, for an overlay to say which ones it knows. Arbitrary."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -43,15 +47,18 @@ class Generation:
     manifest: str
     loads: int
     rows: int
+    kind: str
+    base: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationState:
-    """The status of a generation; `loadable` if it has a manifest to load."""
+    """The status of a generation; `loadable` if it has a manifest to load, `base` if it is an overlay."""
 
     status: str
     reason: str | None
     loadable: bool
+    base: int | None
 
 
 class Generations:
@@ -70,6 +77,9 @@ class Generations:
                     bucket=batch.bucket,
                     manifest=batch.manifest,
                     started_at=batch.started_at,
+                    kind=batch.kind,
+                    base=batch.base,
+                    as_of=batch.started_at - STORED_WITHIN if batch.base is not None else None,
                 )
             )
             if added is None:
@@ -105,6 +115,14 @@ class Generations:
         await self._database.execute(*SQL.start_load(generation=generation))
         row = await self._database.fetchrow(*SQL.generation_to_load(generation=generation))
         return Generation(**dict(row)) if row else None
+
+    async def is_older_pending(self, generation: Generation) -> bool:
+        """Return whether an older generation of the tenant is yet to be loaded."""
+        return bool(
+            await self._database.fetchval(
+                *SQL.is_older_pending(tenant=generation.tenant, generation=generation.generation)
+            )
+        )
 
     async def make_staging(self, generation: Generation, attempt: int) -> str:
         """Create a table for the lists of this attempt and return its name."""
@@ -160,7 +178,8 @@ class Generations:
     ) -> bool:
         """Attach the filled table as the partition of a generation, and store its recipes and counts.
 
-        Return False when the generation is no longer loading.
+        An incremental overlay gets the further lists of the overlay before. Return False when the generation
+        is no longer loading.
         """
         number = generation.generation
         async with self._database.transaction() as connection:
@@ -184,15 +203,29 @@ class Generations:
                     )
                 )
             await _store_rejects(connection, number, counts.rejects)
+            carried = await self._carry_over(connection, generation)
             erased = await connection.fetchval(
                 *SQL.delete_erased_lists(generation=number, recipes_without_users=list(RECIPES_WITHOUT_USERS))
             )
             await connection.execute(
                 *SQL.finish_loading(
-                    generation=number, rows=counts.rows.total() - erased, rejected=counts.rejected.total()
+                    generation=number,
+                    rows=counts.rows.total() + carried - erased,
+                    rejected=counts.rejected.total(),
                 )
             )
             return True
+
+    async def _carry_over(self, connection: Connection, generation: Generation) -> int:
+        """Copy further lists of the overlay before to an incremental one; return their number."""
+        if generation.kind != "incremental":
+            return 0
+        place = {"tenant": generation.tenant, "generation": generation.generation}
+        previous = await connection.fetchval(*SQL.overlay_before(base=generation.base, **place))
+        if previous is None:
+            return 0
+        statement = SQL.carry_over(generation=generation.generation, previous=previous)
+        return int(await connection.fetchval(*statement, timeout=COPY_SECONDS))
 
     async def refuse(self, generation: Generation, reason: str, counts: LoadCounts) -> None:
         """Set a generation to refused with a reason, and store its rejected lines."""

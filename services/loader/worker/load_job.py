@@ -54,13 +54,15 @@ class LoadJob:
     async def run(self, job: Job) -> None:
         """Load a generation and activate it; refuse one that is incomplete or implausible.
 
-        Raises Permanent for an unknown generation.
+        Raises Permanent for an unknown generation, and Transient for an overlay before an older load.
         """
         started = monotonic()
         generation = await self.generations.start_load(job.payload["generation"])
         if generation is None:
             raise Permanent(f"generation {job.payload['generation']} is unknown")
         if generation.status == "loading":
+            if generation.base is not None and await self.generations.is_older_pending(generation):
+                raise Transient("an older generation of the tenant is loaded first")
             is_forced = job.payload["force"]
             counts = LoadCounts(
                 catalogue=frozenset() if is_forced else await self.generations.catalogue(generation.tenant)
@@ -104,12 +106,9 @@ class LoadJob:
         await job.report(phase="check", rows=counts.rows.total())
         require_complete(manifest, counts)
         if not job.payload["force"]:
-            require_plausible(
-                manifest,
-                counts,
-                self.limits,
-                last_rows=await self.generations.last_rows(generation.tenant),
-            )
+            is_overlay = generation.base is not None
+            last_rows = {} if is_overlay else await self.generations.last_rows(generation.tenant)
+            require_plausible(manifest, counts, self.limits, last_rows=last_rows)
         await self.generations.index(staging)
         await self.generations.attach(generation, staging, manifest, counts)
         metrics.LOAD_SECONDS.labels("copy").observe(monotonic() - started)
@@ -151,7 +150,7 @@ class LoadJob:
         )
         if active is not None:
             with contextlib.suppress(Transient):
-                if await self.caches.is_filled(tenant, active.generations.values()):
+                if await self.caches.is_filled(tenant, active.numbers):
                     await self.caches.set_pointer(active)
 
     async def _activate(self, tenant: str, generation: int, *, on_request: bool) -> ActiveGenerations | None:

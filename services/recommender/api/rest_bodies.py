@@ -93,6 +93,9 @@ class StatusBody(BaseModel):
     tenant: str
     activation: int = Field(description="increases with every change of what is active; 0 before the first")
     generations: dict[str, int] = Field(description="recipe → the batch whose lists are served")
+    overlays: dict[str, int] = Field(
+        default_factory=dict, description="recipe → the batch whose lists are read first, where there is one"
+    )
     items: int = Field(description="items of the catalogue in memory")
     campaigns: dict[str, str] = Field(
         description="what answers for each active campaign: its `model`, or `lists` until it is loaded"

@@ -36,6 +36,7 @@ class Status:
             "tenant": tenant,
             "activation": activation.number,
             "generations": dict(activation.generations),
+            "overlays": {recipe: overlay.generation for recipe, overlay in activation.overlays.items()},
             "items": len(self._catalogues.of(tenant)),
             "campaigns": self._campaigns.of(tenant),
             "experiments": self._experiments.of(tenant),

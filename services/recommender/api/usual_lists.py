@@ -57,13 +57,16 @@ class UsualLists:
         if self._experiments.may_run(tenant):
             await self._experiments.read()
             assignment = self._experiments.assign(tenant, RECOMMENDATIONS, user_id)
-        generation = self._active.of(tenant).generations.get(USER)
+        active = self._active.of(tenant)
+        generation, overlay = active.generations.get(USER), active.overlays.get(USER)
         is_usual = assignment is None or assignment.is_usual
         if generation is not None and is_usual and not self._overrides.has_any(tenant):
             may_be_live = self._live.may_replace(tenant, USER)
             lookup = await self._lists.look_up(
-                tenant, generation, USER, user_id, user_id, with_newest_event=may_be_live
+                tenant, generation, USER, user_id, user_id, with_newest_event=may_be_live, overlay=overlay
             )
+            if lookup.overlay is not None:
+                generation = lookup.overlay.generation
             if not may_be_live or not self._live.replaces(tenant, lookup):
                 rows = self._catalogues.of(tenant).encode(lookup.items, lookup.purchased, limit, USER)
                 if len(rows) == limit:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Overlay(NamedTuple):
+    """A generation whose lists are read before those of the active one.
+
+    They know the events until `as_of_seconds` since 1970.
+    """
+
+    generation: int
+    as_of_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Activation:
     """The generations (recipe → generation) that one activation made active; the highest number wins.
 
-    `activated_at` is in seconds since 1970; 0.0 if it is not known.
+    `overlays` has a recipe only while there is one. `activated_at` is in seconds since 1970; 0.0 if it is not
+    known.
     """
 
     number: int = 0
     generations: Mapping[str, int] = field(default_factory=dict)
     activated_at: float = 0.0
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
 
 
 NOTHING_ACTIVE = Activation()

@@ -77,6 +77,7 @@ class LiveLists:
         generation = None
         if stored is not None and stored.items:
             lookup.items, lookup.source, generation = stored.items, stored.source, stored.generation
+            lookup.overlay = stored.overlay
         history, deployed = state.profile.history, self._campaigns.newest(tenant, USER)
         live = None
         if deployed is not None and _is_newer(history[-1][2] if history else None, deployed, lookup):
@@ -108,4 +109,7 @@ def _is_newer(newest_event_seconds: float | None, deployed: DeployedCampaign, lo
     """Return whether the model knows the user better than the list does: any event counts without a list."""
     if newest_event_seconds is None or deployed.model is None:
         return False
-    return not lookup.items or int(newest_event_seconds) > deployed.model.newest_event_time
+    known_until: float = deployed.model.newest_event_time
+    if lookup.overlay is not None:
+        known_until = max(known_until, lookup.overlay.as_of_seconds)
+    return not lookup.items or int(newest_event_seconds) > known_until

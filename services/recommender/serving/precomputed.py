@@ -192,8 +192,16 @@ class PrecomputedRecommendations:
         may_be_live = user_id is not None and self._live.may_replace(tenant, recipe)
         if read is None:
             lookup = await self._lists.look_up(
-                tenant, generation, name, list_id, user_id, with_newest_event=may_be_live
+                tenant,
+                generation,
+                name,
+                list_id,
+                user_id,
+                with_newest_event=may_be_live,
+                overlay=None if pinned else activation.overlays.get(name),
             )
+            if lookup.overlay is not None:
+                generation = lookup.overlay.generation
         else:
             lookup, generation, _ = read
         if may_be_live:

@@ -163,8 +163,11 @@ class Recommender:
     ) -> ListCandidates:
         tenant, recipe = target.tenant, target.recipe
         list_id = {"user": user_id, "item": item_id}.get(target.kind) or GLOBAL_LIST_ID
-        generation = self._active.of(tenant).generations.get(recipe)
-        lookup = await self._lists.look_up(tenant, generation, recipe, list_id, user_id)
+        active = self._active.of(tenant)
+        lookup = await self._lists.look_up(
+            *(tenant, active.generations.get(recipe), recipe, list_id, user_id),
+            overlay=active.overlays.get(recipe),
+        )
         catalogue = self._catalogues.of(tenant)
         category = None
         if target.kind == "item" and item_id is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
 
-from services.recommender.domain.activations import Activation, ActiveGenerations
+from services.recommender.domain.activations import Activation, ActiveGenerations, Overlay
 from services.recommender.store import SQL
 from services.recommender.store.keys import activation_key
 from services.recommender.store.periodic import repeat
@@ -81,7 +82,11 @@ class ActivationFeed:
         """Apply a record of caches-v1."""
         if event is not None:
             at = event.occurred_at.timestamp()
-            self._activate(tenant, Activation(event.activation, event.generations, at))
+            overlays = {
+                recipe: Overlay(overlay.generation, overlay.as_of.timestamp())
+                for recipe, overlay in event.overlays.items()
+            }
+            self._activate(tenant, Activation(event.activation, event.generations, at, overlays))
 
     async def look_up(self, tenant: str) -> None:
         """Read the activation of a tenant from Redis, at most once a second."""
@@ -95,7 +100,9 @@ class ActivationFeed:
             (value,) = await self._redis.execute(("GET", activation_key(tenant)))
             if value is not None:
                 content = orjson.loads(value)
-                self._activate(tenant, Activation(content["activation"], content["generations"]))
+                overlays = _overlays(content.get("overlays", {}))
+                activation = Activation(content["activation"], content["generations"], overlays=overlays)
+                self._activate(tenant, activation)
         except (EndcapError, ValueError, KeyError) as error:
             log.debug("activations.redis_unavailable", error=repr(error))
 
@@ -107,7 +114,9 @@ class ActivationFeed:
     async def _read_postgres(self) -> None:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             for row in await self._database.fetch(*SQL.active()):
-                activation = Activation(row["activation"], row["generations"], row["activated_at"])
+                activation = Activation(
+                    row["activation"], row["generations"], row["activated_at"], _overlays(row["overlays"])
+                )
                 self._activate(row["tenant"], activation)
 
     async def _fetch_popularity(self) -> None:
@@ -115,3 +124,8 @@ class ActivationFeed:
         self._activated.clear()
         for tenant in self._active.tenants:
             await self._popularity.nearest(tenant, None)
+
+
+def _overlays(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Overlay]:
+    """Return the overlays by recipe, each from {"generation": number, "as_of": seconds}."""
+    return {recipe: Overlay(each["generation"], each["as_of"]) for recipe, each in content.items()}

@@ -1,6 +1,6 @@
 """The Redis keys that the recommender reads or writes.
 
-    endcap:gen:{tenant}                              JSON {"activation": n, "generations": {recipe: n}}
+    endcap:gen:{tenant}                              JSON {"activation": n, "generations": {…}, …}
     endcap:rec:{tenant}:{generation}:{recipe}:{id}   JSON [[item id, score], ...]
     endcap:filled:{tenant}:{generation}              exists once all lists of the generation are written
     endcap:hist:{{tenant}}:{subject}                 list, newest first: JSON [item, type, seconds, event id]

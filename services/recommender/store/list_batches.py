@@ -15,7 +15,7 @@ from services.recommender.store.lists import REDIS
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
-    from services.recommender.domain.activations import ActiveGenerations
+    from services.recommender.domain.activations import Activation, ActiveGenerations, Overlay
     from services.recommender.domain.catalogue import ItemScores
     from services.recommender.store.activations import ActivationFeed
     from services.recommender.store.lists import Lists
@@ -27,11 +27,15 @@ ListKey = tuple[str, str]
 
 @dataclass(slots=True)
 class StoredList:
-    """A list of a recipe; `items` is empty if there is none, `source` if nothing answered."""
+    """A list of a recipe; `items` is empty if there is none, `source` if nothing answered.
+
+    `overlay` is that of the active generation, if the list is from it.
+    """
 
     items: ItemScores = field(default_factory=list)
     source: bytes = b""
     generation: int | None = None
+    overlay: Overlay | None = None
 
 
 StoredLists = dict[ListKey, StoredList]
@@ -65,35 +69,43 @@ class ListBatches:
         batch = self.known_batch(tenant, keys)
         if batch is None:
             await self._activations.look_up(tenant)
-            batch = ListBatch(tenant, self._active.of(tenant).generations, keys)
+            batch = ListBatch(tenant, self._active.of(tenant), keys)
         return batch
 
     def known_batch(self, tenant: str, keys: Iterable[ListKey]) -> ListBatch | None:
         """Return the commands that read the lists if the tenant's generations are in memory."""
         activation = self._active.of(tenant)
-        return ListBatch(tenant, activation.generations, keys) if activation.number else None
+        return ListBatch(tenant, activation, keys) if activation.number else None
 
 
 class ListBatch:
     """Lists to read, each of the active generation of its recipe.
 
-    `commands` has one per list, then one per generation: whether Redis has all of its lists.
+    `commands` has one per list, one per list that may be in an overlay, then one per generation: whether
+    Redis has all of its lists.
     """
 
-    __slots__ = ("_filled", "commands", "generations", "tenant")
+    __slots__ = ("_filled", "_overlays", "commands", "generations", "tenant")
 
-    def __init__(self, tenant: str, active: Mapping[str, int], keys: Iterable[ListKey]) -> None:
+    def __init__(self, tenant: str, active: Activation, keys: Iterable[ListKey]) -> None:
         """Leave out the lists of recipes without an active generation."""
         self.tenant = tenant
         self.generations: dict[ListKey, int] = {}
+        self._overlays: dict[ListKey, Overlay] = {}
         self.commands: list[tuple[str, ...]] = []
         for key in keys:
             recipe, list_id = key
             name, pinned = split_generation(recipe)
-            generation = active.get(name) if pinned is None else pinned
+            generation = active.generations.get(name) if pinned is None else pinned
             if generation is not None and key not in self.generations:
                 self.generations[key] = generation
                 self.commands.append(("GET", list_key(tenant, generation, name, list_id)))
+                if pinned is None and name in active.overlays:
+                    self._overlays[key] = active.overlays[name]
+        self.commands += [
+            ("GET", list_key(tenant, overlay.generation, recipe, list_id))
+            for (recipe, list_id), overlay in self._overlays.items()
+        ]
         self._filled = dict.fromkeys(self.generations.values())
         self.commands += [("EXISTS", filled_key(tenant, generation)) for generation in self._filled]
 
@@ -109,6 +121,11 @@ class ListBatch:
                 stored[key] = StoredList([], REDIS, generation)
             else:
                 missing[key] = generation
+        for number, (key, overlay) in enumerate(self._overlays.items(), start=len(self.generations)):
+            if replies[number] is not None:
+                missing.pop(key, None)
+                items = orjson.loads(replies[number])
+                stored[key] = StoredList(items, REDIS, overlay.generation, overlay)
         return stored, missing
 
     async def from_postgres(
@@ -118,14 +135,23 @@ class ListBatch:
         selected = self.generations if generations is None else generations
         lookups = await asyncio.gather(
             *(
-                lists.from_postgres(self.tenant, generation, split_generation(recipe)[0], list_id, None)
-                for (recipe, list_id), generation in selected.items()
+                lists.from_postgres(
+                    *(self.tenant, generation, split_generation(key[0])[0], key[1], None),
+                    overlay=self._overlays.get(key),
+                )
+                for key, generation in selected.items()
             )
         )
         return {
-            key: StoredList(lookup.items, lookup.source, generation)
+            key: StoredList(
+                lookup.items,
+                lookup.source,
+                lookup.overlay.generation if lookup.overlay else generation,
+                lookup.overlay,
+            )
             for (key, generation), lookup in zip(selected.items(), lookups, strict=True)
         }
 
     def _is_filled(self, generation: int, replies: Sequence[Any]) -> bool:
-        return bool(replies[len(self.generations) + list(self._filled).index(generation)])
+        first = len(self.generations) + len(self._overlays)
+        return bool(replies[first + list(self._filled).index(generation)])

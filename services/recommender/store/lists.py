@@ -22,6 +22,7 @@ from services.recommender.store.keys import (
 from shared.errors import EndcapError
 
 if TYPE_CHECKING:
+    from services.recommender.domain.activations import Overlay
     from services.recommender.domain.catalogue import ItemScores
     from services.recommender.store.guarded_database import GuardedDatabase
     from shared.redis import Multiplexer
@@ -50,6 +51,8 @@ class ListLookup:
     location: Location | None = None
     newest_event_seconds: float | None = None
     """The time of the user's newest event; None if it was not requested, or there is none in Redis."""
+    overlay: Overlay | None = None
+    """The overlay that the list is from; None if it is from the generation itself."""
 
 
 class Lists:
@@ -73,14 +76,20 @@ class Lists:
         user_id: str | None,
         *,
         with_newest_event: bool = False,
+        overlay: Overlay | None = None,
     ) -> ListLookup:
         """Return a list of a recipe, and what a user purchased; without a generation there is no list.
 
-        It takes one round trip to Redis when the list is there, `with_newest_event` of the user included.
+        It takes one round trip to Redis when the list is there, `with_newest_event` of the user included. A
+        list of the `overlay` of the generation comes before that of the generation.
         """
         try:
             if generation is None:
                 return await self._purchases_only(tenant, user_id, with_newest_event)
+            if overlay is not None:
+                return await self._overlaid(
+                    tenant, generation, recipe, list_id, user_id, with_newest_event, overlay
+                )
             command = ("GET", list_key(tenant, generation, recipe, list_id))
             if user_id is None:
                 (value,) = await self._redis.execute(command)
@@ -99,7 +108,36 @@ class Lists:
         except (EndcapError, ValueError) as error:
             # Whatever is wrong with Redis, Postgres has the same.
             log.debug("lists.redis_unavailable", error=repr(error))
-        return await self.from_postgres(tenant, generation, recipe, list_id, user_id)
+        return await self.from_postgres(tenant, generation, recipe, list_id, user_id, overlay=overlay)
+
+    async def _overlaid(
+        self,
+        tenant: str,
+        generation: int,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        with_newest_event: bool,  # noqa: FBT001 - that of `look_up`
+        overlay: Overlay,
+    ) -> ListLookup:
+        """Return what `look_up` does, in the same round trip with one key more."""
+        commands: list[tuple[str | int, ...]] = [
+            ("GET", list_key(tenant, overlay.generation, recipe, list_id)),
+            ("GET", list_key(tenant, generation, recipe, list_id)),
+        ]
+        if user_id is not None:
+            commands += self._user_commands(tenant, user_id, with_newest_event)
+        newer, value, *of_user = await self._redis.execute(*commands)
+        lookup = ListLookup([], set(), REDIS)
+        if user_id is not None:
+            _parse_user(lookup, of_user)
+        if newer is not None:
+            lookup.items, lookup.overlay = orjson.loads(newer), overlay
+        elif value is not None:
+            lookup.items = orjson.loads(value)
+        elif not await self._is_complete(tenant, generation, user_id, lookup):
+            return await self.from_postgres(tenant, generation, recipe, list_id, user_id, overlay=overlay)
+        return lookup
 
     def _user_commands(
         self,
@@ -150,7 +188,14 @@ class Lists:
         return lookup
 
     async def from_postgres(
-        self, tenant: str, generation: int | None, recipe: str, list_id: str, user_id: str | None
+        self,
+        tenant: str,
+        generation: int | None,
+        recipe: str,
+        list_id: str,
+        user_id: str | None,
+        *,
+        overlay: Overlay | None = None,
     ) -> ListLookup:
         """Return what `look_up` does, from Postgres alone; an empty lookup if nothing answers in time."""
         row = await self._database.fetchrow(
@@ -166,12 +211,20 @@ class Lists:
         if row is None:
             return ListLookup()
         location = row["location"]
-        return ListLookup(
+        lookup = ListLookup(
             row["items"] or [],
             set(row["purchased"]),
             POSTGRES,
             (location[0], location[1], location[2]) if location else None,
         )
+        if overlay is not None:
+            statement = SQL.overlaid_list(
+                tenant=tenant, generation=overlay.generation, recipe=recipe, id=list_id
+            )
+            newer = await self._database.fetchrow(*statement)
+            if newer is not None:
+                lookup.items, lookup.overlay = newer["items"], overlay
+        return lookup
 
 
 def _parse_user(lookup: ListLookup, replies: Sequence[Any]) -> None:

@@ -1,14 +1,18 @@
 """HTTP: request a run, and follow it."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import BaseModel, Field
 
+from services.trainer.domain.amazon_cost import estimate
+from services.trainer.domain.run_options import RunOptions
 from services.trainer.store import Runs
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
+from shared.events.batches import RunKind
 from shared.events.values import Text
 from shared.http.runtime import ErrorBody
 
@@ -25,12 +29,27 @@ class Step(BaseModel):
     detail: dict[str, Any] = Field(description="its results: files, ARNs, metrics")
 
 
+class AmazonCost(BaseModel):
+    """An estimate of the cost of the same run on Amazon Personalize; the formula is in docs/runs.md."""
+
+    import_usd: float
+    training_usd: float
+    batch_usd: float
+    total_usd: float
+    training_hours: float = Field(description="that Amazon would bill")
+    campaign_usd_per_month: float = Field(description="for a campaign with the least throughput")
+
+
 class Run(BaseModel):
     """A training run."""
 
     id: int = Field(description="the number of the run, as in its path")
     run: int = Field(description="the same number, which is also the generation of its lists")
-    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    kind: RunKind = Field(
+        description="of the run; another than `full` if it has the models of an earlier one"
+    )
+    options: dict[str, float] = Field(description="its options that are not those of the settings")
+    status: Literal["queued", "running", "completed", "failed", "cancelled", "timed_out"]
     reasons: list[str] = Field(description="the reasons of the requests for it")
     error: str | None
     created_at: datetime
@@ -38,6 +57,7 @@ class Run(BaseModel):
     finished_at: datetime | None
     seconds: float | None
     steps: list[Step]
+    amazon_cost: AmazonCost | None = Field(description="an estimate; null before the lists are computed")
 
 
 class RunsPage(BaseModel):
@@ -46,8 +66,8 @@ class RunsPage(BaseModel):
     runs: list[Run]
 
 
-class RunRequest(BaseModel):
-    """The reason for a run."""
+class RunRequest(RunOptions):
+    """The reason for a run, and its options."""
 
     reason: Text = Field("asked for by hand", min_length=1, max_length=500)
 
@@ -87,6 +107,11 @@ def _unknown_run(run: int) -> ApiError:
     return ApiError(404, "UnknownRun", f"There is no run {run}; GET /v1/runs lists them.")
 
 
+def _body(row: dict[str, Any]) -> Run:
+    cost = estimate({step["name"]: step["detail"] for step in row["steps"]})
+    return Run.model_validate({**row, "amazon_cost": None if cost is None else asdict(cost)})
+
+
 def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
     """Return the routes of the trainer."""
     routes = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -98,18 +123,20 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         principal: Administrator, request: Annotated[RunRequest | None, Body()] = None
     ) -> AcceptedRun:
         """Request a training run; while one is queued, the request joins it."""
-        reason = (request or RunRequest()).reason
+        request = request or RunRequest()
+        options = RunOptions(**request.model_dump(exclude={"reason"}))
         tenant = principal.own_tenant
         # The tenant of an API key exists; a service key may name any tenant.
         if await runs.dataset_group(tenant) is None:
             raise _unknown_tenant(tenant)
-        requested = await runs.request(tenant, reason)
+        requested = await runs.request(tenant, request.reason, options=options)
         return AcceptedRun(id=requested.run, run=requested.run, joined=requested.joined)
 
     @routes.get("", operation_id="list_runs")
     async def list_runs(principal: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> RunsPage:
         """List the newest runs of the tenant with their steps."""
-        return RunsPage.model_validate({"runs": await runs.list_newest(principal.own_tenant, limit=limit)})
+        rows = await runs.list_newest(principal.own_tenant, limit=limit)
+        return RunsPage(runs=[_body(row) for row in rows])
 
     @routes.get("/{run}", operation_id="get_run", responses=_UNKNOWN)
     async def get_run(
@@ -119,7 +146,7 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         rows = await runs.list_newest(principal.own_tenant, run=run)
         if not rows:
             raise _unknown_run(run)
-        return Run.model_validate(rows[0])
+        return _body(rows[0])
 
     @routes.post("/{run}/cancel", operation_id="cancel_run", responses=_UNKNOWN | _ENDED)
     async def cancel_run(
@@ -138,6 +165,6 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         if status != "cancelled":
             detail = f"Run {run} is {status}: only a queued or running run can be cancelled."
             raise ApiError(409, "RunEnded", detail)
-        return Run.model_validate((await runs.list_newest(tenant, run=run))[0])
+        return _body((await runs.list_newest(tenant, run=run))[0])
 
     return routes

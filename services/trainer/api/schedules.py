@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
-from services.trainer.domain.schedules import MAX_SCHEDULES, Cron, RunKind, Schedule
+from services.trainer.domain.run_options import RunOptions
+from services.trainer.domain.schedules import MAX_SCHEDULES, Cron, Schedule
 from services.trainer.store import Schedules
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
@@ -14,8 +15,8 @@ from shared.events.values import Text
 from shared.http.runtime import ErrorBody
 
 
-class ScheduleDefinition(BaseModel):
-    """The times at which runs are due, and their kind."""
+class ScheduleDefinition(RunOptions):
+    """The times at which runs are due, and their options."""
 
     cron: Text = Field(
         min_length=1,
@@ -24,7 +25,6 @@ class ScheduleDefinition(BaseModel):
         examples=["0 2 * * *"],
     )
     timezone: Text = Field("UTC", min_length=1, max_length=64, examples=["Europe/Berlin"])
-    kind: RunKind = "full"
     enabled: bool = True
 
 
@@ -121,7 +121,8 @@ def _schedule(definition: ScheduleDefinition) -> Schedule:
         cron.check()
     except ValueError as error:
         raise ApiError(400, "InvalidSchedule", f"{error}.") from None
-    return Schedule(cron, definition.kind, definition.enabled)
+    options = RunOptions(**definition.model_dump(include=set(RunOptions.model_fields)))
+    return Schedule(cron, options, definition.enabled)
 
 
 async def _stored(schedules: Schedules, tenant: str, name: str) -> StoredSchedule:
@@ -132,4 +133,5 @@ async def _stored(schedules: Schedules, tenant: str, name: str) -> StoredSchedul
 
 
 def _body(row: dict[str, Any]) -> StoredSchedule:
-    return StoredSchedule.model_validate({**row, "next_due": row["next_due"] if row["enabled"] else None})
+    next_due = row["next_due"] if row["enabled"] else None
+    return StoredSchedule.model_validate({**row, **row["options"], "next_due": next_due})

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from services.trainer.settings import Settings
 
 _ROOT: Final = "/v1/schedules"
-_DEFAULTS: Final = {"cron": None, "timezone": "UTC", "kind": "full", "enabled": True}
+_OPTIONS: Final = ("vip_share", "vip_window_days", "max_minutes")
+_DEFAULTS: Final = {
+    "cron": None,
+    "timezone": "UTC",
+    "enabled": True,
+    "kind": "full",
+    **dict.fromkeys(_OPTIONS),
+}
 """Members of a definition; one that a declaration leaves out has this value."""
 
 
@@ -50,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     put.add_argument("name")
     put.add_argument("cron", help='minute, hour, day, month and weekday, such as "0 2 * * *"')
     put.add_argument("--timezone", default="UTC", help="in which the times are meant (%(default)s)")
-    put.add_argument("--kind", default="full", help="of the runs (%(default)s)")
+    put.add_argument("--kind", default="full", help="full, vip or incremental (%(default)s)")
+    put.add_argument(
+        "--vip-share", type=float, help="customers whose lists a VIP run renews, 0.1 for a tenth"
+    )
+    put.add_argument("--vip-window-days", type=int, help="days in which their spending counts")
+    put.add_argument("--max-minutes", type=float, help="stop a run that takes longer")
     put.add_argument("--disabled", action="store_true", help="keep it without running it")
     command("delete", "delete a schedule", _delete).add_argument("name")
     apply = command("apply", "add and change what a resources.yaml declares", _apply)
@@ -86,6 +98,7 @@ def _put(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
         "timezone": options.timezone,
         "kind": options.kind,
         "enabled": not options.disabled,
+        **{name: getattr(options, name) for name in _OPTIONS},
     }
     document, _ = api.call("PUT", f"{_ROOT}/{options.name}", definition)
     return document, f"{options.name} is due next at {document['next_due'] or 'no time: it is disabled'}."
@@ -115,7 +128,11 @@ def _apply(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
 def _export(api: Api, options: argparse.Namespace) -> tuple[Any, str]:
     """Return the schedules as a declaration, without that of the settings, and its text in YAML."""
     document, _ = api.call("GET", _ROOT)
-    entries = {each["name"]: _definition(each) for each in document["schedules"] if not each["from_settings"]}
+    entries = {
+        each["name"]: {name: value for name, value in _definition(each).items() if value is not None}
+        for each in document["schedules"]
+        if not each["from_settings"]
+    }
     return declaration(options.group, "schedules", entries)
 
 

@@ -169,6 +169,8 @@ def history(execution: Execution, steps: Iterable[Mapping[str, Any]], role: str)
             add("ExecutionSucceeded", execution.stopped_at, executionSucceededEventDetails=ended)
         case "FAILED":
             add("ExecutionFailed", execution.stopped_at, executionFailedEventDetails=_reason(execution))
+        case "TIMED_OUT":
+            add("ExecutionTimedOut", execution.stopped_at, executionTimedOutEventDetails=_reason(execution))
         case "ABORTED":
             add("ExecutionAborted", execution.stopped_at, executionAbortedEventDetails=_reason(execution))
     return events

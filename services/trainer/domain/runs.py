@@ -6,9 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from shared.events.batches import RunKind
 
 STEPS = ("wait", "snapshot", "import", "train", "campaign", "batch", "popularity", "manifest")
 
@@ -55,6 +57,7 @@ RECIPES = (
     Recipe("item-affinity", "endcap-item-affinity", "users", on_amazon=False),
 )
 LIVE_RECIPE = "user-personalization"
+SIMILAR = "similar-items"
 POPULARITY = "popularity"
 TOGETHER = "bought-together"
 """Lists that are counted in the snapshot, without a model."""
@@ -75,6 +78,8 @@ class Run:
     imports: tuple[str, ...]
     created_at: datetime
     started_at: datetime | None
+    kind: RunKind = "full"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -182,6 +187,7 @@ def manifest(
         "version": 1,
         "tenant": run.tenant,
         "run": run.run,
+        "kind": run.kind,
         "started_at": (run.started_at or run.created_at).isoformat(),
         "completed_at": completed_at.isoformat(),
         "recipes": {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+from services.trainer.domain.run_options import RunOptions
 
 DEFAULT_SCHEDULE: Final = "default"
 """The name of the schedule that every tenant has; its times are those of TRAINER_SCHEDULE until a tenant
@@ -15,8 +17,6 @@ puts its own."""
 
 MAX_SCHEDULES: Final = 20
 """Schedules of a tenant; arbitrary."""
-
-RunKind = Literal["full"]
 
 _FIELDS: Final = 5
 _REFERENCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,8 +64,8 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Runs of a kind at the times of a cron expression."""
+    """Runs with the same options at the times of a cron expression."""
 
     cron: Cron
-    kind: RunKind = "full"
+    options: RunOptions = field(default_factory=RunOptions)
     enabled: bool = True

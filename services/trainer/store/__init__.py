@@ -7,13 +7,14 @@ from services.trainer.store.log_events import LogEvents
 from services.trainer.store.personalize import Personalize
 from services.trainer.store.runs import RequestedRun, Runs, StepState
 from services.trainer.store.schedules import Schedules
-from services.trainer.store.snapshots import Snapshots
+from services.trainer.store.snapshots import OverlayScope, Snapshots
 
 __all__ = [
     "Erasures",
     "Executions",
     "Files",
     "LogEvents",
+    "OverlayScope",
     "Personalize",
     "RequestedRun",
     "Runs",

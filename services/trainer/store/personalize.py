@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -95,8 +95,10 @@ class Personalize:
         )
         return arn
 
-    async def import_rows(self, dataset: str, job_name: str, uri: str) -> Described:
-        """Replace the imported rows of a dataset by those of a file, and return the import job."""
+    async def import_rows(
+        self, dataset: str, job_name: str, uri: str, mode: Literal["FULL", "INCREMENTAL"] = "FULL"
+    ) -> Described:
+        """Replace the imported rows of a dataset by those of a file, or add them; return the import job."""
         listing = {"datasetArn": dataset}
         arn = await self._ensure(
             f"import job {job_name}",
@@ -106,7 +108,7 @@ class Personalize:
                 datasetArn=dataset,
                 dataSource={"dataLocation": uri},
                 roleArn=self._role,
-                importMode="FULL",
+                importMode=mode,
             )["datasetImportJobArn"],
             "datasetImportJobArn",
         )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from services.trainer.domain import STEPS, Run
+from services.trainer.domain.run_options import RunOptions
 from services.trainer.store.sql import SQL
 from shared import jobs, outbox
 from shared.errors import Permanent
@@ -45,7 +46,13 @@ class Runs:
         self._database = database
 
     async def request(
-        self, tenant: str, reason: str, *, import_id: str | None = None, event_id: str | None = None
+        self,
+        tenant: str,
+        reason: str,
+        *,
+        import_id: str | None = None,
+        event_id: str | None = None,
+        options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     ) -> RequestedRun:
         """Queue a run, or join the queued one; an event requests a run only once."""
         async with self._database.transaction() as connection:
@@ -54,7 +61,9 @@ class Runs:
                 run = await connection.fetchval(*SQL.requested_run(event_id=event_id))
                 if run is not None:
                     return RequestedRun(run, joined=True)
-            requested = await self.request_in(connection, tenant, reason, import_id=import_id)
+            requested = await self.request_in(
+                connection, tenant, reason, import_id=import_id, options=options
+            )
             if event_id is not None:
                 await connection.execute(*SQL.add_request(event_id=event_id, run=requested.run))
             return requested
@@ -70,16 +79,28 @@ class Runs:
         reason: str,
         *,
         import_id: str | None = None,
+        options: RunOptions = RunOptions(),  # noqa: B008 - frozen
         is_execution: bool = False,
     ) -> RequestedRun:
         """Queue a run, or join the queued one, in a transaction that holds the lock of the tenant.
 
-        A new run gets an execution `run-<number>`, unless `is_execution`: then the caller adds one.
+        A run of another kind is a full one while nothing is served that it could overlay. A new run gets an
+        execution `run-<number>`, unless `is_execution`: then the caller adds one.
         """
-        run = await connection.fetchval(*SQL.join_queued(tenant=tenant, reason=reason, import_id=import_id))
+        kind = options.kind
+        if kind != "full" and await connection.fetchrow(*SQL.base(tenant=tenant)) is None:
+            kind = "full"
+        request = {
+            "tenant": tenant,
+            "reason": reason,
+            "import_id": import_id,
+            "kind": kind,
+            "options": options.stored(),
+        }
+        run = await connection.fetchval(*SQL.join_queued(**request))
         if run is not None:
             return RequestedRun(run, joined=True)
-        run = await connection.fetchval(*SQL.add_run(tenant=tenant, reason=reason, import_id=import_id))
+        run = await connection.fetchval(*SQL.add_run(**request))
         await connection.execute(*SQL.add_steps(run=run, names=list(STEPS)))
         if not is_execution:
             await connection.execute(
@@ -128,11 +149,12 @@ class Runs:
         """Set a step to done, or to skipped."""
         await self._database.execute(*SQL.end_step(run=run, name=name, status=status))
 
-    async def complete(self, run: Run, batch: BatchCompleted) -> None:
-        """Complete a run, whose lists are in the object store, and publish its batch."""
+    async def complete(self, run: Run, batch: BatchCompleted | None) -> None:
+        """Complete a run, whose lists are in the object store, and publish its batch; None without lists."""
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=run.tenant))
-            if await connection.execute(*SQL.complete(run=run.run)) != "UPDATE 0":
+            is_new = await connection.execute(*SQL.complete(run=run.run)) != "UPDATE 0"
+            if is_new and batch is not None:
                 await outbox.append(connection, BATCHES, [batch])
             await self._start_next(connection, run.tenant)
 
@@ -162,12 +184,27 @@ class Runs:
             status = await connection.fetchval(*SQL.status(run=number, tenant=tenant))
         return None if status is None else str(status)
 
-    async def cancel_in(self, connection: Connection, tenant: str, number: int, reason: str) -> None:
+    async def time_out(self, run: Run, reason: str) -> None:
+        """Stop a run that has exceeded its budget, and publish that."""
+        async with self._database.transaction() as connection:
+            await self.lock(connection, run.tenant)
+            await self.cancel_in(connection, run.tenant, run.run, reason, status="timed_out")
+
+    async def cancel_in(
+        self,
+        connection: Connection,
+        tenant: str,
+        number: int,
+        reason: str,
+        *,
+        status: Literal["cancelled", "timed_out"] = "cancelled",
+    ) -> None:
         """Cancel a queued or running run in a transaction that holds the lock of the tenant; publish that.
 
         The worker that does it stops within a second (`RunJob`); the tenant's next run starts.
         """
-        if await connection.execute(*SQL.cancel(run=number, tenant=tenant, error=reason)) == "UPDATE 0":
+        statement = SQL.cancel(run=number, tenant=tenant, error=reason, status=status)
+        if await connection.execute(*statement) == "UPDATE 0":
             return
         step = await connection.fetchval(*SQL.cancel_step(run=number))
         cancelled = BatchFailed(
@@ -176,14 +213,28 @@ class Runs:
             occurred_at=datetime.now(UTC),
             run=number,
             step=step or "start",
-            reason=f"The run was cancelled: {reason}",
+            reason=f"The run was {'cancelled' if status == 'cancelled' else 'stopped'}: {reason}",
         )
         await outbox.append(connection, BATCHES, [cancelled])
         await self._start_next(connection, tenant)
 
-    async def is_cancelled(self, number: int) -> bool:
-        """Return whether a run was cancelled."""
-        return bool(await self._database.fetchval(*SQL.is_cancelled(run=number)))
+    async def is_stopped(self, number: int) -> bool:
+        """Return whether a run was cancelled, or stopped at the end of its budget."""
+        return bool(await self._database.fetchval(*SQL.is_stopped(run=number)))
+
+    async def base(self, tenant: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the generation that serves the users of a tenant, and its models by recipe.
+
+        None if there is none, or a full run of this installation has not made it.
+        """
+        row = await self._database.fetchrow(*SQL.base(tenant=tenant))
+        return None if row is None else (row["run"], row["models"])
+
+    async def last_import(self, run: Run, base: int) -> datetime:
+        """Return the time of the newest snapshot since `base` whose interactions were imported."""
+        at = await self._database.fetchval(*SQL.last_import(tenant=run.tenant, base=base, run=run.run))
+        assert isinstance(at, datetime)
+        return at
 
     async def list_newest(
         self, tenant: str, *, run: int | None = None, limit: int = 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from services.trainer.domain.run_options import RunOptions
 from services.trainer.domain.schedules import DEFAULT_SCHEDULE, MAX_SCHEDULES, Cron, Schedule
 from services.trainer.store.sql import SQL
 
@@ -41,7 +42,8 @@ class Schedules:
                 *SQL.put_schedule(
                     tenant=tenant,
                     name=name,
-                    kind=schedule.kind,
+                    kind=schedule.options.kind,
+                    options=schedule.options.stored(),
                     cron=schedule.cron.expression,
                     timezone=schedule.cron.timezone,
                     enabled=schedule.enabled,
@@ -91,7 +93,11 @@ class Schedules:
             outcome = "too late" if now - due > catch_up else outcome
             run = None
             if outcome == "requested":
-                run = (await self._runs.request_in(connection, tenant, f"schedule {name}")).run
+                options = RunOptions(kind=row["kind"], **row["options"])
+                requested = await self._runs.request_in(
+                    connection, tenant, f"schedule {name}", options=options
+                )
+                run = requested.run
             await connection.execute(
                 *SQL.advance_schedule(
                     tenant=tenant, name=name, next_due=cron.next_after(now), due=due, run=run

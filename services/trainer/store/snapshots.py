@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from services.trainer.domain import EXCLUDED_TYPES, TOGETHER, StoredFile
+from services.trainer.domain import EXCLUDED_TYPES, SIMILAR, TOGETHER, StoredFile
 from services.trainer.store.sql import SQL
 from shared.events.values import EARLIEST, LARGEST, LATEST
 
@@ -30,6 +32,12 @@ _TOGETHER = {"most_items": 50, "least_common": 2, "shrinkage": 10}
 A pair in one basket is chance, and a basket of 51 items has 2,550 pairs.
 """
 
+LATE = timedelta(minutes=1)
+"""The time within which a transaction that stores interactions is committed. Arbitrary."""
+
+MAX_NEW_ITEMS = 20_000
+"""New items that get lists in one run, so that a new catalogue does not take hours. Arbitrary."""
+
 _TIMES = {"earliest": EARLIEST, "latest": LATEST}
 
 _TEXT_COLUMNS = {
@@ -39,6 +47,31 @@ _TEXT_COLUMNS = {
     "popularity": ["list", "item_id"],
 }
 """Columns of each file that are quoted, so that COPY escapes their backslashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayScope:
+    """The scope of a run that computes some lists: for users and items without one in generation `base`.
+
+    With a `vip_share` above 0 that share of the customers, by what they spent in the `window_days` before the
+    newest purchase, is in it, too. `last_import` is the time of the newest snapshot that was imported, and
+    `length` the number of items in a list.
+    """
+
+    base: int
+    vip_share: float
+    window_days: int
+    last_import: datetime
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayCounts:
+    """The numbers of users and items whose lists are in an overlay; a user may be valuable and new."""
+
+    vip_users: int
+    new_users: int
+    new_items: int
 
 
 class Snapshots:
@@ -75,7 +108,10 @@ class Snapshots:
         async with self._database.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(*SQL.configure_snapshot())
             for name, statement in (
-                ("interactions", SQL.interactions_csv(**rows, **_TIMES, largest=LARGEST)),
+                (
+                    "interactions",
+                    SQL.interactions_csv(**rows, **_TIMES, largest=LARGEST, stored_since=EARLIEST),
+                ),
                 ("items", SQL.items_csv(tenant=tenant, **_TIMES, largest=LARGEST)),
                 ("users", SQL.users_csv(tenant=tenant)),
                 ("popularity", SQL.popularity_csv(**popular)),
@@ -89,6 +125,47 @@ class Snapshots:
             together = SQL.bought_together(tenant=tenant, length=together_length, **_TOGETHER, **_TIMES)
             taken[TOGETHER] = await self._lines(connection, f"{prefix}{TOGETHER}.jsonl", together)
         return taken
+
+    async def take_overlay(
+        self, tenant: str, prefix: str, scope: OverlayScope
+    ) -> tuple[dict[str, StoredFile], OverlayCounts]:
+        """Write the files of a run that computes some lists, as of the same moment; return them by name.
+
+        These are the interactions stored since the last import, the users to score, and the lists of new
+        items, in the format of batch jobs.
+        """
+        rows: dict[str, Any] = {"tenant": tenant, "excluded": list(EXCLUDED_TYPES)}
+        users = SQL.overlay_user_ids(
+            **rows, base=scope.base, share=scope.vip_share, window_days=scope.window_days, largest=LARGEST
+        )
+        lists = SQL.new_item_lists(
+            **rows,
+            base=scope.base,
+            length=scope.length,
+            most_items=MAX_NEW_ITEMS,
+            shrinkage=_TOGETHER["shrinkage"],
+        )
+        statement = SQL.interactions_csv(
+            **rows, **_TIMES, largest=LARGEST, stored_since=scope.last_import - LATE
+        )
+        taken: dict[str, StoredFile] = {}
+        async with self._database.transaction("repeatable_read", readonly=True) as connection:
+            await connection.execute(*SQL.configure_snapshot())
+            taken["interactions"] = await self._csv(
+                connection, f"{prefix}interactions.csv", "interactions", statement
+            )
+            members = await connection.fetch(*users, timeout=COPY_SECONDS)
+            taken[SIMILAR] = await self._lines(connection, f"{prefix}{SIMILAR}.jsonl", lists)
+        async with self._files.upload(f"{prefix}user-ids.jsonl") as upload:
+            for row in members:
+                await upload.write(orjson.dumps({"userId": row["id"]}) + b"\n")
+            taken["user-ids"] = await upload.finish(len(members))
+        counts = OverlayCounts(
+            vip_users=sum(row["is_vip"] for row in members),
+            new_users=sum(row["is_new"] for row in members),
+            new_items=taken[SIMILAR].rows,
+        )
+        return taken, counts
 
     async def describe_excluded(self, tenant: str) -> list[str]:
         """Return a sentence for each kind of value that a snapshot excludes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
@@ -60,12 +60,16 @@ CANCEL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RunJob:
-    """Runs the steps of a run. `stop_training` stops the trainings that a cancelled run has started."""
+    """Runs the steps of a run. `stop_training` stops the trainings that a cancelled run has started.
+
+    A run without a budget of its own is stopped after `max_minutes` since its start, over all attempts.
+    """
 
     runs: Runs
     steps: Mapping[str, Step]
     bucket: str
     stop_training: Callable[[Run, Mapping[str, Any]], Awaitable[None]]
+    max_minutes: float | None = None
 
     async def run(self, job: Job) -> None:
         """Run the steps that are not done, and complete the run; Transient while another run is running.
@@ -73,16 +77,16 @@ class RunJob:
         Stop within a second or two when the run is cancelled, and stop its trainings.
         """
         run = await self.runs.start(job.payload["run"])
-        if run.status in {"completed", "failed", "cancelled"}:
+        if run.status in {"completed", "failed", "cancelled", "timed_out"}:
             return
         if run.status == "queued":
             raise Transient(f"another run of tenant {run.tenant} is running")
         with bound(tenant=run.tenant, run=str(run.run)):
             work = asyncio.create_task(self._steps(run))
-            watch = asyncio.create_task(self._until_cancelled(run.run))
+            watch = asyncio.create_task(self._until_stopped(run))
             try:
                 await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if not work.done() or (work.exception() and await self.runs.is_cancelled(run.run)):
+                if not work.done() or (work.exception() and await self.runs.is_stopped(run.run)):
                     await self._abandon(run, work)
                     return
                 await work
@@ -98,24 +102,29 @@ class RunJob:
                 await self._step(run, name, states)
         await self._complete(run, states)
 
-    async def _until_cancelled(self, run: int) -> None:
-        """Return when the run was cancelled; Postgres may be unavailable for a time."""
+    async def _until_stopped(self, run: Run) -> None:
+        """Return when the run was cancelled, or exceeds its budget; Postgres may be away for a time."""
+        minutes = run.options.get("max_minutes", self.max_minutes)
         while True:
             await asyncio.sleep(CANCEL_SECONDS)
             try:
-                if await self.runs.is_cancelled(run):
+                if await self.runs.is_stopped(run.run):
+                    return
+                if minutes is not None and datetime.now(UTC) - _begin(run) > timedelta(minutes=minutes):
+                    await self.runs.time_out(run, f"it exceeded its budget of {minutes:g} minutes")
                     return
             except (Transient, *UNAVAILABLE) as error:
                 log.warning("trainer.cancellation_unknown", error=repr(error))
 
     async def _abandon(self, run: Run, work: asyncio.Task[None]) -> None:
-        """End the work of a cancelled run, and the trainings that it has started."""
+        """End the work of a stopped run, and the trainings that it has started."""
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         states = await self.runs.steps(run.run)
         await self.stop_training(run, states["train"].detail)
-        metrics.RUNS.labels("cancelled").inc()
-        log.info("trainer.run_cancelled")
+        status = (await self.runs.start(run.run)).status
+        metrics.RUNS.labels(status).inc()
+        log.info("trainer.run_stopped", status=status)
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Fail the run, and publish the reason."""
@@ -137,18 +146,22 @@ class RunJob:
 
     async def _complete(self, run: Run, states: Mapping[str, StepState]) -> None:
         written = states["manifest"].detail
-        await self.runs.complete(
-            run,
-            BatchCompleted(
-                event_id=derived_id("batch", run.run, "completed"),
-                tenant=run.tenant,
-                occurred_at=datetime.fromisoformat(written["completed_at"]),
-                run=run.run,
-                bucket=self.bucket,
-                manifest=written["key"],
-                recipes=tuple(written["recipes"]),
-                started_at=run.started_at or run.created_at,
-            ),
+        batch = BatchCompleted(
+            event_id=derived_id("batch", run.run, "completed"),
+            tenant=run.tenant,
+            occurred_at=datetime.fromisoformat(written["completed_at"]),
+            run=run.run,
+            bucket=self.bucket,
+            manifest=written["key"],
+            recipes=tuple(written["recipes"]),
+            started_at=_begin(run),
+            kind=run.kind,
+            base=None if run.kind == "full" else states["snapshot"].detail["base"],
         )
+        await self.runs.complete(run, batch if batch.recipes else None)
         metrics.RUNS.labels("completed").inc()
         log.info("trainer.run_completed", recipes=written["recipes"])
+
+
+def _begin(run: Run) -> datetime:
+    return run.started_at or run.created_at

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import structlog
 
@@ -103,14 +103,11 @@ class Steps:
         """
         if not _has_users(context):
             return False
-        engine_arn = await self.runs.dataset_group(context.run.tenant)
-        if engine_arn is None:
-            raise Permanent(f"there is no tenant {context.run.tenant}: its dataset group was deleted")
-        group = await self._personalize(context).dataset_group(context.run.tenant, engine_arn)
+        group = await self.dataset_group(context)
         await context.report(0.1, dataset_group=group)
         files = context.of("snapshot")["files"]
         kinds = [kind for kind in DATASET_TYPES if files[_FILES[kind]]["rows"]]
-        jobs = await _gather(self._import(context, group, kind, files) for kind in kinds)
+        jobs = await gather(self.import_file(context, group, kind, files) for kind in kinds)
         await context.report(1.0, jobs=dict(zip(kinds, jobs, strict=True)))
         return True
 
@@ -120,7 +117,7 @@ class Steps:
             return False
         group = context.of("import")["dataset_group"]
         to_train = recipes(amazon=self.settings.amazon)
-        models = await _gather(self._train(context, group, recipe) for recipe in to_train)
+        models = await gather(self._train(context, group, recipe) for recipe in to_train)
         names = [recipe.name for recipe in to_train]
         await context.report(1.0, models=dict(zip(names, models, strict=True)))
         return True
@@ -152,8 +149,8 @@ class Steps:
             for recipe in recipes(amazon=self.settings.amazon)
             if snapshot[_INPUTS[recipe.inputs]]["rows"]
         ]
-        jobs = await _gather(
-            self._infer(context, recipe, models[recipe.name]["version"], snapshot) for recipe in to_infer
+        jobs = await gather(
+            self.infer(context, recipe, models[recipe.name]["version"], snapshot) for recipe in to_infer
         )
         names = [recipe.name for recipe in to_infer]
         await context.report(1.0, jobs=dict(zip(names, jobs, strict=True)))
@@ -177,26 +174,56 @@ class Steps:
         together = context.of("snapshot")["files"].get(TOGETHER)
         if together is not None and together["rows"]:
             files[TOGETHER] = [together]
+        files |= await self.batch_files(context, jobs)
+        await self.write_manifest(context, jobs, files)
+        return True
+
+    async def batch_files(
+        self, context: StepContext, jobs: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the output files of batch inference jobs by recipe; Permanent for a job without output."""
+        files = {}
         for position, name in enumerate(jobs, start=1):
             keys = [key for key in await self.files.keys(self._output(context, name)) if key.endswith(".out")]
             if not keys:
                 raise Permanent(f"the batch inference job {jobs[name]['name']} has no output")
             files[name] = [(await self.files.describe(key)).document() for key in sorted(keys)]
             await context.report(position / (len(jobs) + 1))
+        return files
+
+    async def write_manifest(
+        self,
+        context: StepContext,
+        jobs: Mapping[str, Mapping[str, Any]],
+        files: Mapping[str, list[dict[str, Any]]],
+    ) -> None:
+        """Write the manifest of jobs and files by recipe, which ends the step."""
         completed_at = datetime.now(UTC)
         key = f"{context.run.prefix}_manifest.json"
         await self.files.put_json(key, manifest(context.run, completed_at, jobs, files))
         await context.report(1.0, key=key, recipes=sorted(files), completed_at=completed_at.isoformat())
-        return True
 
-    async def _import(
-        self, context: StepContext, group: str, kind: DatasetType, files: Mapping[str, Mapping[str, Any]]
+    async def dataset_group(self, context: StepContext) -> str:
+        """Return the dataset group of the tenant; Permanent when it was deleted."""
+        engine_arn = await self.runs.dataset_group(context.run.tenant)
+        if engine_arn is None:
+            raise Permanent(f"there is no tenant {context.run.tenant}: its dataset group was deleted")
+        return await self._personalize(context).dataset_group(context.run.tenant, engine_arn)
+
+    async def import_file(
+        self,
+        context: StepContext,
+        group: str,
+        kind: DatasetType,
+        files: Mapping[str, Mapping[str, Any]],
+        mode: Literal["FULL", "INCREMENTAL"] = "FULL",
     ) -> str:
+        """Import the file of a dataset type, and return the ARN of the import job."""
         name = resource_name(context.run.tenant, _FILES[kind])
         dataset = await self._personalize(context).dataset(group, name, kind)
         job_name = context.run.job_name(_FILES[kind])
         job = await self._personalize(context).import_rows(
-            dataset, job_name, self.files.uri(files[_FILES[kind]]["key"])
+            dataset, job_name, self.files.uri(files[_FILES[kind]]["key"]), mode
         )
         return str(job["datasetImportJobArn"])
 
@@ -210,9 +237,10 @@ class Steps:
         trained = await self._personalize(context).wait_for_training(version)
         return {"solution": solution, "version": version, **trained}
 
-    async def _infer(
+    async def infer(
         self, context: StepContext, recipe: Recipe, version: str, snapshot: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
+        """Compute the lists of a recipe for the ids of a snapshot; return the batch inference job."""
         name = context.run.job_name(recipe.name)
         arn = await self._personalize(context).start_batch_inference(
             version,
@@ -241,7 +269,7 @@ def _has_users(context: StepContext) -> bool:
     return bool(context.of("snapshot")["files"]["interactions"]["rows"])
 
 
-async def _gather(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def gather(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Run coroutines concurrently and return their results; the first error cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -33,3 +33,9 @@ async def made(administrator: asyncpg.Connection) -> Counter[str]:
 
 def details(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {step["name"]: step["detail"] for step in run["steps"]}
+
+
+async def another_worker(installation: Installation, administrator: asyncpg.Connection) -> None:
+    """Start a worker instead of a killed one, whose lease is over at once rather than in 15 s."""
+    await administrator.execute("UPDATE trainer.jobs SET lease_until = now() WHERE status = 'running'")
+    await asyncio.to_thread(installation.start, "trainer", "worker")

@@ -16,7 +16,8 @@ from shared.events.topics import TRAINING_REQUESTS
 from shared.kafka import Publisher
 from shared.settings import KafkaSettings
 from tests.component.trainer.conftest import ITEMS, NOON, USERS, Installation
-from tests.component.trainer.runs import LASTING, PER_RUN, details, ended, made
+from tests.component.trainer.overlays import renewed_and_extended
+from tests.component.trainer.runs import LASTING, PER_RUN, another_worker, details, ended, made
 from tests.support.kafka import raw_records
 from tests.support.waiting import PATIENCE, eventually
 
@@ -150,11 +151,6 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
     before = await made(administrator)
     earlier = {run["run"] for run in await administrator.fetch("SELECT run FROM trainer.runs")}
 
-    async def killed() -> None:
-        """Another worker comes; the dead one's lease is over at once rather than in 15 s."""
-        await administrator.execute("UPDATE trainer.jobs SET lease_until = now() WHERE status = 'running'")
-        await asyncio.to_thread(installation.start, "trainer", "worker")
-
     # The snapshot stops before its third file, for which it needs what we have locked.
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE sync.users IN ACCESS EXCLUSIVE MODE")
@@ -165,7 +161,7 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
 
         await eventually(first_file)
         installation.kill("trainer-worker")
-    await killed()
+    await another_worker(installation, administrator)
     for step in ("import", "train", "batch"):
 
         async def running(step: str = step) -> bool:
@@ -177,7 +173,7 @@ async def test_a_worker_killed_in_every_step_makes_nothing_twice(
 
         await eventually(running, every=0.005)
         installation.kill("trainer-worker")
-        await killed()
+        await another_worker(installation, administrator)
     run = await ended(installation, number)
 
     assert number not in earlier
@@ -202,6 +198,12 @@ async def test_the_next_run_serves_live_what_it_trained_and_removes_old_files(
         return {key.split("/")[2] for key in keys} == {str(number)}
 
     await eventually(alone)
+
+
+async def test_lists_are_renewed_and_added_between_trainings(
+    installation: Installation, shop: None, administrator: asyncpg.Connection
+) -> None:
+    await renewed_and_extended(installation, administrator)
 
 
 async def test_a_shop_where_nobody_logs_in_gets_popularity(

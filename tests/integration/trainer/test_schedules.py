@@ -117,7 +117,7 @@ async def test_schedules_of_a_tenant_that_was_deleted_go_with_it(trainer: Traine
 
 async def test_a_schedule_is_put_listed_changed_and_deleted(http: httpx.AsyncClient, tenant: Tenant) -> None:
     admin, reader = {"x-api-key": tenant.admin}, {"x-api-key": tenant.read}
-    nightly = {"cron": "30 1 * * *", "timezone": "Europe/Berlin"}
+    nightly = {"cron": "30 1 * * *", "timezone": "Europe/Berlin", "kind": "vip", "vip_share": 0.05}
     added = await http.put("/v1/schedules/nightly", json=nightly, headers=admin)
     assert added.status_code == 201, added.text
     assert (await http.put("/v1/schedules/nightly", json=nightly, headers=admin)).json() == added.json()
@@ -133,6 +133,10 @@ async def test_a_schedule_is_put_listed_changed_and_deleted(http: httpx.AsyncCli
     assert (await http.delete("/v1/schedules/nightly", headers=admin)).status_code == 204
     assert (await http.delete("/v1/schedules/nightly", headers=admin)).status_code == 404
 
+    for wrong in ({"vip_share": 0}, {"vip_share": 1.01}, {"kind": "weekly"}, {"max_minutes": -1}):
+        assert (
+            await http.put("/v1/schedules/nightly", json=nightly | wrong, headers=admin)
+        ).status_code == 400
     for wrong in ({"cron": "0 25 * * *"}, {"cron": "0 2 * * *", "timezone": "Mars"}):
         refused = await http.put("/v1/schedules/nightly", json=wrong, headers=admin)
         assert (refused.status_code, refused.json()["error"]) == (400, "InvalidSchedule"), refused.text

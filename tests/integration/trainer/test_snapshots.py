@@ -199,7 +199,7 @@ async def test_no_plan_of_a_snapshot_compares_each_row_with_each_other(trainer: 
     rows: dict[str, Any] = {"tenant": "default", "excluded": list(EXCLUDED_TYPES)}
     times = {"earliest": EARLIEST, "latest": LATEST}
     statements = (
-        SQL.interactions_csv(**rows, **times, largest=LARGEST),
+        SQL.interactions_csv(**rows, **times, largest=LARGEST, stored_since=EARLIEST),
         SQL.items_csv(tenant="default", **times, largest=LARGEST),
         SQL.users_csv(tenant="default"),
         SQL.popularity_csv(half_life_seconds=86_400.0, length=100, categories=10, **rows, **times),

@@ -234,12 +234,11 @@ class Shop:
         recipe: str,
         list_id: str,
         _user: str | None,
-        *,
-        with_newest_event: bool = False,
+        **options: Any,
     ) -> ListLookup:
         items = self.popular.get(list_id) if recipe == POPULARITY else self.lists.get((recipe, list_id))
         history = self.state.profile.history
-        newest = history[-1][2] if with_newest_event and history else None
+        newest = history[-1][2] if options.get("with_newest_event") and history else None
         return ListLookup(
             [*(items or [])], set(self.state.profile.purchased), b"redis", newest_event_seconds=newest
         )

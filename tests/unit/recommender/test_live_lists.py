@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from services.recommender.domain.activations import Overlay
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.recipes import SIMILAR, USER
 from services.recommender.serving.live_lists import LiveLists
@@ -47,6 +48,18 @@ async def test_a_list_stays_until_there_is_an_event_after_those_of_the_model() -
     assert [item_id for item_id, _ in served.lookup.items] == [*ITEMS[:5]]
     assert (served.lookup.source, served.generation) == (b"model", None)
     assert served.algorithm == "aws-test-recipe"
+
+
+async def test_a_list_of_an_overlay_stays_until_there_is_an_event_after_it() -> None:
+    shop = Shop()
+    shop.deploy(USER, "user")
+    shop.views("i6")
+    listed = lookup(TRAINED_AT + 50.0)
+    listed.overlay = Overlay(9, TRAINED_AT + 50.5)
+
+    assert await replaced(shop, listed) is None
+    listed.newest_event_seconds = TRAINED_AT + 51.0
+    assert await replaced(shop, listed) is not None
 
 
 async def test_any_event_of_a_user_without_a_list_counts() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from services.recommender.domain.activations import Activation, ActiveGenerations
+from services.recommender.domain.activations import Activation, ActiveGenerations, Overlay
 from services.recommender.store.keys import (
     filled_key,
     history_key,
@@ -51,9 +51,13 @@ class Redis:
 class StoredLists(Lists):
     """Lists of which Postgres has one."""
 
-    async def from_postgres(self, *arguments: Any) -> ListLookup:
+    async def from_postgres(self, *arguments: Any, overlay: Overlay | None = None) -> ListLookup:
         purchased = {"bought"} if arguments[-1] else set()
-        return ListLookup([("p", 1.0)] if arguments[3] else [], purchased, b"postgres", ("Graz", None, None))
+        lookup = ListLookup(
+            [("p", 1.0)] if arguments[3] else [], purchased, b"postgres", ("Graz", None, None)
+        )
+        lookup.overlay = overlay
+        return lookup
 
 
 class StoredProfiles(Profiles):
@@ -63,10 +67,11 @@ class StoredProfiles(Profiles):
         return Profile([(f"of-{subject}", "view", 1), ("of-both", "view", 2)])
 
 
-def states(redis: Redis) -> VisitorStates:
+def states(redis: Redis, overlays: dict[str, Overlay] | None = None) -> VisitorStates:
     lookback, store = timedelta(days=30), cast("Any", redis)
     active = ActiveGenerations()
-    active.activate(TENANT, Activation(1, {"similar-items": 7, "user-personalization": 8}))
+    generations = {"similar-items": 7, "user-personalization": 8}
+    active.activate(TENANT, Activation(1, generations, overlays=overlays or {}))
     lists = StoredLists(store, cast("Any", None), lookback)
     profiles = StoredProfiles(store, cast("Any", None), lookback)
     return VisitorStates(store, profiles, lists, ListBatches(store, lists, active, cast("Any", None)))

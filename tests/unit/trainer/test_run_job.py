@@ -29,7 +29,8 @@ class MemoryRuns:
     def __init__(self, *, imports: tuple[str, ...] = (), status: str = "running") -> None:
         self.run = Run(7, "default", status, imports, NOW, NOW)
         self.states = {name: StepState(name, "pending", {}) for name in STEPS}
-        self.completed: list[BatchCompleted] = []
+        self.completed: list[BatchCompleted | None] = []
+        self.reason = ""
 
     async def start(self, number: int) -> Run:
         return self.run
@@ -47,10 +48,14 @@ class MemoryRuns:
     async def end_step(self, run: int, name: str, status: str) -> None:
         self.states[name] = StepState(name, status, self.states[name].detail)
 
-    async def is_cancelled(self, run: int) -> bool:
-        return self.run.status == "cancelled"
+    async def is_stopped(self, run: int) -> bool:
+        return self.run.status in {"cancelled", "timed_out"}
 
-    async def complete(self, run: Run, batch: BatchCompleted) -> None:
+    async def time_out(self, run: Run, reason: str) -> None:
+        self.run = replace(run, status="timed_out")
+        self.reason = reason
+
+    async def complete(self, run: Run, batch: BatchCompleted | None) -> None:
         self.completed.append(batch)
 
 
@@ -112,6 +117,7 @@ async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
     ]
     assert runs.states["wait"].status == "skipped"
     (batch,) = runs.completed
+    assert batch is not None
     assert (batch.run, batch.manifest, batch.recipes, batch.bucket) == (
         7,
         "k",
@@ -120,7 +126,7 @@ async def test_a_run_goes_on_with_the_step_at_which_it_was_cut_off() -> None:
     )
 
 
-@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "timed_out"])
 async def test_a_run_that_has_ended_is_left_alone(status: str) -> None:
     runs, done = MemoryRuns(status=status), []
     await a_run_job(runs, steps(done)).run(a_job())
@@ -145,6 +151,44 @@ async def test_a_cancelled_run_ends_in_the_middle_of_a_step_and_stops_its_traini
 
     assert (done, stopped) == (["wait", "snapshot", "import"], [{"similar-items": "the version"}])
     assert (runs.states["train"].status, runs.completed) == ("running", [])
+
+
+@pytest.mark.parametrize(
+    ("own", "default"), [({"max_minutes": 30}, None), ({}, 30), ({"max_minutes": 30}, 90)]
+)
+async def test_a_run_beyond_its_budget_of_time_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, own: dict[str, float], default: float | None
+) -> None:
+    monkeypatch.setattr("services.trainer.worker.run_job.CANCEL_SECONDS", 0.001)
+    runs, stopped = MemoryRuns(), []
+    runs.run = replace(runs.run, started_at=datetime.now(UTC) - timedelta(minutes=31), options=own)
+
+    async def train(context: StepContext) -> bool:
+        await context.report(None, **{"similar-items": "the version"})
+        await asyncio.Event().wait()
+        return True
+
+    job = replace(a_run_job(runs, steps([]) | {"train": train}, stopped), max_minutes=default)
+    await job.run(a_job())
+
+    assert (runs.run.status, runs.reason) == ("timed_out", "it exceeded its budget of 30 minutes")
+    assert (stopped, runs.completed) == ([{"similar-items": "the version"}], [])
+
+
+async def test_a_run_without_lists_is_completed_without_a_batch() -> None:
+    runs = MemoryRuns()
+    runs.run = replace(runs.run, kind="incremental")
+
+    async def snapshot(context: StepContext) -> bool:
+        await context.report(1.0, base=3)
+        return True
+
+    async def manifest(context: StepContext) -> bool:
+        await context.report(1.0, key="k", recipes=[], completed_at=NOW.isoformat())
+        return False
+
+    await a_run_job(runs, steps([]) | {"snapshot": snapshot, "manifest": manifest}).run(a_job())
+    assert runs.completed == [None]
 
 
 def a_wait(runs: MemoryRuns, began: datetime) -> StepContext:
