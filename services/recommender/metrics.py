@@ -73,6 +73,12 @@ SHADOWS = counter(
     "Answers of variants that nobody sees: answered, failed, or dropped because too many waited.",
     ["outcome"],
 )
+COMPARED = counter(
+    "endcap_recommender_compared_answers_total",
+    "Answers compared with those of the other variants, for triggered analysis: compared, failed, or dropped "
+    "because too many waited.",
+    ["outcome"],
+)
 SET_ASIDE = counter(
     "endcap_recommender_variants_set_aside_total",
     "Requests answered as if there were no experiment, because the variant's strategy could not be.",

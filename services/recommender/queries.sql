@@ -75,7 +75,7 @@ SELECT EXISTS (SELECT FROM loader.lists_v1 WHERE tenant = :tenant AND generation
 -- experiments --
 -- Running experiments, and recently stopped ones, which a process may still believe to be running.
 SELECT tenant, name, version, surface, traffic, salt, variants, status, created_at, started_at, stopped_at, layer, unit,
-    design, forced, disabled, revision
+    design, trigger_share, forced, disabled, revision
 FROM router.experiments_v1
 WHERE status = 'running' OR stopped_at > now() - interval '1 day';
 

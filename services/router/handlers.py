@@ -46,20 +46,7 @@ class Handlers:
     async def variants_exposed(self, events: Sequence[VariantExposed]) -> None:
         """Record which unit was exposed to which variant, and in which window of a switchback."""
         await self.windows.record([event for event in events if event.window is not None])
-        await self.outcomes.record_exposures(
-            [
-                (
-                    event.tenant,
-                    event.experiment,
-                    event.experiment_version,
-                    event.unit,
-                    event.variant,
-                    event.occurred_at,
-                )
-                for event in events
-                if event.window is None
-            ]
-        )
+        await self.outcomes.record_exposures([event for event in events if event.window is None])
 
     async def recommendations_served(self, events: Sequence[RecommendationServed]) -> None:
         """Record which variant picked each item of interleaved answers, and what nobody saw."""

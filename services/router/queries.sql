@@ -67,10 +67,11 @@ WHERE status IN ('running', 'paused') OR stopped_at > now() - interval '1 day';
 -- add --
 -- Add a version, as a draft.
 INSERT INTO experiments (
-    tenant, name, version, surface, traffic, salt, variants, layer, unit, design, metrics, phase, changed_at
+    tenant, name, version, surface, traffic, salt, variants, layer, unit, design, trigger_share, metrics, phase, changed_at
 )
 VALUES (
-    :tenant, :name, :version, :surface, :traffic, :salt, :variants, :layer, :unit, :design, :metrics, :phase, now()
+    :tenant, :name, :version, :surface, :traffic, :salt, :variants, :layer, :unit, :design, :trigger_share, :metrics, :phase,
+    now()
 )
 RETURNING *;
 
@@ -140,19 +141,21 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- record_exposures --
--- Record exposed units; the earliest exposure counts, in whatever order the events arrive.
-INSERT INTO exposed_units (tenant, experiment, version, unit, variant, first_at)
+-- Record exposed units; the earliest exposure counts, and the earliest one whose answer differs, in whatever order the
+-- events arrive.
+INSERT INTO exposed_units (tenant, experiment, version, unit, variant, first_at, triggered_at)
 SELECT incoming.*
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :units::text[], :variants::text[],
-    :times::timestamptz[]
-) AS incoming (tenant, experiment, version, unit, variant, at)
+    :times::timestamptz[], :triggers::timestamptz[]
+) AS incoming (tenant, experiment, version, unit, variant, at, triggered_at)
 WHERE NOT EXISTS (
     SELECT FROM erased_units AS erased
     WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.unit AND incoming.at <= erased.erased_at
 )
 ON CONFLICT (tenant, experiment, version, unit) DO UPDATE
 SET first_at = least(exposed_units.first_at, excluded.first_at),
+    triggered_at = least(exposed_units.triggered_at, excluded.triggered_at),
     mixed = exposed_units.mixed OR exposed_units.variant <> excluded.variant;
 
 -- record_outcomes --
@@ -350,7 +353,8 @@ SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB'
 -- :bot_events events on a day, are counted and left out. An event counts once per person, from the exposure on, for
 -- the time of the metric; one dated in whole seconds may have happened up to the end of its second. `side` is y for
 -- the metric's own amount and x for what it is divided by, or for the same amount in the :pre_days before the
--- exposure. An amount y is cut at the quantile of the amounts above 0 of all variants. One version runs at a time, so
+-- exposure. With :triggered only people count to whom some variant would have answered something else, from the first
+-- such answer on. An amount y is cut at the quantile of the amounts above 0 of all variants. One version runs at a time, so
 -- no event is in two of them.
 WITH metrics AS MATERIALIZED (
     SELECT *
@@ -359,17 +363,19 @@ WITH metrics AS MATERIALIZED (
         :window_days::float8[], :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
     ) AS m (number, side, event_type, measure, from_days, window_days, recommended, quantile, has_covariate)
 ), exposed AS MATERIALIZED (
-    SELECT u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person
+    SELECT u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person,
+        CASE WHEN :triggered::boolean THEN u.triggered_at ELSE u.first_at END AS counted_at
     FROM exposed_units AS u
     LEFT JOIN session_users AS login ON login.tenant = u.tenant AND login.session_id = u.unit
     WHERE u.tenant = :tenant AND u.experiment = :name AND u.version = ANY(:versions::int[])
       AND u.first_at < coalesce(:until::timestamptz, 'infinity')
 ), people AS MATERIALIZED (
-    SELECT person, min(variant) AS variant, min(first_at) AS first_at, count(DISTINCT unit) > 1 AS merged,
-        bool_or(mixed) OR min(variant) <> max(variant) AS crossed,
+    SELECT person, min(variant) AS variant, min(counted_at) AS first_at, min(first_at) AS exposed_at,
+        count(DISTINCT unit) > 1 AS merged, bool_or(mixed) OR min(variant) <> max(variant) AS crossed,
         (hashtextextended(person, 1) & 255)::int AS bucket
     FROM exposed
     GROUP BY person
+    HAVING min(counted_at) < coalesce(:until::timestamptz, 'infinity')
 ), happened AS MATERIALIZED (
     SELECT o.event_id, o.event_type, o.value, o.order_id, o.recommended, o.session_id, o.occurred_at,
         coalesce(login.user_id, o.unit) AS person,
@@ -401,8 +407,8 @@ WITH metrics AS MATERIALIZED (
         SELECT event.event_id, event.event_type, event.value, event.order_id
         FROM tracker.interactions_v1 AS event
         WHERE event.tenant = :tenant AND event.user_id = p.person AND event.event_type = ANY(:events::text[])
-          AND event.occurred_at >= p.first_at - make_interval(days => :pre_days::int)
-          AND event.occurred_at < p.first_at
+          AND event.occurred_at >= p.exposed_at - make_interval(days => :pre_days::int)
+          AND event.occurred_at < p.exposed_at
         OFFSET 0  -- for each person by the index, also when the planner may use no nested loop
     ) AS b
     WHERE NOT p.crossed AND :pre_days::int > 0

@@ -41,6 +41,7 @@ class ExperimentChanged(Event):
     version, or the same version and `stopped_at`, or the same of both and the higher revision.
     `forced` are units for tests with their variants, `disabled` variants whose units are answered as usual.
     `design` says how requests get to the variants, such as `{"kind": "interleaving"}`; None for a split.
+    `trigger_share` is the share of the units whose answers are compared with those of the other variants.
     """
 
     name: Name
@@ -56,6 +57,7 @@ class ExperimentChanged(Event):
     layer: LayerState | None = None
     unit: Text = "user_else_session"
     design: Document | None = None
+    trigger_share: Finite | None = None
     forced: dict[Name, Name] = Field(default_factory=dict)
     disabled: tuple[Name, ...] = ()
     revision: int = Field(1, ge=1, le=LARGEST_INT4)
@@ -73,6 +75,9 @@ class VariantExposed(Event):
     the probability with which the unit got the variant. The variant of an answer that has items of all
     variants is `interleaved`; its serving names the variant of each item. In a switchback a unit counts once
     in each `window` of time, numbered from 1970.
+
+    With `differs` it marks that the answers of the variants to this request have other items, or another
+    order; it comes beside the exposure of the day, under an id of its own.
     """
 
     experiment: Name
@@ -84,6 +89,7 @@ class VariantExposed(Event):
     window: int | None = Field(None, ge=0, le=LARGEST_INT8)
     recommendation_id: Name | None = None
     item_ids: tuple[Name, ...] = ()
+    differs: bool = False
 
     @property
     def key(self) -> str:

@@ -31,6 +31,11 @@ def is_eligible(salt: str, unit: str, traffic: float) -> bool:
     return bucket(salt, "traffic", unit) < round(traffic * BUCKETS)
 
 
+def is_compared(salt: str, unit: str, share: float) -> bool:
+    """Return whether the unit is within a share, from 0 to 1, that depends on no other number of the unit."""
+    return bucket(salt, "trigger", unit) < round(share * BUCKETS)
+
+
 def in_segment(layer: str, unit: str, start: float, end: float) -> bool:
     """Return whether the unit is in a segment of a layer, from `start` up to and without `end`, both 0 to 1.
 

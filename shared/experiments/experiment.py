@@ -23,6 +23,7 @@ from shared.events.placements import FilterUse, Placement
 from shared.events.values import LONGEST_ID, Name
 from shared.experiments.assignment import (
     in_segment,
+    is_compared,
     is_eligible,
     range_ends,
     variant_index,
@@ -129,6 +130,9 @@ class Experiment(BaseModel):
     layer: Layer | None = None
     unit: UnitRule = "user_else_session"
     design: Design = Split()
+    trigger_share: float | None = Field(
+        None, description="share of the units whose answers are compared with those of the other variants"
+    )
     forced: Mapping[str, str] = Field(default_factory=dict, description="unit → the variant that it gets")
     disabled: tuple[str, ...] = Field((), description="variants whose units are answered as usual")
     revision: int = Field(1, description="grows with every change of the state of this version")
@@ -189,6 +193,7 @@ class Experiment(BaseModel):
             layer=None if self.layer is None else LayerState(**self.layer.model_dump()),
             unit=self.unit,
             design=None if isinstance(self.design, Split) else self.design.model_dump(mode="json"),
+            trigger_share=self.trigger_share,
             forced=dict(self.forced),
             disabled=self.disabled,
             revision=self.revision,
@@ -227,6 +232,10 @@ class Experiment(BaseModel):
         else:
             variant = self.variants[variant_index(self.salt, unit, self._ends)]
         return None if variant.name in self.disabled else variant
+
+    def compares(self, unit: str) -> bool:
+        """Return whether the answers to a unit are compared with those of the other variants."""
+        return self.trigger_share is not None and is_compared(self.salt, unit, self.trigger_share)
 
     def window(self, seconds: float) -> int | None:
         """Return the window of a switchback at a time, in seconds since 1970; None in another design."""

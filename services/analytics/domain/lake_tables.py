@@ -93,6 +93,8 @@ def _servings(event: RecommendationServed) -> Iterator[Row]:
 
 
 def _exposures(event: VariantExposed) -> Iterator[Row]:
+    if event.differs:
+        return  # the day's exposure has a record of its own
     row = {name: getattr(event, name) for name in _EXPOSURE_FIELDS}
     row["item_ids"] = [*event.item_ids]
     yield row

@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 VARIANTS: Final = 4
 """Variants of a form; the API takes up to twenty. Arbitrary."""
 SURFACES: Final = ("recommendations", "similar-items", "item-affinity", "holdout")
-KEPT: Final = ("layer", "unit", "metrics", "design")
+KEPT: Final = ("layer", "unit", "metrics", "design", "trigger_share")
 """Members of a definition that the form does not show, and passes on."""
 DESIGNS: Final = {
     "split": "each visitor gets one variant",

@@ -90,14 +90,18 @@ class ExperimentPages(PageRoutes):
             self._strategies(visitor.tenant),
         )
         shown = metric_view(results.body, reply.get("variants", []), metric) if results.ok else None
+        part = results.body.get("triggered") if results.ok else None
+        triggered = metric_view(part, reply.get("variants", []), metric) if part else None
         preference = preference_of(results.body, metric) if results.ok else None
         rows = [] if shown is None else shown.rows
+        drawn = [*rows, *(triggered.rows if triggered else ())]
         days = course(series.body)[:SHOWN_DAYS] if series.ok else []
         sizes = sizes_by_day(results.body["health"], [row.name for row in rows]) if results.ok else []
         form = form_of(reply.body) if reply.ok else form_of(None)
         return self._site.render(
             request, visitor, "experiment.html", name=name, reply=reply, version=version, results=results,
-            metric=shown, preference=preference, scale=Scale.of(row.lift for row in rows),
+            metric=shown, triggered=triggered, preference=preference,
+            scale=Scale.of(row.lift for row in drawn),
             changes=changes.rows, course=days, course_scale=Scale.of(row.lift for row in days),
             sizes=sizes[:SHOWN_DAYS], **self._form(form, strategies),
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from services.recommender.store.exposure_publisher import Shown
@@ -11,11 +11,13 @@ from shared.aws.personalize.runtime import GetPersonalizedRankingResponse, GetRe
 from shared.experiments import campaign_surface
 
 if TYPE_CHECKING:
+    from services.recommender.serving.comparisons import Comparisons
     from services.recommender.serving.experiments import Assignment, Experiments
     from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.accounts import Accounts
     from shared.aws_server import Call
+    from shared.experiments import Variant
 
 Response = TypeVar("Response", GetRecommendationsResponse, GetPersonalizedRankingResponse)
 
@@ -23,10 +25,17 @@ Response = TypeVar("Response", GetRecommendationsResponse, GetPersonalizedRankin
 class CampaignExperiments:
     """Resolves the ARN of a call, which may name a campaign, or only an experiment on its surface."""
 
-    def __init__(self, experiments: Experiments, targets: TargetResolver, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        experiments: Experiments,
+        targets: TargetResolver,
+        accounts: Accounts,
+        comparisons: Comparisons,
+    ) -> None:
         self._experiments = experiments
         self._targets = targets
         self._accounts = accounts
+        self._comparisons = comparisons
 
     async def answer(
         self,
@@ -34,8 +43,11 @@ class CampaignExperiments:
         arn: str,
         user_id: str | None,
         answer: Callable[[Target, ServedVariant | None], Awaitable[Response]],
+        item_ids: Callable[[Target], Awaitable[Sequence[str]]],
     ) -> Response:
         """Return the answer of a target: of the user's variant if an experiment runs, else of the ARN.
+
+        `item_ids` returns the items that a target would answer with, and records nothing.
 
         Raise InvalidInputException and ResourceNotFoundException as `TargetResolver.resolve` does.
         """
@@ -43,16 +55,26 @@ class CampaignExperiments:
 
         async def by_strategy(strategy: str | None) -> Response:
             variant = None if assignment is None else assignment.served(strategy)
-            if strategy is None or assignment is None:
-                return await answer(await self._targets.resolve(call.principal, arn), variant)
-            target = await self._targets.strategy(assignment.experiment.tenant, strategy)
-            return await answer(target, variant)
+            return await answer(await self._target(call, arn, assignment, strategy), variant)
+
+        async def by_variant(variant: Variant) -> Sequence[str]:
+            return await item_ids(await self._target(call, arn, assignment, variant.strategy))
 
         response, exposed = await self._experiments.answer(assignment, by_strategy)
         if exposed is not None:
             call.answer_headers.extend(exposed.headers)
-            self._experiments.expose(exposed, _shown(response))
+            shown = _shown(response)
+            self._experiments.expose(exposed, shown)
+            if exposed.is_compared:
+                self._comparisons.later(exposed, shown, by_variant)
         return response
+
+    async def _target(
+        self, call: Call, arn: str, assignment: Assignment | None, strategy: str | None
+    ) -> Target:
+        if strategy is None or assignment is None:
+            return await self._targets.resolve(call.principal, arn)
+        return await self._targets.strategy(assignment.experiment.tenant, strategy)
 
     async def _assign(self, call: Call, arn: str, user_id: str) -> Assignment | None:
         campaign = Arn.parse(arn, "campaign", "recipe")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.recommender.api.interleaved_lists import ListRequest
+from services.recommender.api.interleaved_lists import ListRequest, strategy_of
 from services.recommender.domain.properties import property_value
 from services.recommender.domain.recipes import AFFINITY, USER
 from services.recommender.serving.recommendation import POPULAR
@@ -101,8 +101,9 @@ class FrontEndAnswers:
         reply, exposed = await self._reply(tenant, request, assigned)
         rows = self._rows(tenant, reply)
         if exposed is not None:
-            items = tuple(row["item_id"] for row in rows)
-            self._experiments.expose(exposed, Shown(reply.recommendation_id.decode(), items))
+            shown = Shown(reply.recommendation_id.decode(), tuple(row["item_id"] for row in rows))
+            self._experiments.expose(exposed, shown)
+            self._answers.compare(_list_request(tenant, request, exposed), exposed, shown)
         strategy = None if exposed is None else _strategy(exposed)
         document: dict[str, Any] = {
             "user_id": request.user_id,
@@ -127,8 +128,7 @@ class FrontEndAnswers:
             return await self._experiments.answer(
                 assigned, lambda strategy: self._by_strategy(tenant, request, assigned, strategy)
             )
-        recipe = _LISTS.get(assigned.experiment.surface, USER)
-        of_list = ListRequest(tenant, request.user_id, None, request.num_results, recipe, request.session_id)
+        of_list = _list_request(tenant, request, assigned)
         return await self._experiments.interleave(
             assigned,
             lambda: self._answers.interleaved(of_list, assigned),
@@ -170,12 +170,17 @@ class _Paths(Container[str]):
 
 def _strategy(assigned: Assignment) -> str | None:
     """Return the strategy of a variant: its own, else the campaign or the lists of the surface."""
-    if assigned.variant.strategy is not None:
-        return assigned.variant.strategy
     surface = assigned.experiment.surface
-    if surface.startswith("campaign/"):
-        return f"arn:aws:personalize:::{surface}"
-    return AFFINITY if surface == AFFINITY_SURFACE else None
+    strategy = strategy_of(assigned.variant, surface)
+    return AFFINITY if strategy is None and surface == AFFINITY_SURFACE else strategy
+
+
+def _list_request(tenant: str, request: FrontEndRequest, assigned: Assignment) -> ListRequest:
+    surface = assigned.experiment.surface
+    recipe = _LISTS.get(surface, USER)
+    return ListRequest(
+        tenant, request.user_id, None, request.num_results, recipe, request.session_id, surface
+    )
 
 
 def _model_config(strategy: str | None, exposed: Assignment | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from services.recommender.serving.query import RecommendationQuery
 from services.recommender.serving.recommendation import MODEL, POPULAR
 from services.recommender.serving.team_draft import draft_seed, team_draft
 from shared.errors import ApiError, EndcapError
+from shared.experiments import RECOMMENDATIONS
 
 if TYPE_CHECKING:
     from services.recommender.serving.experiments import Assignment
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.recommender import Recommender
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.catalogues import Catalogues
+    from shared.experiments import Variant
 
 
 class ListRequest(NamedTuple):
@@ -36,6 +38,8 @@ class ListRequest(NamedTuple):
     recipe: str
     """The recipe that answers for a variant without a strategy."""
     session_id: str | None = None
+    surface: str = RECOMMENDATIONS
+    """The surface of the experiment that the request takes part in."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -87,8 +91,13 @@ class InterleavedLists:
             tuple([variants[pick.variant].name for pick in picks]),
         )
 
+    async def item_ids(self, request: ListRequest, variant: Variant) -> tuple[str, ...]:
+        """Return the items of the list of a variant; raise ApiError (400) if its strategy cannot answer."""
+        rows = (await self._list(request, strategy_of(variant, request.surface))).items
+        return tuple(orjson.loads(row)["product_id"] for row in rows)
+
     async def _list(self, request: ListRequest, strategy: str | None) -> EncodedList:
-        tenant, user_id, item_id, limit, default, session_id = request
+        tenant, user_id, item_id, limit, default, session_id, _ = request
         if strategy is not None and strategy.startswith("arn:"):
             query = RecommendationQuery(user_id if item_id is None else None, item_id, limit)
             target, recommended = await by_campaign(self._targets, self._recommender, tenant, strategy, query)
@@ -100,6 +109,13 @@ class InterleavedLists:
         if session_id is not None and recipe == USER:
             return await self._precomputed.for_visitor(tenant, user_id, session_id, limit)
         return await self._precomputed.for_user(tenant, user_id or "", limit, recipe)
+
+
+def strategy_of(variant: Variant, surface: str) -> str | None:
+    """Return the strategy by which lists answer for a variant: its own, else the campaign of the surface."""
+    if variant.strategy is None and surface.startswith("campaign/"):
+        return f"arn:aws:personalize:::{surface}"
+    return variant.strategy
 
 
 async def by_campaign(

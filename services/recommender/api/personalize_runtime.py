@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from services.recommender.api.campaign_experiments import CampaignExperiments
     from services.recommender.serving.exploration import Explorer
     from services.recommender.serving.filtering import ItemFilters
-    from services.recommender.serving.recommendation import Recommendation, ServedVariant
+    from services.recommender.serving.recommendation import Recommendation, Recommended, ServedVariant
     from services.recommender.serving.recommender import Recommender
     from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.serving.targets import Target, TargetResolver
@@ -79,26 +79,18 @@ class PersonalizeRuntime:
             target = await self._targets.recommender(call.principal, request.recommender_arn or "")
             return await self._recommend(request, target, None)
         return await self._experiments.answer(
-            call, request.campaign_arn, request.user_id, lambda *chosen: self._recommend(request, *chosen)
+            call,
+            request.campaign_arn,
+            request.user_id,
+            lambda *chosen: self._recommend(request, *chosen),
+            lambda target: self._item_ids(request, target),
         )
 
     async def _recommend(
         self, request: GetRecommendationsRequest, target: Target, variant: ServedVariant | None
     ) -> GetRecommendationsResponse:
-        if target.only_ranks:
-            raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
-        target.check_context(request.context)
+        answering, recommended = await self._recommended(request, target)
         metadata = self._metadata(target, request)
-        query = RecommendationQuery(
-            request.user_id,
-            request.item_id,
-            request.limit,
-            await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values),
-            await self._promotion(target, request.promotions),
-            request.context or {},
-        )
-        answering = await self._answering(target, query)
-        recommended = await self._recommender.recommend(answering, query)
         recommendation_id = self._recorder.scored(
             target,
             "runtime",
@@ -114,6 +106,28 @@ class PersonalizeRuntime:
             item_list=_items(recommended.items, metadata, scored=_shows_scores(answering)),
             recommendation_id=recommendation_id,
         )
+
+    async def _recommended(
+        self, request: GetRecommendationsRequest, target: Target
+    ) -> tuple[Target, Recommended]:
+        """Return what a target recommends, and the target that answers in its place."""
+        if target.only_ranks:
+            raise invalid_input("The recipe of this campaign ranks given items: use GetPersonalizedRanking.")
+        target.check_context(request.context)
+        query = RecommendationQuery(
+            request.user_id,
+            request.item_id,
+            request.limit,
+            await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values),
+            await self._promotion(target, request.promotions),
+            request.context or {},
+        )
+        answering = await self._answering(target, query)
+        return answering, await self._recommender.recommend(answering, query)
+
+    async def _item_ids(self, request: GetRecommendationsRequest, target: Target) -> list[str]:
+        _, recommended = await self._recommended(request, target)
+        return [each.item_id for each in recommended.items]
 
     async def _answering(self, target: Target, query: RecommendationQuery) -> Target:
         """Return what answers: what goes with the item, if it is requested for a user whom nobody knows."""
@@ -131,20 +145,18 @@ class PersonalizeRuntime:
         Raise InvalidInputException and ResourceNotFoundException as Amazon Personalize does.
         """
         return await self._experiments.answer(
-            call, request.campaign_arn, request.user_id, lambda *chosen: self._rank(request, *chosen)
+            call,
+            request.campaign_arn,
+            request.user_id,
+            lambda *chosen: self._rank(request, *chosen),
+            lambda target: self._ranked_ids(request, target),
         )
 
     async def _rank(
         self, request: GetPersonalizedRankingRequest, target: Target, variant: ServedVariant | None
     ) -> GetPersonalizedRankingResponse:
-        if target.kind != "user":
-            raise invalid_input("The recipe of this campaign does not rank for a user.")
-        target.check_context(request.context)
+        ranked = await self._ranked(request, target)
         metadata = self._metadata(target, request)
-        bound_filter = await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values)
-        ranked = await self._recommender.rank(
-            target, request.user_id, request.input_list, bound_filter, request.context or {}
-        )
         return GetPersonalizedRankingResponse(
             personalized_ranking=_items(ranked.items, metadata, scored=True),
             recommendation_id=self._recorder.scored(
@@ -157,6 +169,18 @@ class PersonalizeRuntime:
                 variant,
             ),
         )
+
+    async def _ranked(self, request: GetPersonalizedRankingRequest, target: Target) -> Recommended:
+        if target.kind != "user":
+            raise invalid_input("The recipe of this campaign does not rank for a user.")
+        target.check_context(request.context)
+        bound_filter = await self._item_filters.bind(target.tenant, request.filter_arn, request.filter_values)
+        return await self._recommender.rank(
+            target, request.user_id, request.input_list, bound_filter, request.context or {}
+        )
+
+    async def _ranked_ids(self, request: GetPersonalizedRankingRequest, target: Target) -> list[str]:
+        return [each.item_id for each in (await self._ranked(request, target)).items]
 
     async def _promotion(
         self, target: Target, promotions: tuple[PromotionMember, ...] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +22,7 @@ from shared.experiments import surfaces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from services.recommender.serving.comparisons import Comparisons
     from services.recommender.serving.experiments import Assignment, Experiments
     from services.recommender.serving.live_lists import ServedList
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.serving.targets import TargetResolver
     from services.recommender.store.catalogues import Catalogues
+    from services.recommender.store.exposure_publisher import Shown
     from services.recommender.store.lists import Location
 
     _Answer = Callable[[str | None, ServedVariant | None], Awaitable["Reply"]]
@@ -55,6 +58,7 @@ class RestAnswers:
         catalogues: Catalogues,
         experiments: Experiments,
         recorder: AnswerRecorder,
+        comparisons: Comparisons,
     ) -> None:
         self._precomputed = precomputed
         self._recommender = recommender
@@ -62,6 +66,7 @@ class RestAnswers:
         self._catalogues = catalogues
         self._experiments = experiments
         self._recorder = recorder
+        self._comparisons = comparisons
         self._interleaved = InterleavedLists(precomputed, recommender, targets, catalogues)
 
     def for_user(
@@ -217,17 +222,23 @@ class RestAnswers:
             reply, assignment = await self._experiments.interleave(
                 assigned, lambda: self.interleaved(request, assigned), lambda: answer(None, None)
             )
-            return self._exposed(reply, assignment)
+            return self._exposed(request, reply, assignment)
         reply, assignment = await self._experiments.answer(
             assigned, lambda strategy: answer(strategy, assigned.served(strategy))
         )
-        return self._exposed(reply, assignment)
+        return self._exposed(request, reply, assignment)
 
-    def _exposed(self, reply: Reply, assignment: Assignment | None) -> Reply:
+    def _exposed(self, request: ListRequest, reply: Reply, assignment: Assignment | None) -> Reply:
         if assignment is not None:
             self._experiments.expose(assignment, reply.body)
             reply.assigned = assignment.headers
+            self.compare(request, assignment, reply.body)
         return reply
+
+    def compare(self, request: ListRequest, assignment: Assignment, shown: bytes | Shown) -> None:
+        """Compare the answer of a variant with those of the others later, if the experiment wants it."""
+        if assignment.is_compared:
+            self._comparisons.later(assignment, shown, partial(self._interleaved.item_ids, request))
 
     async def _by_campaign(
         self,

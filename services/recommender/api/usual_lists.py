@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from services.recommender.api.interleaved_lists import ListRequest
 from services.recommender.api.replies import Reply, encode_body
 from services.recommender.domain.recipes import USER
 from services.recommender.serving.live_lists import ServedList
@@ -81,6 +82,9 @@ class UsualLists:
                     if assignment is not None:
                         reply.assigned = assignment.headers
                         self._experiments.expose(assignment, reply.body)
+                        if assignment.is_compared:
+                            request = ListRequest(tenant, user_id, None, limit, USER)
+                            self._answers.compare(request, assignment, reply.body)
                     return reply.message(head)
             read = ServedList(lookup, generation, USER)
         return (await self._answers.for_user(tenant, user_id, limit, None, USER, None, read)).message(head)

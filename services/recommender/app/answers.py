@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.recommender.serving.comparisons import Comparisons
 from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.exploration import Explorer
 from services.recommender.serving.filtering import ItemFilters
@@ -17,6 +18,7 @@ from services.recommender.serving.placements.variants import PlacementVariants
 from services.recommender.serving.precomputed import PrecomputedRecommendations
 from services.recommender.serving.recommender import Recommender
 from services.recommender.serving.recorder import AnswerRecorder
+from services.recommender.serving.unseen_answers import UnseenAnswers
 from services.recommender.store.exposure_journal import ExposureJournal
 from services.recommender.store.exposure_publisher import ExposurePublisher
 from services.recommender.store.impression_counts import ImpressionCounts
@@ -49,7 +51,8 @@ class AnswerParts:
     quotas: ItemQuotaCounts
     engine: PlacementEngine
     pages: PagedRecommendations
-    shadows: ShadowAnswers
+    unseen: UnseenAnswers
+    comparisons: Comparisons
     variants: PlacementVariants
 
     @classmethod
@@ -107,6 +110,9 @@ class AnswerParts:
             variants,
         )
         recorder = AnswerRecorder.of(publisher, settings, experiments.expose)
+        unseen = UnseenAnswers()
+        comparisons = Comparisons(experiments, unseen)
+        ShadowAnswers(engine, recorder, comparisons, unseen)
         return cls(
             recorder,
             exposures,
@@ -119,6 +125,7 @@ class AnswerParts:
             quotas,
             engine,
             PagedRecommendations(precomputed, stores.popularity, popular, stores.catalogues, stores.active),
-            ShadowAnswers(engine, recorder),
+            unseen,
+            comparisons,
             variants,
         )

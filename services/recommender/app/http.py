@@ -56,7 +56,8 @@ def build(settings: Settings) -> FastPathApplication:
     targets = TargetResolver(stores.campaigns)
 
     answers = RestAnswers(
-        parts.precomputed, parts.recommender, targets, catalogues, parts.experiments, parts.recorder
+        *(parts.precomputed, parts.recommender, targets, catalogues),
+        *(parts.experiments, parts.recorder, parts.comparisons),
     )
     placement_answers = PlacementAnswers(parts.engine, catalogues, parts.recorder)
     fields = Fields(parts.pages, parts.engine, catalogues, stores.overrides, parts.recorder)
@@ -85,7 +86,7 @@ def build(settings: Settings) -> FastPathApplication:
         parts=[
             stores.database, stores.guarded, redis, parts.quotas, authenticator, *stores.topics,
             stores.activations, catalogues, stores.campaigns, stores.overrides, stores.running,
-            publisher, parts.exposures, streams, parts.recorder.servings, parts.shadows, reader,
+            publisher, parts.exposures, streams, parts.recorder.servings, parts.unseen, reader,
         ],
         routers=[
             *shop_routes.routers,
@@ -129,6 +130,6 @@ def _runtime(
         stores.catalogues,
         parts.explorer,
         authenticator,
-        CampaignExperiments(parts.experiments, targets, Accounts(stores.requests)),
+        CampaignExperiments(parts.experiments, targets, Accounts(stores.requests), parts.comparisons),
         parts.recorder,
     )

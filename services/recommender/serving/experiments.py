@@ -42,6 +42,8 @@ class Assignment:
     unit: str
     headers: Sequence[tuple[bytes, bytes]]
     is_forced: bool = field(init=False)
+    is_compared: bool = field(init=False)
+    """Whether answers are compared with those of the other variants, until one differs."""
     answered: ServedVariant = field(init=False)
     exposed_day: int = field(default=-1, init=False, compare=False)
     """The UTC day, since 1970, of the last exposure that was recorded."""
@@ -49,6 +51,7 @@ class Assignment:
     def __post_init__(self) -> None:
         """Derive what every answer needs."""
         self.is_forced = self.unit in self.experiment.forced
+        self.is_compared = not self.is_forced and self.experiment.compares(self.unit)
         propensity = None if self.is_forced else self.experiment.propensity(self.variant)
         name, version = self.experiment.name, self.experiment.version
         self.answered = ServedVariant(name, version, self.variant.name, propensity)
@@ -246,6 +249,16 @@ class Experiments:
         self._exposures.add(experiment, variant, assignment.unit, answer)
         if experiment.design.kind in LASTING:
             assignment.exposed_day = day
+
+    def mark_difference(self, assignment: Assignment, shown: Shown, at: float) -> None:
+        """Record that the answers of the variants to a request of a time, in seconds since 1970, differ.
+
+        The first one of a unit is enough, so its later answers are not compared by this process.
+        """
+        assignment.is_compared = False
+        self._exposures.add(
+            assignment.experiment, assignment.variant, assignment.unit, shown, at=at, differs=True
+        )
 
 
 def _is_client_error(error: ApiError | WireError | Permanent) -> bool:

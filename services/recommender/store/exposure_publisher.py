@@ -61,6 +61,8 @@ class Exposure(NamedTuple):
     unit: str
     at: float
     """Seconds since 1970."""
+    differs: bool
+    """Whether it marks that the answers of the variants differ."""
     answer: bytes | Shown
 
     def content(self) -> bytes:
@@ -75,7 +77,8 @@ class Exposure(NamedTuple):
     def of_content(cls, content: bytes) -> Exposure:
         """Return the exposure that the journal kept; raise ValueError or TypeError for a faulty one."""
         *fields, answer = orjson.loads(content)
-        event_id, tenant, experiment, version, surface, variant, propensity, window, unit, at = fields
+        event_id, tenant, experiment, version, surface, variant, propensity, window, unit, at, *rest = fields
+        differs = bool(rest and rest[0])  # an earlier release wrote no such member
         shown = answer.encode() if isinstance(answer, str) else Shown(answer[0], tuple(answer[1]))
         return cls(
             event_id,
@@ -88,6 +91,7 @@ class Exposure(NamedTuple):
             window,
             unit,
             at,
+            differs,
             shown,
         )
 
@@ -106,7 +110,7 @@ class ExposurePublisher:
         self._journal = journal
         self._max_waiting = max_waiting
         self._waiting: deque[Exposure] = deque()
-        self._remembered: OrderedDict[tuple[str, str, int, str, int], None] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str, int, str, int, bool], None] = OrderedDict()
         self._added = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -153,12 +157,25 @@ class ExposurePublisher:
         """Return None: answers do not wait for exposures."""
         return None
 
-    def add(self, experiment: Experiment, variant: Variant, unit: str, answer: bytes | Shown) -> None:
-        """Add an exposure of now, unless there was one of the same unit, version and UTC day (or window)."""
-        now = time.time()
+    def add(
+        self,
+        experiment: Experiment,
+        variant: Variant,
+        unit: str,
+        answer: bytes | Shown,
+        *,
+        at: float | None = None,
+        differs: bool = False,
+    ) -> None:
+        """Add an exposure, unless there was one of the same unit, version and UTC day (or window).
+
+        `at` are seconds since 1970, by default now. With `differs` it marks that the answers of the variants
+        differ, once a day as well.
+        """
+        now = time.time() if at is None else at
         window = experiment.window(now)
         period = int(now // DAY_SECONDS) if window is None else window
-        key = (experiment.tenant, experiment.name, experiment.version, unit, period)
+        key = (experiment.tenant, experiment.name, experiment.version, unit, period, differs)
         if key in self._remembered:
             _REPEATED.inc()
             return
@@ -169,7 +186,7 @@ class ExposurePublisher:
             self._waiting.popleft()
             self._lose(1)
         exposure = Exposure(
-            exposure_id(experiment, unit, datetime.fromtimestamp(now, UTC)),
+            exposure_id(experiment, unit, datetime.fromtimestamp(now, UTC), differs=differs),
             experiment.tenant,
             experiment.name,
             experiment.version,
@@ -179,6 +196,7 @@ class ExposurePublisher:
             window,
             unit,
             now,
+            differs,
             answer,
         )
         self._journal.append(exposure.content())
@@ -243,7 +261,7 @@ def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]
 
 def _event(exposure: Exposure) -> VariantExposed:
     answer = exposure.answer
-    shown = _parse(answer) if isinstance(answer, bytes) else answer
+    shown = shown_in(answer) if isinstance(answer, bytes) else answer
     return VariantExposed(
         event_id=exposure.event_id,
         tenant=exposure.tenant,
@@ -257,19 +275,24 @@ def _event(exposure: Exposure) -> VariantExposed:
         window=exposure.window,
         recommendation_id=shown.recommendation_id,
         item_ids=shown.item_ids,
+        differs=exposure.differs,
     )
 
 
-def exposure_id(experiment: Experiment, unit: str, at: datetime) -> str:
-    """Return an id that is the same for a unit, a version and a UTC day, or the window of a switchback."""
+def exposure_id(experiment: Experiment, unit: str, at: datetime, *, differs: bool = False) -> str:
+    """Return an id that is the same for a unit, a version and a UTC day, or the window of a switchback.
+
+    The mark that answers differ has another id than the exposure of its day.
+    """
     window = experiment.window(at.timestamp())
     if window is not None:
         return derived_id(experiment.tenant, experiment.name, experiment.version, unit, "window", window)
     day = at.astimezone(UTC).date().isoformat()
-    return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day)
+    kind = ("differs",) if differs else ()
+    return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day, *kind)
 
 
-def _parse(body: bytes) -> Shown:
+def shown_in(body: bytes) -> Shown:
     """Return the content of a REST answer."""
     answer = orjson.loads(body)
     item_ids = tuple(item["product_id"] for item in answer["recommendations"])

@@ -29,6 +29,9 @@ class ExperimentBody(BaseModel):
     layer: Layer | None
     unit: UnitRule
     design: Design
+    trigger_share: float | None = Field(
+        description="share of the units whose answers are compared with those of the other variants"
+    )
     status: Status
     created_at: datetime
     started_at: datetime | None

@@ -15,7 +15,7 @@ from shared.resource_files import declaration, declared
 
 _ROOT: Final = "/v1/experiments"
 _OPEN: Final = ("draft", "running", "paused")
-_MEMBERS: Final = ("surface", "traffic", "layer", "unit", "metrics")
+_MEMBERS: Final = ("surface", "traffic", "layer", "unit", "metrics", "design", "trigger_share")
 """Members of a definition beside the variants; the salt is left to the router."""
 
 
@@ -82,5 +82,7 @@ def _carry_out(api: Api, step: _Step) -> None:
 def _entry(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """Return the declaration of a version, without members that are null."""
     members = {name: experiment[name] for name in _MEMBERS if experiment[name] is not None}
+    if members["design"]["kind"] == "split":
+        del members["design"]
     variants = [{k: v for k, v in variant.items() if v is not None} for variant in experiment["variants"]]
     return {**members, "variants": variants, "running": experiment["status"] == "running"}

@@ -195,8 +195,21 @@ def report(results: Any) -> str:
         + ", ".join(f"{each['variant']} {each['units']} people" for each in results["units"])
     ]
     lines += [f"PROBLEM: {each}" for each in results["health"]["problems"]]
+    head = ("metric", "variant", "mean", "change", "95 % at any look", "p", "finding")
+    lines.append(table(head, _metric_rows(results["metrics"])))
+    triggered = results.get("triggered")
+    if triggered is not None:
+        people = ", ".join(f"{each['variant']} {each['units']}" for each in triggered["units"])
+        lines += [
+            f"People whose answers differ: {people}",
+            table(head, _metric_rows(triggered["metrics"])),
+        ]
+    return "\n".join(lines)
+
+
+def _metric_rows(metrics: Any) -> list[Cells]:
     rows: list[Cells] = []
-    for metric in results["metrics"]:
+    for metric in metrics:
         for each in metric["variants"]:
             comparison = each["comparison"]
             cells: list[object] = [metric["metric"]["name"], each["variant"], _number(each["mean"]["value"])]
@@ -209,8 +222,7 @@ def report(results: Any) -> str:
                     comparison["verdict"],
                 ]
             rows.append(cells)
-    head = ("metric", "variant", "mean", "change", "95 % at any look", "p", "finding")
-    return "\n".join([*lines, table(head, rows)])
+    return rows
 
 
 def _number(value: float | None) -> str:

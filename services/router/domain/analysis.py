@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from services.router import statistics
-from services.router.domain.health import LEAST_UNITS, aa_rates, health_of
+from services.router.domain.health import LEAST_UNITS, aa_rates, health_of, triggered_problems
 from services.router.domain.results import (
     Comparison,
     Estimate,
@@ -21,6 +21,7 @@ from services.router.domain.results import (
     OneLook,
     Planning,
     Results,
+    Triggered,
     VariantMetric,
     VariantUnits,
     Verdict,
@@ -52,12 +53,34 @@ def analyse(
     relative_effect: float,
     now: datetime,
     counted_at: datetime | None = None,
+    triggered: MetricSums | None = None,
 ) -> Results:
     """Return the results of a version's phase.
 
     `pre_days` above 0 says that the sums of x of metrics without `per` are covariates. `counted_at` is when
-    the sums were counted, by default `now`.
+    the sums were counted, by default `now`. `triggered` are the sums of people whose answers differ.
     """
+    results = _analyse(version, sums, pre_days, relative_effect, now, counted_at or now)
+    if triggered is not None:
+        part = _analyse(version, triggered, pre_days, relative_effect, now, counted_at or now)
+        results.triggered = Triggered(
+            units=part.units,
+            sample_ratio_p=part.health.sample_ratio_p,
+            sample_ratio_sequential_p=part.health.sample_ratio_sequential_p,
+            metrics=part.metrics,
+        )
+        results.health.problems += triggered_problems(part.health)
+    return results
+
+
+def _analyse(
+    version: StoredVersion,
+    sums: MetricSums,
+    pre_days: int,
+    relative_effect: float,
+    now: datetime,
+    counted_at: datetime,
+) -> Results:
     names = [variant.name for variant in version.variants]
     n = np.array([sums.people[name].units if name in sums.people else 0 for name in names], dtype=np.float64)
     metrics = version.measured
@@ -85,7 +108,7 @@ def analyse(
             )
             for variant, units in zip(version.variants, n, strict=True)
         ],
-        counted_at=counted_at or now,
+        counted_at=counted_at,
         health=health_of(version, sums, n, rates),
         planning=_planning(moments[0], sums, relative_effect, now.astimezone(UTC)),
         metrics=[

@@ -25,17 +25,30 @@ class CountedSums(NamedTuple):
     pre_days: int
     metrics: tuple[Metric, ...]
     sums: MetricSums
+    triggered: MetricSums | None = None
+    """The sums of people whose answers differ, of an experiment with a trigger_share."""
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> CountedSums:
         """Return the sums of a stored row."""
+        triggered = row["sums"].get("triggered")
         return cls(
             row["counted_at"],
             row["seconds"],
             row["pre_days"],
             _METRICS.validate_python(row["metrics"]),
             MetricSums.of_document(row["sums"]),
+            None if triggered is None else MetricSums.of_document(triggered),
         )
+
+    def document(self, results: Results) -> dict[str, Any]:
+        """Return the JSON of the sums, with the A/A rates of their results in place of the buckets."""
+        rates = [each.aa_false_positive_rate for each in results.metrics]
+        document = self.sums.document(rates)
+        if self.triggered is not None and results.triggered is not None:
+            rates = [each.aa_false_positive_rate for each in results.triggered.metrics]
+            document["triggered"] = self.triggered.document(rates)
+        return document
 
     def answers(self, version: StoredVersion, pre_days: int) -> bool:
         """Return whether these are the sums that results of a version need.
@@ -61,6 +74,7 @@ class CountedSums(NamedTuple):
             relative_effect=relative_effect,
             now=now or self.counted_at,
             counted_at=self.counted_at,
+            triggered=self.triggered,
         )
 
     def point(self, version: StoredVersion, metric: str) -> SeriesPoint | None:

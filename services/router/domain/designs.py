@@ -22,6 +22,10 @@ _INTERLEAVED_SURFACES: Final = frozenset({RECOMMENDATIONS, SIMILAR, AFFINITY})
 
 def design_problems(definition: Definition) -> Iterator[str]:
     """Yield a sentence for each member that the design does not go with."""
+    if definition.trigger_share is not None and (
+        definition.surface == HOLDOUT or definition.design.kind != "split"
+    ):
+        yield "trigger_share: only the answers of a split on a surface that answers can be compared"
     check = _CHECKS.get(definition.design.kind)
     if check is not None:
         if definition.surface == HOLDOUT:

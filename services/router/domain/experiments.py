@@ -52,6 +52,14 @@ class Definition(BaseModel):
     design: Design = Field(
         Split(), description="how requests get to the variants; by default each unit gets one of them"
     )
+    trigger_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of the units whose answers are compared with those that the other variants would "
+        "give, so that results also count people alone whose answers differ; it takes the CPU time of these "
+        "answers",
+    )
     metrics: tuple[Metric, ...] | None = Field(
         None,
         min_length=1,
@@ -190,6 +198,7 @@ def next_version(
         latest.variants == definition.variants
         and (latest.surface, latest.salt, latest.unit) == (definition.surface, salt, definition.unit)
         and (latest.layer, latest.design) == (definition.layer, definition.design)
+        and latest.trigger_share == definition.trigger_share
     )
     if unchanged and (latest.traffic, latest.metrics) == (definition.traffic, definition.metrics):
         return None
@@ -222,6 +231,7 @@ def period_of(version: StoredVersion, weights: Mapping[str, float]) -> dict[str,
         layer=version.layer,
         unit=version.unit,
         design=version.design,
+        trigger_share=None,
         metrics=version.metrics,
     )
     salt = f"{version.salt.partition(PERIOD_MARK)[0]}{PERIOD_MARK}{number}"
@@ -244,6 +254,7 @@ def _fields(definition: Definition, version: int, salt: str, phase: int) -> dict
         "layer": None if definition.layer is None else definition.layer.model_dump(),
         "unit": definition.unit,
         "design": definition.design.model_dump(mode="json"),
+        "trigger_share": definition.trigger_share,
         "metrics": None if metrics is None else [each.model_dump(mode="json") for each in metrics],
         "phase": phase,
     }

@@ -67,6 +67,17 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
     )
 
 
+def triggered_problems(health: Health) -> Iterator[str]:
+    """Yield a sentence if the sizes do not fit among people whose answers differ; `health` is theirs."""
+    p = health.sample_ratio_sequential_p
+    if p is not None and p < MISMATCH_P:
+        yield (
+            f"Among people whose answers differ the sizes of the variants do not fit the weights "
+            f"(p = {p:.2g}): the answers of a variant fail more often when they are compared, so the "
+            "triggered results are not valid."
+        )
+
+
 def aa_rates(metrics: Sequence[Metric], sums: MetricSums) -> list[float | None]:
     """Return the false-positive rate of comparisons of halves of the control, by metric.
 

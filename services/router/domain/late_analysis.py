@@ -77,6 +77,7 @@ def results_of(
     relative_effect: float,
     now: datetime,
     counted_at: datetime | None = None,
+    triggered: MetricSums | None = None,
 ) -> Results:
     """Return the results of a version's phase; the first call of a process loads numpy and scipy.
 
@@ -85,5 +86,11 @@ def results_of(
     from services.router.domain.analysis import analyse  # noqa: PLC0415 - 50 MB that only results need
 
     return analyse(
-        version, sums, pre_days=pre_days, relative_effect=relative_effect, now=now, counted_at=counted_at
+        version,
+        sums,
+        pre_days=pre_days,
+        relative_effect=relative_effect,
+        now=now,
+        counted_at=counted_at,
+        triggered=triggered,
     )

@@ -194,6 +194,15 @@ class Planning(BaseModel):
     detectable_effect: float | None = Field(description="the smallest relative effect that the units show")
 
 
+class Triggered(BaseModel):
+    """Results of people to whom some variant would have answered something else, from that answer on."""
+
+    units: list[VariantUnits]
+    sample_ratio_p: float | None = Field(description="χ² test of the sizes, for one look")
+    sample_ratio_sequential_p: float | None = Field(description="the same for any number of looks")
+    metrics: list[MetricResult]
+
+
 class Results(BaseModel):
     """The results of a phase of an experiment."""
 
@@ -211,6 +220,7 @@ class Results(BaseModel):
     health: Health
     planning: Planning
     metrics: list[MetricResult] = Field(description="of a design that gives each unit one variant")
+    triggered: Triggered | None = Field(None, description="only with trigger_share")
     preferences: list[PreferenceResult] = Field([], description="only of the design interleaving")
     bandit: BanditResult | None = Field(None, description="only of the design bandit")
     shadows: list[ShadowResult] = Field([], description="only of the design shadow")

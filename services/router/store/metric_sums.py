@@ -51,15 +51,20 @@ class MetricStore:
         self._database = database.for_requests(seconds)
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def sums(self, version: StoredVersion, metrics: Sequence[Metric], pre_days: int) -> MetricSums:
+    async def sums(
+        self, version: StoredVersion, metrics: Sequence[Metric], pre_days: int, *, triggered: bool = False
+    ) -> MetricSums:
         """Return the sums of a version's phase, with covariates of the `pre_days` before the exposure.
 
-        Raise TimeoutError if reading them takes too long.
+        `triggered` leaves out people to whom all variants would have answered the same. Raise TimeoutError if
+        reading them takes too long.
         """
         async with self._semaphore:
-            return await self._read(version, metrics, pre_days)
+            return await self._read(version, metrics, pre_days, triggered=triggered)
 
-    async def _read(self, version: StoredVersion, metrics: Sequence[Metric], pre_days: int) -> MetricSums:
+    async def _read(
+        self, version: StoredVersion, metrics: Sequence[Metric], pre_days: int, *, triggered: bool
+    ) -> MetricSums:
         versions, began_at = await self._phase(version)
         sides = list(_sides(metrics, has_covariate=pre_days > 0))
         numbers, names, events, measures, begins, windows, recommended, quantiles, covariates = _columns(
@@ -73,6 +78,7 @@ class MetricStore:
                     name=version.name,
                     versions=versions,
                     until=version.disabled_at,
+                    triggered=triggered,
                     bot_events=BOT_EVENTS,
                     pre_days=pre_days,
                     largest=LARGEST,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from services.router.store import SQL
 
 if TYPE_CHECKING:
-    from shared.events import InteractionRecorded
+    from shared.events import InteractionRecorded, VariantExposed
     from shared.postgres import Database
 
 MAX_SESSION_EVENTS = 10_000
@@ -68,19 +68,21 @@ class OutcomeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record_exposures(self, rows: list[tuple[str, str, int, str, str, datetime]]) -> None:
-        """Record rows of (tenant, experiment, version, unit, variant, time), and the logins of the units."""
-        first: dict[tuple[str, str, int, str, str], datetime] = {}
-        for tenant, name, version, unit, variant, at in rows:
-            key = (tenant, name, version, unit, variant)
-            first[key] = min(at, first.get(key, at))
+    async def record_exposures(self, events: Sequence[VariantExposed]) -> None:
+        """Record which unit was exposed to which variant, and the logins of the units."""
+        first: dict[tuple[str, str, int, str, str], tuple[datetime, datetime | None]] = {}
+        for event in sorted(events, key=lambda each: each.occurred_at, reverse=True):
+            key = (event.tenant, event.experiment, event.experiment_version, event.unit, event.variant)
+            _, triggered_at = first.get(key, (event.occurred_at, None))
+            first[key] = event.occurred_at, event.occurred_at if event.differs else triggered_at
         # A statement may not update a row twice, so a unit with two variants takes two statements.
         while first:
-            batch = {key[:4]: (*key, at) for key, at in first.items()}
+            batch = {key[:4]: (*key, *times) for key, times in first.items()}
             batch_rows = list(batch.values())
             for row in batch_rows:
                 del first[row[:5]]
-            tenants, experiments, versions, units, variants, times = map(list, zip(*batch_rows, strict=True))
+            columns = map(list, zip(*batch_rows, strict=True))
+            tenants, experiments, versions, units, variants, times, triggers = columns
             await self._database.execute(
                 *SQL.record_exposures(
                     tenants=tenants,
@@ -89,12 +91,13 @@ class OutcomeStore:
                     units=units,
                     variants=variants,
                     times=times,
+                    triggers=triggers,
                 )
             )
         await self._database.execute(
             *SQL.record_logins_of_exposed(
-                tenants=[row[0] for row in rows],
-                units=[row[3] for row in rows],
+                tenants=[event.tenant for event in events],
+                units=[event.unit for event in events],
                 max_events=MAX_SESSION_EVENTS,
             )
         )

@@ -12,7 +12,6 @@ from services.router.domain.interactions import Interactions, interactions_of
 from services.router.domain.late_analysis import (
     bandit_result,
     preferences_of,
-    results_of,
     switchback_results,
 )
 from services.router.domain.results import Results
@@ -92,49 +91,43 @@ class StoredResults:
         stored = None if fresh else await self._newest(version, pre_days)
         if stored is None or stored.seconds <= WAITING_SECONDS:
             try:
-                sums = await self._metrics.sums(version, version.measured, pre_days)
+                stored = await self._count(version, pre_days)
             except TimeoutError:
                 if stored is None:
                     raise
-            else:
-                return await asyncio.to_thread(
-                    results_of,
-                    version,
-                    sums,
-                    pre_days=pre_days,
-                    relative_effect=relative_effect,
-                    now=now,
-                    counted_at=datetime.now(UTC),
-                )
         return await asyncio.to_thread(
             stored.results, version, pre_days=pre_days, relative_effect=relative_effect, now=now
         )
 
     async def count(self, version: StoredVersion) -> Results | None:
         """Count a phase and store the sums; return its results, or None while it has no people."""
-        counted_at, began = datetime.now(UTC), time.monotonic()
-        sums = await self._metrics.sums(version, version.measured, PRE_DAYS)
-        seconds = time.monotonic() - began
-        if not sums.people:
+        counted = await self._count(version, PRE_DAYS)
+        if not counted.sums.people:
             return None
-        counted = CountedSums(counted_at, seconds, PRE_DAYS, version.measured, sums)
         results = await asyncio.to_thread(
             counted.results, version, pre_days=PRE_DAYS, relative_effect=RELATIVE_EFFECT
         )
-        rates = [each.aa_false_positive_rate for each in results.metrics]
         await self._database.execute(
             *SQL.store_sums(
                 tenant=version.tenant,
                 name=version.name,
                 phase=version.phase,
-                counted_at=counted_at,
-                seconds=seconds,
+                counted_at=counted.counted_at,
+                seconds=counted.seconds,
                 pre_days=PRE_DAYS,
                 metrics=[metric.model_dump(mode="json") for metric in version.measured],
-                sums=sums.document(rates),
+                sums=counted.document(results),
             )
         )
         return results
+
+    async def _count(self, version: StoredVersion, pre_days: int) -> CountedSums:
+        """Count a phase now; raise TimeoutError if that takes too long."""
+        counted_at, began, metrics = datetime.now(UTC), time.monotonic(), version.measured
+        sums, triggered = await self._metrics.sums(version, metrics, pre_days), None
+        if version.trigger_share is not None:
+            triggered = await self._metrics.sums(version, metrics, pre_days, triggered=True)
+        return CountedSums(counted_at, time.monotonic() - began, pre_days, metrics, sums, triggered)
 
     async def series(self, version: StoredVersion, metric: str) -> list[SeriesPoint]:
         """Return the course of a metric in the phase of a version, oldest day first."""

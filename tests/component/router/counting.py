@@ -43,7 +43,14 @@ class Shop:
     began: datetime
 
     async def expose(
-        self, unit: str, at: float, variant: str = "a", version: int = 1, experiment: str = "same"
+        self,
+        unit: str,
+        at: float,
+        variant: str = "a",
+        version: int = 1,
+        experiment: str = "same",
+        *,
+        differs: bool = False,
     ) -> None:
         await self.handlers.variants_exposed(
             [
@@ -56,6 +63,7 @@ class Shop:
                     variant=variant,
                     unit=unit,
                     surface="recommendations",
+                    differs=differs,
                 )
             ]
         )

@@ -112,3 +112,14 @@ async def test_a_shadow_shows_what_nobody_saw(monkeypatch: pytest.MonkeyPatch) -
 
     assert "shadow: variants answer too, and nobody sees it" in page.text
     assert all(part in page.text for part in ("4,321", "62.5", "98.0", ">77<", "1.2 ms", "4.5 ms"))
+
+
+async def test_people_whose_answers_differ_have_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = results()
+    part["units"][1]["units"] = 777
+    router = Design(experiment(trigger_share=1.0), triggered=part)
+    async with browser(monkeypatch, ADMIN, router) as client:
+        page = await client.get("/dashboard/experiments/home-model")
+
+    assert "People whose answers differ" in page.text
+    assert ">777<" in page.text

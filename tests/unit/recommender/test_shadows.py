@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from services.recommender.metrics import SHADOWS
 from services.recommender.serving.placements.candidates import PlacementAnswer
 from services.recommender.serving.placements.request import PlacementRequest
-from services.recommender.serving.placements.shadows import MAX_WAITING, ShadowAnswers
+from services.recommender.serving.placements.shadows import ShadowAnswers
 from services.recommender.serving.recorder import AnswerRecorder
+from services.recommender.serving.unseen_answers import MAX_WAITING, UnseenAnswers
 from tests.unit.recommender.placement_shop import TENANT, Shop, ranked
 from tests.unit.recommender.test_placement_variants import a_shop, fixed
 from tests.unit.recommender.test_servings import IDS, Broker, started
@@ -35,13 +36,13 @@ async def served(shop: Shop, folder: Path, requests: list[PlacementRequest]) -> 
     servings = started(broker, folder)
     await servings.start()
     recorder = AnswerRecorder(servings, IDS, lambda *each: exposed.append(each))
-    shadows = ShadowAnswers(shop.engine, recorder)
-    await shadows.start()
+    unseen = UnseenAnswers()
+    ShadowAnswers(shop.engine, recorder, cast("Any", None), unseen)
     for request in requests:
         recorder.placement(await shop.engine.answer(request))
-    if shadows._task is not None:
-        await shadows._task
-    await shadows.stop()
+    if unseen._task is not None:
+        await unseen._task
+    await unseen.stop()
     await servings.stop()
     return broker, exposed
 
@@ -94,9 +95,10 @@ async def test_a_failing_or_slow_shadow_changes_no_answer(tmp_path: Path, monkey
 
     monkeypatch.setattr(shop.engine, "trial", hang)
     recorder = AnswerRecorder(started(Broker(), tmp_path), IDS)
-    shadows = ShadowAnswers(shop.engine, recorder)
+    unseen = UnseenAnswers()
+    shadows = ShadowAnswers(shop.engine, recorder, cast("Any", None), unseen)
     answer = await shop.engine.answer(PlacementRequest(TENANT, "home", "u1"))
     for number in range(MAX_WAITING + 5):
         shadows.add(answer, f"r{number}")
-    await shadows.stop()
+    await unseen.stop()
     assert counted("dropped") - dropped == 5

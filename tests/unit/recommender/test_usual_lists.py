@@ -141,7 +141,8 @@ class World:
         experiments = Experiments(cast("Any", Running(case["strategy"])), cast("Any", self.exposures))
         recorder = cast("Any", self.recorder)
         self.answers = RestAnswers(
-            precomputed, self.shop.parts.recommender, cast("Any", None), store, experiments, recorder
+            *(precomputed, self.shop.parts.recommender, cast("Any", None), store),
+            *(experiments, recorder, cast("Any", None)),
         )
         self.usual = UsualLists(self.answers, store, active, store, live, store, experiments, recorder)
 

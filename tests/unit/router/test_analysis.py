@@ -202,3 +202,22 @@ def test_many_people_in_several_variants_are_a_problem_but_no_mismatch() -> None
     assert result.health.is_valid
     assert result.health.crossed_units == 20
     assert "20 people met several variants" in result.health.problems[0]
+
+
+def test_triggered_people_have_results_and_a_check_of_their_sizes() -> None:
+    sums, few = conversions((50_000, 2_500), (50_000, 2_750)), conversions((5_000, 500), (5_050, 750))
+    uneven = conversions((5_000, 500), (4_300, 750))
+    arguments: Any = {"pre_days": 0, "relative_effect": 0.1, "now": NOW}
+    right, wrong = (
+        results_of(version(CONVERSION), sums, triggered=each, **arguments) for each in (few, uneven)
+    )
+
+    assert right.triggered is not None
+    assert [each.units for each in right.triggered.units] == [5_000, 5_050]
+    comparison = right.triggered.metrics[0].variants[1].comparison
+    assert comparison is not None
+    assert comparison.absolute.value == pytest.approx(750 / 5_050 - 0.1)
+    assert right.metrics == results(version(CONVERSION), sums).metrics
+    assert right.health.problems == []
+    assert wrong.health.is_valid
+    assert "Among people whose answers differ" in wrong.health.problems[0]

@@ -123,6 +123,7 @@ def test_a_definition_that_is_posted_again_keeps_what_was_learnt() -> None:
     ("fields", "message"),
     [
         ({"surface": "holdout"}, "takes no bandit"),
+        ({"trigger_share": 0.5}, "only the answers of a split"),
         ({"design": {"kind": "bandit", "floor": 0.5}, "variants": [{"name": n} for n in "abc"]}, "all units"),
         ({"design": {"kind": "bandit", "period_minutes": 5}}, "greater than or equal to 15"),
         ({"metrics": [{"name": "r", "event": "purchase", "per": {"event": "click"}}]}, "takes no per"),

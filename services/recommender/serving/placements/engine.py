@@ -74,16 +74,14 @@ class PlacementEngine:
             choice = Choice(DefinedPlacement(request.placement, placement))
         began = time.perf_counter() if choice.shadows is not None else 0.0
         visitor = await self._visitors.of(request, self._list_keys(choice.placements, request))
-        answer = await self._by_choice(choice, request, visitor)
-        if choice.shadows is not None:
-            answer.shadows, answer.seconds = choice.shadows, time.perf_counter() - began
-        return answer
+        return await self._by_choice(choice, request, visitor, began)
 
     async def page(self, requests: Sequence[PlacementRequest]) -> list[PlacementAnswer]:
         """Return the items of several placements for one visitor, in order; no item is in two of them.
 
         Raise ApiError (404) for an unknown name.
         """
+        began = time.perf_counter()
         chosen = [await self._choose(request) for request in requests]
         lists = [
             key
@@ -94,7 +92,7 @@ class PlacementEngine:
         answers: list[PlacementAnswer] = []
         shown = requests[0].shown
         for choice, request in zip(chosen, requests, strict=True):
-            answer = await self._by_choice(choice, replace(request, shown=shown), visitor)
+            answer = await self._by_choice(choice, replace(request, shown=shown), visitor, began)
             shown |= {item.item_id for item in answer.items}
             answers.append(answer)
         return answers
@@ -140,13 +138,16 @@ class PlacementEngine:
         self._rules.forget(tenant, placement)
 
     async def _by_choice(
-        self, choice: Choice, request: PlacementRequest, visitor: Visitor
+        self, choice: Choice, request: PlacementRequest, visitor: Visitor, began: float
     ) -> PlacementAnswer:
+        """Return the answer of a choice; `began` is when the request came, by `time.perf_counter`."""
         if choice.all_variants and choice.assignment is not None:
             answers = [await self._answer(each.named, request, visitor) for each in choice.all_variants]
             return interleaved(choice.all_variants, answers, request, choice.assignment)
         answer = await self._answer(choice.named, request, visitor)
         answer.assignment = choice.assignment
+        if choice.shadows is not None:
+            answer.shadows, answer.seconds = choice.shadows, time.perf_counter() - began
         return answer
 
     async def _answer(

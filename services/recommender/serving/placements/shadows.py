@@ -1,41 +1,27 @@
-"""Shadow answers: variants of an experiment that answer requests as well, and that nobody sees.
-
-They are made after the answer that the visitor gets, one at a time; those for which there is no time are left
-out and counted. So neither a slow nor a failing variant changes an answer.
+"""Variants of a placement that answer a request as well, unseen: shadows, and those that are compared.
 
 See docs/experiments.md.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-import structlog
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.recommender.metrics import SHADOWS
+from services.recommender.store.exposure_publisher import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.recommender.serving.comparisons import Comparisons
     from services.recommender.serving.placements.candidates import PlacementAnswer
     from services.recommender.serving.placements.engine import PlacementEngine
     from services.recommender.serving.placements.interleaving import VariantPlacement
     from services.recommender.serving.recorder import AnswerRecorder
-    from shared.experiments import Experiment
-
-MAX_WAITING: Final = 20
-"""Requests that wait for their shadows; later ones get none. Arbitrary."""
-SECONDS: Final = 1.0
-"""The longest time of a shadow answer. Arbitrary."""
-PAUSE_SECONDS: Final = 0.005
-"""Pause before each shadow answer, in which answers that visitors wait for come first. Arbitrary."""
-
-_ANSWERED, _DROPPED, _FAILED = (SHADOWS.labels(outcome) for outcome in ("answered", "dropped", "failed"))
-
-log = structlog.get_logger()
+    from services.recommender.serving.unseen_answers import UnseenAnswers
+    from shared.experiments import Experiment, Variant
 
 
 class Shadows(NamedTuple):
@@ -56,62 +42,46 @@ class ShadowFacts(NamedTuple):
 
 
 class ShadowAnswers:
-    """Makes shadow answers in the background. A part that stops before the publisher does."""
+    """Lets variants answer the requests of the answers that a recorder records."""
 
-    name = "shadows"
-
-    def __init__(self, engine: PlacementEngine, recorder: AnswerRecorder) -> None:
+    def __init__(
+        self,
+        engine: PlacementEngine,
+        recorder: AnswerRecorder,
+        comparisons: Comparisons,
+        unseen: UnseenAnswers,
+    ) -> None:
         self._engine = engine
         self._recorder = recorder
-        self._waiting: deque[tuple[PlacementAnswer, str]] = deque()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Take the answers that the recorder records."""
-        self._recorder.shadow = self.add
-
-    async def stop(self) -> None:
-        """Leave out what waits."""
-        self._recorder.shadow = None
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=SECONDS)
-
-    def alive(self) -> str | None:
-        """Return None: what fails is counted."""
-        return None
-
-    def ready(self) -> str | None:
-        """Return None: no answer waits for a shadow."""
-        return None
+        self._comparisons = comparisons
+        self._unseen = unseen
+        recorder.shadow = self.add
 
     def add(self, shown: PlacementAnswer, id_: str) -> None:
-        """Let the variants answer the request of a shown answer later."""
-        if len(self._waiting) >= MAX_WAITING:
-            _DROPPED.inc()
-            return
-        self._waiting.append((shown, id_))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name=self.name)
+        """Let the variants answer the request of a shown answer later.
 
-    async def _work(self) -> None:
-        while self._waiting:
-            shown, id_ = self._waiting.popleft()
-            for variant in () if shown.shadows is None else shown.shadows.variants:
-                await asyncio.sleep(PAUSE_SECONDS)
-                try:
-                    await self._answer(variant, shown, id_)
-                except Exception as error:  # noqa: BLE001 - whatever a variant does, shown answers go on
-                    _FAILED.inc()
-                    log.warning("shadows.failed", variant=variant.name, error=repr(error))
-                else:
-                    _ANSWERED.inc()
+        With an assignment the answer is compared; else the answers of the variants are recorded as shadows.
+        """
+        assert shown.shadows is not None
+        if shown.assignment is not None:
+            items = tuple(item.item_id for item in shown.items)
+            self._comparisons.later(shown.assignment, Shown(id_, items), partial(self._item_ids, shown))
+            return
+        steps = [partial(self._answer, variant, shown, id_) for variant in shown.shadows.variants]
+        self._unseen.later(steps, SHADOWS, "answered")
+
+    async def _item_ids(self, shown: PlacementAnswer, variant: Variant) -> Sequence[str] | None:
+        assert shown.shadows is not None
+        for each in shown.shadows.variants:
+            if each.name == variant.name:
+                answer = await self._engine.trial(each.named, shown.request)
+                return [item.item_id for item in answer.items]
+        return None
 
     async def _answer(self, variant: VariantPlacement, shown: PlacementAnswer, id_: str) -> None:
         assert shown.shadows is not None
         began = time.perf_counter()
-        async with asyncio.timeout(SECONDS):
-            answer = await self._engine.trial(variant.named, shown.request)
+        answer = await self._engine.trial(variant.named, shown.request)
         milliseconds = (time.perf_counter() - began) * 1000
         shown_ids = {item.item_id for item in shown.items}
         common = sum(item.item_id in shown_ids for item in answer.items)

@@ -86,27 +86,33 @@ class PlacementVariants:
 
     async def _by_variant(self, named: DefinedPlacement, assignment: Assignment) -> Choice:
         definition = self.definition(named.placement, assignment.variant)
+        shadows = await self._unseen(named, assignment) if assignment.is_compared else None
         if definition is named.placement:
-            return Choice(named, assignment)
+            return Choice(named, assignment, shadows=shadows)
         if not await self._can_answer(assignment.experiment.tenant, assignment.variant, definition):
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
             return Choice(named)
-        return Choice(DefinedPlacement(named.name, definition, named.revision), assignment)
+        return Choice(DefinedPlacement(named.name, definition, named.revision), assignment, shadows=shadows)
 
     async def _shadowed(self, named: DefinedPlacement, assignment: Assignment) -> Choice:
         """Return the usual answer, with the other variants for a share of the requests."""
-        experiment, design = assignment.experiment, assignment.experiment.design
+        design = assignment.experiment.design
         if not isinstance(design, Shadow) or random() >= design.share:  # noqa: S311 - a sample
             return Choice(named)
+        return Choice(named, shadows=await self._unseen(named, assignment))
+
+    async def _unseen(self, named: DefinedPlacement, assignment: Assignment) -> Shadows | None:
+        """Return the variants that can answer beside that of an assignment; None if there is none."""
+        experiment = assignment.experiment
         variants = [
             VariantPlacement(variant.name, DefinedPlacement(named.name, definition, named.revision))
             for variant in experiment.enabled
-            if variant is not experiment.variants[0]
+            if variant.name != assignment.variant.name
             and await self._can_answer(
                 experiment.tenant, variant, definition := self.definition(named.placement, variant)
             )
         ]
-        return Choice(named, shadows=Shadows(experiment, variants) if variants else None)
+        return Shadows(experiment, variants) if variants else None
 
     async def _all_variants(
         self, named: DefinedPlacement, assignment: Assignment
