@@ -640,9 +640,9 @@ FOR UPDATE;
 -- A run is a version that somebody defined, and the periods after it. A person is counted once in each period, with the
 -- variant of the first exposure in it, unless several were shown. y is the reward of the person's events in
 -- :reward_seconds after that; an event counts for the last exposure before it. Only people whose time for a reward is
--- over count.
+-- over count; `exposed` are the others too.
 WITH run AS MATERIALIZED (
-    SELECT e.version, e.started_at, e.variants
+    SELECT e.version, e.started_at, e.variants, e.disabled
     FROM experiments AS e
     WHERE e.tenant = :tenant AND e.name = :name AND e.started_at IS NOT NULL AND e.version <= :version
       AND e.version >= (
@@ -692,14 +692,15 @@ WITH run AS MATERIALIZED (
     FROM rewarded
     GROUP BY version, person
 ), judged AS (
-    SELECT p.version, p.variant, count(*)::float8 AS people, coalesce(sum(a.y), 0) AS y, coalesce(sum(a.y * a.y), 0) AS yy
-    FROM people AS p
+    SELECT p.version, p.variant, count(*) AS exposed, count(*) FILTER (WHERE p.is_over)::float8 AS people,
+        coalesce(sum(a.y) FILTER (WHERE p.is_over), 0) AS y, coalesce(sum(a.y * a.y) FILTER (WHERE p.is_over), 0) AS yy
+    FROM (SELECT *, first_at <= now() - make_interval(secs => :reward_seconds) AS is_over FROM people) AS p
     LEFT JOIN amounts AS a USING (version, person)
-    WHERE p.first_at <= now() - make_interval(secs => :reward_seconds)
-      AND NOT EXISTS (SELECT FROM bots WHERE bots.person = p.person)
+    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = p.person)
     GROUP BY p.version, p.variant
 )
-SELECT run.version, run.started_at, run.variants, judged.variant, judged.people, judged.y, judged.yy
+SELECT run.version, run.started_at, run.variants, run.disabled, judged.variant, judged.exposed, judged.people, judged.y,
+    judged.yy
 FROM run
 LEFT JOIN judged USING (version)
 ORDER BY run.version;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from services.router import statistics
+from services.router.domain.health import LEAST_UNITS, MISMATCH_P, mismatch
 from services.router.domain.results import BanditPeriod, BanditResult, BanditVariant, Estimate
 from shared.experiments import Bandit
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from services.router.domain.experiments import StoredVersion
     from services.router.domain.metric_sums import PeriodSums
+    from services.router.domain.results import Results
 
 ALPHA: Final = 0.05
 SHOWN_PERIODS: Final = 100
@@ -77,6 +79,39 @@ def bandit_result(version: StoredVersion, periods: Sequence[PeriodSums]) -> Band
             for period in periods[-SHOWN_PERIODS:]
         ],
     )
+
+
+def with_periods(version: StoredVersion, results: Results, periods: Sequence[PeriodSums]) -> Results:
+    """Return the results of a bandit's last period with what all periods have taught.
+
+    The sizes of the variants are tested over all periods, each against its own weights: tests of one period
+    after another would pause a right bandit sooner or later.
+    """
+    names = [variant.name for variant in version.variants]
+    counts = [[period.exposed.get(name, 0) for name in names] for period in periods]
+    weights = [
+        [0.0 if name in period.disabled else period.weights.get(name, 0.0) for name in names]
+        for period in periods
+    ]
+    tested = [(n, w) for n, w in zip(counts, weights, strict=True) if sum(share > 0 for share in w) > 1]
+    health = results.health
+    if tested:
+        counts, weights = map(list, zip(*tested, strict=True))
+        is_large = sum(map(sum, counts)) >= LEAST_UNITS
+        p = float(statistics.periods_multinomial_p(counts, weights))
+        one_look_p = statistics.periods_chi_squared_p(counts, weights) if is_large else math.nan
+        of_last = health.sample_ratio_sequential_p
+        problems = [each for each in health.problems if of_last is None or each != mismatch(of_last)]
+        is_mismatch = p < MISMATCH_P
+        health = health.model_copy(
+            update={
+                "is_valid": not is_mismatch,
+                "problems": [mismatch(p), *problems] if is_mismatch else problems,
+                "sample_ratio_p": _number(one_look_p),
+                "sample_ratio_sequential_p": p,
+            }
+        )
+    return results.model_copy(update={"health": health, "bandit": bandit_result(version, periods)})
 
 
 def _probabilities(version: StoredVersion, periods: Sequence[PeriodSums]) -> statistics.Floats:

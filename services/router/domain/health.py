@@ -38,12 +38,7 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
     crossed = sum(people.crossed for people in sums.people.values())
     is_mismatch = sequential is not None and sequential < MISMATCH_P
     groups = list(_groups(version, sums))
-    problems = []
-    if is_mismatch:
-        problems.append(
-            f"The sizes of the variants do not fit the weights (p = {sequential:.2g}): the assignment or the "
-            "counting is faulty, so no result is valid."
-        )
+    problems = [mismatch(sequential)] if is_mismatch and sequential is not None else []
     if crossed >= LEAST_CROSSED and crossed > CROSSED_SHARE * (n.sum() + crossed):
         problems.append(
             f"{crossed} people met several variants and do not count: those who remain may differ from them."
@@ -64,6 +59,14 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
         crossed_units=crossed,
         merged_units=sum(people.merged for people in sums.people.values()),
         bots=sum(people.bots for people in sums.people.values()),
+    )
+
+
+def mismatch(p: float) -> str:
+    """Return the sentence about sizes that do not fit."""
+    return (
+        f"The sizes of the variants do not fit the weights (p = {p:.2g}): the assignment or the counting is "
+        "faulty, so no result is valid."
     )
 
 

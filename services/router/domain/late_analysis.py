@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from services.router.domain.experiments import StoredVersion
     from services.router.domain.metric_sums import InterleavedSums, MetricSums, PeriodSums, WindowSums
-    from services.router.domain.results import BanditResult, OffPolicyResult, Results
+    from services.router.domain.results import OffPolicyResult, Results
 
 
 def preferences_of(version: StoredVersion, sums: InterleavedSums) -> Results:
@@ -27,11 +27,11 @@ def next_weights(version: StoredVersion, periods: Sequence[PeriodSums]) -> Mappi
     return bandits.next_weights(version, periods)
 
 
-def bandit_result(version: StoredVersion, periods: Sequence[PeriodSums]) -> BanditResult:
-    """Return what a bandit has learnt; call it in a thread, as `results_of`."""
+def with_periods(version: StoredVersion, results: Results, periods: Sequence[PeriodSums]) -> Results:
+    """Return results with what a bandit has learnt; call it in a thread, as `results_of`."""
     from services.router.domain import bandits  # noqa: PLC0415 - 50 MB that only results need
 
-    return bandits.bandit_result(version, periods)
+    return bandits.with_periods(version, results, periods)
 
 
 def switchback_results(

@@ -15,12 +15,18 @@ GroupKind = Literal["day"]
 
 
 class PeriodSums(NamedTuple):
-    """A period of a bandit: its weights as shares, and n, Σy and Σy² of the people of each variant."""
+    """A period of a bandit: its weights as shares, and n, Σy and Σy² of the people of each variant.
+
+    `exposed` are people of each variant, whether or not their time for a reward is over; `disabled` variants
+    had not been exposed for the whole period.
+    """
 
     version: int
     began_at: datetime
     weights: Mapping[str, float]
     sums: Mapping[str, tuple[float, float, float]]
+    exposed: Mapping[str, int] = {}
+    disabled: Sequence[str] = ()
 
 
 class People(NamedTuple):

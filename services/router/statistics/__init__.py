@@ -45,7 +45,12 @@ from services.router.statistics.off_policy import (
 )
 from services.router.statistics.power import days_left, minimum_detectable_effect, required_units
 from services.router.statistics.preferences import Preference, preference, sign_test_p
-from services.router.statistics.sample_ratio import chi_squared_p, sequential_multinomial_p
+from services.router.statistics.sample_ratio import (
+    chi_squared_p,
+    periods_chi_squared_p,
+    periods_multinomial_p,
+    sequential_multinomial_p,
+)
 
 __all__ = [
     "TUNED_UNITS",
@@ -77,6 +82,8 @@ __all__ = [
     "ips",
     "mean_moments",
     "minimum_detectable_effect",
+    "periods_chi_squared_p",
+    "periods_multinomial_p",
     "preference",
     "propensity_weighted_moments",
     "proportion_moments",

@@ -45,13 +45,18 @@ class BanditStore:
             )
         periods: dict[int, PeriodSums] = {}
         sums: dict[int, dict[str, tuple[float, float, float]]] = {}
+        exposed: dict[int, dict[str, int]] = {}
         for row in rows:
             number = row["version"]
             if number not in periods:
                 total = sum(variant["weight"] for variant in row["variants"])
                 weights = {each["name"]: each["weight"] / total for each in row["variants"]}
-                sums[number] = {}
-                periods[number] = PeriodSums(number, row["started_at"], weights, sums[number])
+                sums[number], exposed[number] = {}, {}
+                periods[number] = PeriodSums(
+                    number, row["started_at"], weights, sums[number], exposed[number], row["disabled"]
+                )
             if row["variant"] is not None:
-                sums[number][row["variant"]] = row["people"], row["y"], row["yy"]
+                exposed[number][row["variant"]] = row["exposed"]
+                if row["people"]:
+                    sums[number][row["variant"]] = row["people"], row["y"], row["yy"]
         return list(periods.values())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.router.domain.counted_sums import CountedSums
 from services.router.domain.interactions import Interactions, interactions_of
 from services.router.domain.late_analysis import (
-    bandit_result,
     preferences_of,
     switchback_results,
+    with_periods,
 )
 from services.router.domain.results import Results
 from services.router.domain.shadows import shadow_results
@@ -80,10 +80,14 @@ class StoredResults:
                 switchback_results, version, windows, relative_effect=relative_effect, now=now
             )
         results = await self._of_people(version, pre_days, relative_effect, now, fresh=fresh)
-        if version.design.kind == "bandit":
-            periods = await self._designs.bandits.periods(version)
-            results.bandit = await asyncio.to_thread(bandit_result, version, periods)
-        return results
+        return await self._with_periods(version, results)
+
+    async def _with_periods(self, version: StoredVersion, results: Results) -> Results:
+        """Return the results of a bandit with those of all periods; others as they are."""
+        if version.design.kind != "bandit":
+            return results
+        periods = await self._designs.bandits.periods(version)
+        return await asyncio.to_thread(with_periods, version, results, periods)
 
     async def _of_people(
         self, version: StoredVersion, pre_days: int, relative_effect: float, now: datetime, *, fresh: bool
@@ -119,7 +123,7 @@ class StoredResults:
                 sums=counted.document(results),
             )
         )
-        return results
+        return await self._with_periods(version, results)
 
     async def _count(self, version: StoredVersion, pre_days: int) -> CountedSums:
         """Count a phase now; raise TimeoutError if that takes too long."""

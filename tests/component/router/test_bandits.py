@@ -94,6 +94,8 @@ async def test_replicas_begin_one_period_with_the_weights_of_the_rewards(world: 
     assert [version.forced for version in versions] == [{"me": "b"}] * 3
     assert versions[2].disabled == ("b",)
     assert periods[0].sums == {"a": (120, 24, 24), "b": (120, 60, 60)}
+    assert periods[0].exposed == {"a": 120, "b": 120}
+    assert [period.disabled for period in periods] == [[], ["b"], ["b"]]
     assert [period.version for period in periods] == [1, 2, 3]
     assert [each.actor for each in log if each.change == "next period"] == ["bandit"] * 2
 

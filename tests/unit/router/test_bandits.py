@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from services.router.domain.bandits import bandit_result, next_weights
+from services.router.domain.bandits import bandit_result, next_weights, with_periods
 from services.router.domain.experiments import Definition, StoredVersion, next_version, period_of
-from services.router.domain.metric_sums import PeriodSums
+from services.router.domain.late_analysis import results_of
+from services.router.domain.metric_sums import MetricSums, People, PeriodSums
 from services.router.statistics import propensity_weighted_moments
 from shared.experiments import Experiment
 
@@ -155,3 +156,29 @@ def test_a_bandit_finds_a_known_lift_and_shows_it_to_most() -> None:
     assert result.next_at == NOW - timedelta(hours=1)
     lift = (result.variants[1].mean.value or 0) / (result.variants[0].mean.value or 1) - 1
     assert lift == pytest.approx(0.3, abs=0.15)
+
+
+def test_the_sizes_of_all_periods_are_tested_each_against_its_weights() -> None:
+    version = a_version(
+        version=3, phase=3, variants=[{"name": "a", "weight": 0.1}, {"name": "b", "weight": 0.9}]
+    )
+    sums = MetricSums([3], NOW, {"a": People(95), "b": People(905)}, {})
+    results = results_of(version, sums, pre_days=0, relative_effect=0.1, now=NOW)
+    shares, counts = [(0.5, 0.5), (0.2, 0.8), (0.1, 0.9)], [(480, 520), (210, 790), (95, 905)]
+    right, wrong = (
+        [
+            a_period(number, weights, (0, 0), (0, 0))._replace(
+                exposed=dict(zip("ab", drawn, strict=True)), disabled=disabled
+            )
+            for number, (weights, drawn) in enumerate(zip(shares, each, strict=True), start=1)
+        ]
+        for each, disabled in ((counts, ()), ([(410, 590), (120, 880), (95, 905)], ()))
+    )
+    disabled = [each._replace(disabled=("b",)) for each in wrong]
+    healths = [with_periods(version, results, periods).health for periods in (right, wrong, disabled)]
+
+    assert [health.is_valid for health in healths] == [True, False, True]
+    assert healths[0].sample_ratio_p is not None
+    assert healths[0].sample_ratio_p > 0.2
+    assert [len(health.problems) for health in healths] == [0, 1, 0]
+    assert results.health.is_valid

@@ -117,3 +117,55 @@ def test_the_planned_units_have_the_planned_power() -> None:
 
     # The variance of the larger rate is higher than that of the plan, so the power is a little less.
     assert np.mean(p < 0.05) == pytest.approx(0.79, abs=0.03)
+
+
+PERIODS = 48
+
+
+def bandit_counts(shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the people and the weights of bandits, [RUNS, PERIODS, 3] each; b gets `shift` too many."""
+    rng = np.random.default_rng(23)
+    weights = 0.02 + 0.94 * rng.dirichlet((1, 1, 1), (RUNS, PERIODS))
+    drawn = weights * (1 + shift * np.array([0, 1, 0]))
+    people = rng.integers(5, 400, (RUNS, PERIODS))
+    return rng.multinomial(people, drawn / drawn.sum(axis=-1, keepdims=True)), weights
+
+
+def test_sizes_of_a_bandit_are_tested_against_the_weights_of_each_period() -> None:
+    counts, weights = bandit_counts()
+    looks = np.stack(
+        [statistics.periods_multinomial_p(counts[:, :n], weights[:, :n]) for n in range(1, PERIODS + 1)]
+    )
+    apart = statistics.sequential_multinomial_p(counts, weights)
+    pooled = statistics.sequential_multinomial_p(counts.sum(axis=1), weights[:, -1])
+    one_look = np.array(
+        [statistics.periods_chi_squared_p(*each) for each in zip(counts, weights, strict=True)]
+    )
+
+    # Any of 48 looks at the test of all periods; the periods apart raise an alarm more often.
+    alarms = np.mean(looks.min(axis=0) < 0.001)
+    assert alarms <= 0.001
+    assert np.mean(apart.min(axis=1) < 0.001) > alarms
+    # The weights of one period say nothing about the people of all.
+    assert np.mean(pooled < 0.001) > 0.9
+    assert np.mean(one_look < 0.05) == pytest.approx(0.05, abs=0.015)
+    assert np.mean(one_look < 0.001) <= 0.003
+
+
+def test_a_bandit_that_draws_by_other_weights_is_found() -> None:
+    counts, weights = bandit_counts(shift=0.2)
+
+    found = statistics.periods_multinomial_p(counts, weights) < 0.001
+
+    assert np.mean(found) > 0.9
+    assert statistics.periods_chi_squared_p(counts[0], weights[0]) < 0.001
+
+
+def test_a_variant_without_a_weight_is_not_tested() -> None:
+    weights = [[0.5, 0.0, 0.5], [0.3, 0.3, 0.4]]
+    for test in (statistics.periods_multinomial_p, statistics.periods_chi_squared_p):
+        few, many = ([[500, strays, 400], [30, 30, 35]] for strays in (0, 1_000))
+        assert float(test(many, weights)) == float(test(few, weights)) < 0.05
+    of_one = statistics.chi_squared_p([50, 40], [1, 1])
+    assert statistics.periods_chi_squared_p([[50, 40]], [[1, 1]]) == pytest.approx(float(of_one))
+    assert np.isnan(statistics.periods_chi_squared_p([[0, 0]], [[1, 1]]))
