@@ -68,6 +68,16 @@ ASSIGNED = counter(
     "Requests that were answered by a variant.",
     ["experiment", "variant"],
 )
+ASSIGNED_SECONDS = counter(
+    "endcap_recommender_assigned_seconds_total",
+    "Time of the answers of a variant, without HTTP.",
+    ["experiment", "variant"],
+)
+ASSIGNED_FALLBACKS = counter(
+    "endcap_recommender_assigned_fallbacks_total",
+    "Answers of a variant in which popular items stood in for those of its strategy.",
+    ["experiment", "variant"],
+)
 SHADOWS = counter(
     "endcap_recommender_shadow_answers_total",
     "Answers of variants that nobody sees: answered, failed, or dropped because too many waited.",

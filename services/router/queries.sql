@@ -142,13 +142,15 @@ LIMIT :limit;
 
 -- record_exposures --
 -- Record exposed units; the earliest exposure counts, and the earliest one whose answer differs, in whatever order the
--- events arrive.
-INSERT INTO exposed_units (tenant, experiment, version, unit, variant, first_at, triggered_at)
+-- events arrive. The facts of an answer are those of the earliest exposure that has them.
+INSERT INTO exposed_units (
+    tenant, experiment, version, unit, variant, first_at, triggered_at, milliseconds, fallback, device
+)
 SELECT incoming.*
 FROM unnest(
     :tenants::text[], :experiments::text[], :versions::int[], :units::text[], :variants::text[],
-    :times::timestamptz[], :triggers::timestamptz[]
-) AS incoming (tenant, experiment, version, unit, variant, at, triggered_at)
+    :times::timestamptz[], :triggers::timestamptz[], :milliseconds::float8[], :fallbacks::boolean[], :devices::text[]
+) AS incoming (tenant, experiment, version, unit, variant, at, triggered_at, milliseconds, fallback, device)
 WHERE NOT EXISTS (
     SELECT FROM erased_units AS erased
     WHERE erased.tenant = incoming.tenant AND erased.unit = incoming.unit AND incoming.at <= erased.erased_at
@@ -156,6 +158,15 @@ WHERE NOT EXISTS (
 ON CONFLICT (tenant, experiment, version, unit) DO UPDATE
 SET first_at = least(exposed_units.first_at, excluded.first_at),
     triggered_at = least(exposed_units.triggered_at, excluded.triggered_at),
+    (milliseconds, fallback, device) = (
+        SELECT facts.milliseconds, facts.fallback, facts.device
+        FROM (
+            VALUES (exposed_units.first_at, exposed_units.milliseconds, exposed_units.fallback, exposed_units.device),
+                (excluded.first_at, excluded.milliseconds, excluded.fallback, excluded.device)
+        ) AS facts (at, milliseconds, fallback, device)
+        ORDER BY facts.milliseconds IS NULL, facts.at
+        LIMIT 1
+    ),
     mixed = exposed_units.mixed OR exposed_units.variant <> excluded.variant;
 
 -- record_outcomes --
@@ -344,8 +355,8 @@ ORDER BY variant, event_type;
 SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true);
 
 -- metric_sums --
--- Sums of the metrics over people, by metric (numbered from 1), variant and bucket; number 0 is all people, and number
--- -1 those who were exposed first on a day. The bucket is one of 256 by a hash of the person, so that halves of the
+-- Sums of the metrics over people, by metric (numbered from 1), variant and bucket; number 0 is all people, number -1
+-- those who were exposed first on a day, and number -2 those with a device. The bucket is one of 256 by a hash of the person, so that halves of the
 -- control can be compared with each other.
 --
 -- A person is a user, or a visitor who did not log in; a phase's versions are one measurement. A person's variant and
@@ -363,7 +374,7 @@ WITH metrics AS MATERIALIZED (
         :window_days::float8[], :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
     ) AS m (number, side, event_type, measure, from_days, window_days, recommended, quantile, has_covariate)
 ), exposed AS MATERIALIZED (
-    SELECT u.unit, u.variant, u.first_at, u.mixed, coalesce(login.user_id, u.unit) AS person,
+    SELECT u.unit, u.variant, u.first_at, u.mixed, u.device, coalesce(login.user_id, u.unit) AS person,
         CASE WHEN :triggered::boolean THEN u.triggered_at ELSE u.first_at END AS counted_at
     FROM exposed_units AS u
     LEFT JOIN session_users AS login ON login.tenant = u.tenant AND login.session_id = u.unit
@@ -372,7 +383,7 @@ WITH metrics AS MATERIALIZED (
 ), people AS MATERIALIZED (
     SELECT person, min(variant) AS variant, min(counted_at) AS first_at, min(first_at) AS exposed_at,
         count(DISTINCT unit) > 1 AS merged, bool_or(mixed) OR min(variant) <> max(variant) AS crossed,
-        (hashtextextended(person, 1) & 255)::int AS bucket
+        min(device) AS device, (hashtextextended(person, 1) & 255)::int AS bucket
     FROM exposed
     GROUP BY person
     HAVING min(counted_at) < coalesce(:until::timestamptz, 'infinity')
@@ -456,7 +467,7 @@ WITH metrics AS MATERIALIZED (
     LEFT JOIN cuts USING (number)
     GROUP BY a.number, a.variant, a.person
 )
-SELECT number, variant, (hashtextextended(person, 1) & 255)::int AS bucket, NULL::date AS day, count(*) AS people,
+SELECT number, variant, (hashtextextended(person, 1) & 255)::int AS bucket, NULL AS value, count(*) AS people,
     sum(y) AS y, sum(y * y) AS yy, sum(x) AS x, sum(x * x) AS xx, sum(x * y) AS xy, 0::bigint AS crossed,
     0::bigint AS merged, 0::bigint AS bots
 FROM pairs
@@ -469,10 +480,26 @@ FROM people
 LEFT JOIN bots USING (person)
 GROUP BY people.variant, people.bucket
 UNION ALL
-SELECT -1, variant, NULL, (first_at AT TIME ZONE 'UTC')::date AS day, count(*), 0, 0, 0, 0, 0, 0, 0, 0
+SELECT -1, variant, NULL, (first_at AT TIME ZONE 'UTC')::date::text AS value, count(*), 0, 0, 0, 0, 0, 0, 0, 0
 FROM people
 WHERE NOT crossed
-GROUP BY variant, 4;
+GROUP BY variant, 4
+UNION ALL
+SELECT -2, variant, NULL, device, count(*), 0, 0, 0, 0, 0, 0, 0, 0
+FROM people
+WHERE NOT crossed AND device IS NOT NULL
+GROUP BY variant, device;
+
+-- answers_of_variants --
+-- The first answers to the units of a phase, by variant: their times, and those in which popular items stood in.
+SELECT variant, count(*) AS answers, count(*) FILTER (WHERE fallback) AS fallbacks,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds) AS milliseconds_95
+FROM exposed_units
+WHERE tenant = :tenant AND experiment = :name AND version = ANY(:versions::int[]) AND milliseconds IS NOT NULL
+  AND first_at < coalesce(:until::timestamptz, 'infinity')
+GROUP BY variant
+ORDER BY variant;
 
 -- people_of_both --
 -- People who were exposed to two experiments, by the variants of both, and how many of them had an event of a type since

@@ -78,6 +78,9 @@ class VariantExposed(Event):
 
     With `differs` it marks that the answers of the variants to this request have other items, or another
     order; it comes beside the exposure of the day, under an id of its own.
+
+    `milliseconds` is the time that the answer took; `fallback` says that popular items stood in for those of
+    the variant's strategy; `device` is mobile, tablet or desktop, if the request says so.
     """
 
     experiment: Name
@@ -90,6 +93,9 @@ class VariantExposed(Event):
     recommendation_id: Name | None = None
     item_ids: tuple[Name, ...] = ()
     differs: bool = False
+    milliseconds: Finite | None = None
+    fallback: bool | None = None
+    device: Name | None = None
 
     @property
     def key(self) -> str:

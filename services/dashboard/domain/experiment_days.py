@@ -1,4 +1,4 @@
-"""The days of an experiment: the course of a metric, and the sizes of the variants."""
+"""The course of a metric by day, and the sizes of the variants by day and by device."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class CourseRow(NamedTuple):
     lift: Interval | None
 
 
-class DaySizes(NamedTuple):
-    """The people of the variants, in their order, who were exposed first on a day."""
+class GroupSizes(NamedTuple):
+    """The people of the variants, in their order, who were exposed first on a day, or by a device."""
 
-    day: str
+    value: str
     units: list[int]
     p: float | None
 
@@ -35,10 +35,10 @@ def course(series: Row) -> list[CourseRow]:
     ]
 
 
-def sizes_by_day(health: Row, variants: Sequence[str]) -> list[DaySizes]:
-    """Return the sizes of the variants by day, newest first, from the router's results."""
+def group_sizes(health: Row, kind: str, variants: Sequence[str]) -> list[GroupSizes]:
+    """Return the sizes of the variants by a kind of group, newest day first, from the router's results."""
     return [
-        DaySizes(group["value"], [group["units"].get(name, 0) for name in variants], group["p"])
+        GroupSizes(group["value"], [group["units"].get(name, 0) for name in variants], group["p"])
         for group in reversed(health.get("groups") or [])
-        if group["kind"] == "day"
+        if group["kind"] == kind
     ]

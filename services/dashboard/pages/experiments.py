@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.api.guard import Admin, Viewer, Visitor
-from services.dashboard.domain.experiment_days import course, sizes_by_day
+from services.dashboard.domain.experiment_days import course, group_sizes
 from services.dashboard.domain.experiments import (
     DESIGNS,
     SURFACES,
@@ -95,15 +95,17 @@ class ExperimentPages(PageRoutes):
         preference = preference_of(results.body, metric) if results.ok else None
         rows = [] if shown is None else shown.rows
         drawn = [*rows, *(triggered.rows if triggered else ())]
-        days = course(series.body)[:SHOWN_DAYS] if series.ok else []
-        sizes = sizes_by_day(results.body["health"], [row.name for row in rows]) if results.ok else []
+        points = course(series.body)[:SHOWN_DAYS] if series.ok else []
+        health = results.body["health"] if results.ok else {}
+        names = [row.name for row in rows]
         form = form_of(reply.body) if reply.ok else form_of(None)
         return self._site.render(
             request, visitor, "experiment.html", name=name, reply=reply, version=version, results=results,
             metric=shown, triggered=triggered, preference=preference,
             scale=Scale.of(row.lift for row in drawn),
-            changes=changes.rows, course=days, course_scale=Scale.of(row.lift for row in days),
-            sizes=sizes[:SHOWN_DAYS], **self._form(form, strategies),
+            changes=changes.rows, course=points, course_scale=Scale.of(row.lift for row in points),
+            days=group_sizes(health, "day", names)[:SHOWN_DAYS],
+            devices=group_sizes(health, "device", names), **self._form(form, strategies),
         )  # fmt: skip
 
     @post("/experiments/{name}/delete")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from services.recommender.store.exposure_publisher import Shown
+from services.recommender.store.exposures import Shown
 from shared.aws import Arn
 from shared.aws.personalize.runtime import GetPersonalizedRankingResponse, GetRecommendationsResponse
 from shared.experiments import campaign_surface
@@ -42,29 +43,33 @@ class CampaignExperiments:
         call: Call,
         arn: str,
         user_id: str | None,
-        answer: Callable[[Target, ServedVariant | None], Awaitable[Response]],
+        answer: Callable[[Target, ServedVariant | None], Awaitable[tuple[Response, bytes]]],
         item_ids: Callable[[Target], Awaitable[Sequence[str]]],
     ) -> Response:
         """Return the answer of a target: of the user's variant if an experiment runs, else of the ARN.
 
-        `item_ids` returns the items that a target would answer with, and records nothing.
+        `answer` returns it with the source of its items; `item_ids` returns the items that a target would
+        answer with, and records nothing.
 
         Raise InvalidInputException and ResourceNotFoundException as `TargetResolver.resolve` does.
         """
         assignment = await self._assign(call, arn, user_id) if user_id else None
 
-        async def by_strategy(strategy: str | None) -> Response:
+        began = time.perf_counter()
+
+        async def by_strategy(strategy: str | None) -> tuple[Response, bytes]:
             variant = None if assignment is None else assignment.served(strategy)
             return await answer(await self._target(call, arn, assignment, strategy), variant)
 
         async def by_variant(variant: Variant) -> Sequence[str]:
             return await item_ids(await self._target(call, arn, assignment, variant.strategy))
 
-        response, exposed = await self._experiments.answer(assignment, by_strategy)
+        (response, source), exposed = await self._experiments.answer(assignment, by_strategy)
         if exposed is not None:
             call.answer_headers.extend(exposed.headers)
             shown = _shown(response)
-            self._experiments.expose(exposed, shown)
+            seconds, is_fallback = time.perf_counter() - began, exposed.is_fallback(source)
+            self._experiments.expose(exposed, shown, seconds, is_fallback=is_fallback)
             if exposed.is_compared:
                 self._comparisons.later(exposed, shown, by_variant)
         return response

@@ -7,6 +7,7 @@ See docs/experiments.md.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from services.recommender.api.interleaved_lists import ListRequest, strategy_of
 from services.recommender.domain.properties import property_value
 from services.recommender.domain.recipes import AFFINITY, USER
 from services.recommender.serving.recommendation import POPULAR
-from services.recommender.store.exposure_publisher import Shown
+from services.recommender.store.exposures import Shown
 from shared.aws_server.operations import Answer
 from shared.errors import ApiError
 from shared.events.values import Document, Name
@@ -93,6 +94,7 @@ class FrontEndAnswers:
 
     async def _answer(self, tenant: str, request: FrontEndRequest) -> Answer:
         await self._experiments.read()
+        began = time.perf_counter()
         named = request.test_name
         if named is None:
             assigned = self._experiments.assign(tenant, RECOMMENDATIONS, request.user_id, request.session_id)
@@ -102,7 +104,8 @@ class FrontEndAnswers:
         rows = self._rows(tenant, reply)
         if exposed is not None:
             shown = Shown(reply.recommendation_id.decode(), tuple(row["item_id"] for row in rows))
-            self._experiments.expose(exposed, shown)
+            seconds, is_fallback = time.perf_counter() - began, exposed.is_fallback(reply.source)
+            self._experiments.expose(exposed, shown, seconds, is_fallback=is_fallback)
             self._answers.compare(_list_request(tenant, request, exposed), exposed, shown)
         strategy = None if exposed is None else _strategy(exposed)
         document: dict[str, Any] = {

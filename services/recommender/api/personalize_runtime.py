@@ -77,7 +77,8 @@ class PersonalizeRuntime:
         """
         if request.campaign_arn is None:
             target = await self._targets.recommender(call.principal, request.recommender_arn or "")
-            return await self._recommend(request, target, None)
+            response, _ = await self._recommend(request, target, None)
+            return response
         return await self._experiments.answer(
             call,
             request.campaign_arn,
@@ -88,7 +89,7 @@ class PersonalizeRuntime:
 
     async def _recommend(
         self, request: GetRecommendationsRequest, target: Target, variant: ServedVariant | None
-    ) -> GetRecommendationsResponse:
+    ) -> tuple[GetRecommendationsResponse, bytes]:
         answering, recommended = await self._recommended(request, target)
         metadata = self._metadata(target, request)
         recommendation_id = self._recorder.scored(
@@ -102,10 +103,11 @@ class PersonalizeRuntime:
         )
         item_ids = [each.item_id for each in recommended.items]
         await self._explorer.remember(target, recommendation_id, item_ids)
-        return GetRecommendationsResponse(
+        response = GetRecommendationsResponse(
             item_list=_items(recommended.items, metadata, scored=_shows_scores(answering)),
             recommendation_id=recommendation_id,
         )
+        return response, recommended.source
 
     async def _recommended(
         self, request: GetRecommendationsRequest, target: Target
@@ -154,10 +156,10 @@ class PersonalizeRuntime:
 
     async def _rank(
         self, request: GetPersonalizedRankingRequest, target: Target, variant: ServedVariant | None
-    ) -> GetPersonalizedRankingResponse:
+    ) -> tuple[GetPersonalizedRankingResponse, bytes]:
         ranked = await self._ranked(request, target)
         metadata = self._metadata(target, request)
-        return GetPersonalizedRankingResponse(
+        response = GetPersonalizedRankingResponse(
             personalized_ranking=_items(ranked.items, metadata, scored=True),
             recommendation_id=self._recorder.scored(
                 target,
@@ -169,6 +171,7 @@ class PersonalizeRuntime:
                 variant,
             ),
         )
+        return response, ranked.source
 
     async def _ranked(self, request: GetPersonalizedRankingRequest, target: Target) -> Recommended:
         if target.kind != "user":

@@ -21,6 +21,7 @@ from services.recommender.api.placements import PREFIX
 from services.recommender.serving.placements.request import PlacementRequest
 from shared.errors import ApiError
 from shared.events.values import LONGEST_ID
+from shared.http.devices import REQUEST_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -53,6 +54,7 @@ class PlacementFastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
+        REQUEST_HEADERS.set(dict(scope.get("headers", ())))
         reply = await self._answer(scope) if scope["type"] == "http" else None
         if reply is None:
             await self._app(scope, receive, send)
@@ -63,7 +65,11 @@ class PlacementFastPath:
     def direct(
         self, url: bytes, headers: Mapping[bytes, bytes], head: bytes
     ) -> Coroutine[Any, Any, bytes | None] | None:
-        """Return the answer of a request as `shared.http.direct` sends it; None for one to be passed on."""
+        """Return the answer of a request as `shared.http.direct` sends it; None for one to be passed on.
+
+        Its coroutine runs in a copy of this context, which knows the headers.
+        """
+        REQUEST_HEADERS.set(headers)
         if not url.startswith(_RAW_HEAD):
             return self._direct(url, headers, head)
         if not url.isascii() or b"#" in url:

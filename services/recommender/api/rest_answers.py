@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.recorder import AnswerRecorder
     from services.recommender.serving.targets import TargetResolver
     from services.recommender.store.catalogues import Catalogues
-    from services.recommender.store.exposure_publisher import Shown
+    from services.recommender.store.exposures import Shown
     from services.recommender.store.lists import Location
 
     _Answer = Callable[[str | None, ServedVariant | None], Awaitable["Reply"]]
@@ -214,6 +215,7 @@ class RestAnswers:
 
     async def _by_variant(self, request: ListRequest, unit: str, answer: _Answer) -> Reply:
         await self._experiments.read()
+        began = time.perf_counter()
         surface = _SURFACES[request.recipe]
         assigned = self._experiments.assign(request.tenant, surface, unit, request.session_id)
         if assigned is None:
@@ -222,15 +224,18 @@ class RestAnswers:
             reply, assignment = await self._experiments.interleave(
                 assigned, lambda: self.interleaved(request, assigned), lambda: answer(None, None)
             )
-            return self._exposed(request, reply, assignment)
+            return self._exposed(request, reply, assignment, began)
         reply, assignment = await self._experiments.answer(
             assigned, lambda strategy: answer(strategy, assigned.served(strategy))
         )
-        return self._exposed(request, reply, assignment)
+        return self._exposed(request, reply, assignment, began)
 
-    def _exposed(self, request: ListRequest, reply: Reply, assignment: Assignment | None) -> Reply:
+    def _exposed(
+        self, request: ListRequest, reply: Reply, assignment: Assignment | None, began: float
+    ) -> Reply:
         if assignment is not None:
-            self._experiments.expose(assignment, reply.body)
+            seconds, is_fallback = time.perf_counter() - began, assignment.is_fallback(reply.source)
+            self._experiments.expose(assignment, reply.body, seconds, is_fallback=is_fallback)
             reply.assigned = assignment.headers
             self.compare(request, assignment, reply.body)
         return reply

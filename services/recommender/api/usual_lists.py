@@ -7,6 +7,7 @@ a variant with a strategy.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -54,9 +55,10 @@ class UsualLists:
 
     async def message(self, tenant: str, user_id: str, limit: int, head: bytes) -> bytes:
         """Return the HTTP message of an answer; `head` is its beginning. Raise as `RestAnswers` does."""
-        assignment, read = None, None
+        assignment, read, began = None, None, 0.0
         if self._experiments.may_run(tenant):
             await self._experiments.read()
+            began = time.perf_counter()
             assignment = self._experiments.assign(tenant, RECOMMENDATIONS, user_id)
         active = self._active.of(tenant)
         generation, overlay = active.generations.get(USER), active.overlays.get(USER)
@@ -81,7 +83,8 @@ class UsualLists:
                     reply = Reply(encode_body(member, rows, source, generation, id_), source, generation, id_)
                     if assignment is not None:
                         reply.assigned = assignment.headers
-                        self._experiments.expose(assignment, reply.body)
+                        seconds, is_fallback = time.perf_counter() - began, assignment.is_fallback(source)
+                        self._experiments.expose(assignment, reply.body, seconds, is_fallback=is_fallback)
                         if assignment.is_compared:
                             request = ListRequest(tenant, user_id, None, limit, USER)
                             self._answers.compare(request, assignment, reply.body)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from services.recommender.metrics import COMPARED
-from services.recommender.store.exposure_publisher import Shown, shown_in
+from services.recommender.store.exposures import Shown, shown_in
 
 if TYPE_CHECKING:
     from services.recommender.serving.experiments import Assignment, Experiments

@@ -9,19 +9,23 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from services.recommender.metrics import ASSIGNED, SET_ASIDE
-from services.recommender.serving.recommendation import ServedVariant
-from services.recommender.store.exposure_publisher import DAY_SECONDS, NOTHING_SHOWN
+from services.recommender.domain.recipes import POPULARITY
+from services.recommender.metrics import ASSIGNED, ASSIGNED_FALLBACKS, ASSIGNED_SECONDS, SET_ASIDE
+from services.recommender.serving.recommendation import POPULAR, ServedVariant
+from services.recommender.store.exposure_publisher import DAY_SECONDS
+from services.recommender.store.exposures import NOTHING_SHOWN, AnswerFacts
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
 from shared.experiments import HOLDOUT, INTERLEAVED
+from shared.http.devices import REQUEST_HEADERS, device_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-    from services.recommender.store.exposure_publisher import ExposurePublisher, Shown
+    from services.recommender.store.exposure_publisher import ExposurePublisher
+    from services.recommender.store.exposures import Shown
     from services.recommender.store.running_experiments import RunningExperiments
     from shared.experiments import Experiment, Variant
 
@@ -31,6 +35,14 @@ LASTING: Final = frozenset({"split", "bandit"})
 """The designs in which a version assigns a unit once, whatever the time and the request."""
 MOST_RECENT: Final = 20_000
 """Assignments that are kept for each surface of a tenant; arbitrary, about 10 MB."""
+
+
+class VariantCounters(NamedTuple):
+    """Counters of the answers of a variant."""
+
+    answers: Counter
+    seconds: Counter
+    fallbacks: Counter
 
 
 @dataclass(slots=True)
@@ -45,6 +57,7 @@ class Assignment:
     is_compared: bool = field(init=False)
     """Whether answers are compared with those of the other variants, until one differs."""
     answered: ServedVariant = field(init=False)
+    counters: VariantCounters = field(init=False, compare=False)
     exposed_day: int = field(default=-1, init=False, compare=False)
     """The UTC day, since 1970, of the last exposure that was recorded."""
 
@@ -55,6 +68,7 @@ class Assignment:
         propensity = None if self.is_forced else self.experiment.propensity(self.variant)
         name, version = self.experiment.name, self.experiment.version
         self.answered = ServedVariant(name, version, self.variant.name, propensity)
+        self.counters = _counters(name, self.variant.name)
 
     @property
     def is_interleaved(self) -> bool:
@@ -65,6 +79,10 @@ class Assignment:
     def is_usual(self) -> bool:
         """Return whether the variant gives the usual answer of a list."""
         return self.variant.strategy is None and not self.is_interleaved
+
+    def is_fallback(self, source: bytes) -> bool:
+        """Return whether a list or campaign answered with popular items, which the variant does not name."""
+        return source == POPULAR and self.variant.strategy != POPULARITY
 
     def served(self, strategy: str | None) -> ServedVariant | None:
         """Return the variant as the answer by `strategy` names it.
@@ -184,7 +202,7 @@ class Experiments:
             variant = None if unit is None else holdout.assign(unit)
             if unit is not None and variant is not None:
                 if unit not in holdout.forced:
-                    _assigned(holdout.name, variant.name).inc()
+                    _counters(holdout.name, variant.name).answers.inc()
                     self._exposures.add(holdout, variant, unit, NOTHING_SHOWN)
                 return variant is holdout.variants[0]
         return False
@@ -233,20 +251,27 @@ class Experiments:
             SET_ASIDE.labels(assignment.experiment.name, assignment.variant.name).inc()
             return await usual(), None
 
-    def expose(self, assignment: Assignment, answer: bytes | Shown) -> None:
-        """Record that an answer goes to the unit; publishing it happens later.
+    def expose(
+        self, assignment: Assignment, answer: bytes | Shown, seconds: float, *, is_fallback: bool = False
+    ) -> None:
+        """Record that an answer, which took some seconds, goes to the unit; publishing it happens later.
 
         A forced unit is a test: it is no exposure, so it stays out of the results.
         """
         if assignment.is_forced:
             return
+        counters = assignment.counters
+        counters.answers.inc()
+        counters.seconds.inc(seconds)
+        if is_fallback:
+            counters.fallbacks.inc()
         experiment, variant = assignment.experiment, assignment.variant
-        _assigned(experiment.name, variant.name).inc()
         day = int(time.time() // DAY_SECONDS)
         if assignment.exposed_day == day:
             self._exposures.repeated()
             return
-        self._exposures.add(experiment, variant, assignment.unit, answer)
+        facts = AnswerFacts(round(seconds * 1000, 3), is_fallback, device_of(REQUEST_HEADERS.get()))
+        self._exposures.add(experiment, variant, assignment.unit, answer, facts=facts)
         if experiment.design.kind in LASTING:
             assignment.exposed_day = day
 
@@ -273,5 +298,6 @@ def _headers(name: str, version: int, variant: str) -> Sequence[tuple[bytes, byt
 
 
 @lru_cache(maxsize=4_096)
-def _assigned(experiment: str, variant: str) -> Counter:
-    return ASSIGNED.labels(experiment, variant)
+def _counters(experiment: str, variant: str) -> VariantCounters:
+    metrics = (ASSIGNED, ASSIGNED_SECONDS, ASSIGNED_FALLBACKS)
+    return VariantCounters(*(metric.labels(experiment, variant) for metric in metrics))

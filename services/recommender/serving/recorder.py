@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 from services.recommender.serving.recommendation import ServedVariant
 from services.recommender.serving.serving_documents import (
@@ -19,7 +19,7 @@ from services.recommender.serving.serving_documents import (
     scored_document,
 )
 from services.recommender.store.crash_safe_counters import CrashSafeCounters
-from services.recommender.store.exposure_publisher import Shown
+from services.recommender.store.exposures import Shown
 from services.recommender.store.servings import Servings
 from shared.aws.personalize.recommendation_ids import RecommendationIds
 
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 PLACEMENT_SOURCE: Final = "placement/"
 """Before the name of a placement, the source of an id: no campaign has such a name."""
 
-Expose = Callable[["Assignment", "Shown"], None]
+
+class Expose(Protocol):
+    """Takes the exposure of a placement's answer to its visitor."""
+
+    def __call__(
+        self, assignment: Assignment, answer: Shown, seconds: float, *, is_fallback: bool = False
+    ) -> None:
+        """Record an answer, which took some seconds."""
 
 
 class AnswerRecorder:
@@ -151,5 +158,6 @@ class AnswerRecorder:
         if answer.shadows is not None and self.shadow is not None:
             self.shadow(answer, id_)
         if assignment is not None and self._expose is not None:
-            self._expose(assignment, Shown(id_, tuple([item.item_id for item in answer.items])))
+            shown = Shown(id_, tuple([item.item_id for item in answer.items]))
+            self._expose(assignment, shown, answer.seconds, is_fallback=answer.is_fallback)
         return id_

@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-import orjson
 import structlog
 
 from services.recommender.metrics import EXPOSURES, WAITING
+from services.recommender.store.exposures import AnswerFacts, Exposure, Shown, exposure_id
 from shared.errors import Permanent, Transient
-from shared.events import VariantExposed, derived_id
 from shared.events.topics import EXPOSURES as TOPIC
 
 if TYPE_CHECKING:
     from services.recommender.store.exposure_journal import ExposureJournal
+    from shared.events import VariantExposed
     from shared.experiments import Experiment, Variant
     from shared.kafka import Publisher
 
@@ -25,6 +25,7 @@ BATCH = 500
 DAY_SECONDS = 86_400
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 4.0
+NO_FACTS: Final = AnswerFacts()
 MAX_REMEMBERED = 200_000
 """Exposures that are remembered, so that one is published once a day. Arbitrary."""
 
@@ -33,67 +34,6 @@ _PUBLISHED, _REPEATED, _LOST, _TAKEN_OVER = (
 )
 
 log = structlog.get_logger()
-
-
-class Shown(NamedTuple):
-    """The content of an answer that an exposure names."""
-
-    recommendation_id: str | None
-    item_ids: tuple[str, ...]
-
-
-NOTHING_SHOWN = Shown(None, ())
-"""For an exposure that no answer belongs to, such as that to a holdout."""
-
-
-class Exposure(NamedTuple):
-    """An answer that a unit got by a variant; the event is made of it later, when a REST body is parsed."""
-
-    event_id: str
-    tenant: str
-    experiment: str
-    version: int
-    surface: str
-    variant: str
-    propensity: float | None
-    window: int | None
-    """The window of a switchback."""
-    unit: str
-    at: float
-    """Seconds since 1970."""
-    differs: bool
-    """Whether it marks that the answers of the variants differ."""
-    answer: bytes | Shown
-
-    def content(self) -> bytes:
-        """Return what the journal keeps; nothing for an exposure that makes no event."""
-        answer = self.answer.decode() if isinstance(self.answer, bytes) else list(self.answer)
-        try:
-            return orjson.dumps((*self[:-1], answer))
-        except TypeError:
-            return b""
-
-    @classmethod
-    def of_content(cls, content: bytes) -> Exposure:
-        """Return the exposure that the journal kept; raise ValueError or TypeError for a faulty one."""
-        *fields, answer = orjson.loads(content)
-        event_id, tenant, experiment, version, surface, variant, propensity, window, unit, at, *rest = fields
-        differs = bool(rest and rest[0])  # an earlier release wrote no such member
-        shown = answer.encode() if isinstance(answer, str) else Shown(answer[0], tuple(answer[1]))
-        return cls(
-            event_id,
-            tenant,
-            experiment,
-            version,
-            surface,
-            variant,
-            propensity,
-            window,
-            unit,
-            at,
-            differs,
-            shown,
-        )
 
 
 class ExposurePublisher:
@@ -166,6 +106,7 @@ class ExposurePublisher:
         *,
         at: float | None = None,
         differs: bool = False,
+        facts: AnswerFacts = NO_FACTS,
     ) -> None:
         """Add an exposure, unless there was one of the same unit, version and UTC day (or window).
 
@@ -197,6 +138,7 @@ class ExposurePublisher:
             unit,
             now,
             differs,
+            facts,
             answer,
         )
         self._journal.append(exposure.content())
@@ -251,49 +193,9 @@ def _events(batch: list[Exposure]) -> tuple[list[Exposure], list[VariantExposed]
     valid, events = [], []
     for exposure in batch:
         try:
-            events.append(_event(exposure))
+            events.append(exposure.event())
         except Exception as error:  # noqa: BLE001 - no answer, whatever it contains, may stop the publishing
             log.error("exposures.invalid", experiment=exposure.experiment, error=str(error))  # noqa: TRY400
         else:
             valid.append(exposure)
     return valid, events
-
-
-def _event(exposure: Exposure) -> VariantExposed:
-    answer = exposure.answer
-    shown = shown_in(answer) if isinstance(answer, bytes) else answer
-    return VariantExposed(
-        event_id=exposure.event_id,
-        tenant=exposure.tenant,
-        occurred_at=datetime.fromtimestamp(exposure.at, UTC),
-        experiment=exposure.experiment,
-        experiment_version=exposure.version,
-        variant=exposure.variant,
-        unit=exposure.unit,
-        surface=exposure.surface,
-        propensity=exposure.propensity,
-        window=exposure.window,
-        recommendation_id=shown.recommendation_id,
-        item_ids=shown.item_ids,
-        differs=exposure.differs,
-    )
-
-
-def exposure_id(experiment: Experiment, unit: str, at: datetime, *, differs: bool = False) -> str:
-    """Return an id that is the same for a unit, a version and a UTC day, or the window of a switchback.
-
-    The mark that answers differ has another id than the exposure of its day.
-    """
-    window = experiment.window(at.timestamp())
-    if window is not None:
-        return derived_id(experiment.tenant, experiment.name, experiment.version, unit, "window", window)
-    day = at.astimezone(UTC).date().isoformat()
-    kind = ("differs",) if differs else ()
-    return derived_id(experiment.tenant, experiment.name, experiment.version, unit, day, *kind)
-
-
-def shown_in(body: bytes) -> Shown:
-    """Return the content of a REST answer."""
-    answer = orjson.loads(body)
-    item_ids = tuple(item["product_id"] for item in answer["recommendations"])
-    return Shown(answer.get("recommendation_id"), item_ids)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from services.router.api.proxy import device_header
 from shared.aws_server.operations import Answer
 from shared.errors import ApiError
 from shared.http.request_bodies import members_with
@@ -44,7 +45,7 @@ class FrontEnds:
         try:
             principal = await self._authenticator.of_scope(scope, body)
             tenant = principal.may("recommend").own_tenant
-            headers = {"content-type": "application/json"}
+            headers = {"content-type": "application/json", **device_header(scope)}
             reply = await self._upstream.call(tenant, "POST", path.encode(), body, headers)
         except ApiError as error:
             return Answer(error.status, _JSON, orjson.dumps({"error": error.detail}))

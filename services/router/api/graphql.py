@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from services.router.api.proxy import device_header
 from shared.auth import AuthError
 from shared.http import accept_any_parameters
 from shared.http.request_bodies import documented, read_body
@@ -77,6 +78,7 @@ class GraphqlRoutes:
         except AuthError as error:
             return _refusal(error)
         headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
+        headers |= device_header(request.scope)
         query = request.scope["query_string"]
         target = b"%b?%b" % (PATH.encode(), query) if query else PATH.encode()
         reply = await self._upstream.call_as(headers, request.method, target, body)

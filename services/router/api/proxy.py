@@ -14,6 +14,7 @@ from shared.errors import ApiError
 from shared.events.placements import Placement
 from shared.experiments import BACKEND, PREFIX
 from shared.http import SMALL_BODY_BYTES, accept_any_parameters
+from shared.http.devices import HEADER, device_of
 from shared.http.request_bodies import documented, read_body
 from shared.http.runtime import error_response
 
@@ -87,7 +88,9 @@ class ProxyRoutes:
 
     async def _forward(self, request: Request, principal: Principal) -> Response:
         accept_any_parameters(request.scope)  # the recommender reports unknown ones
-        return _response(await self._upstream.call(principal.own_tenant, "GET", _target(request.scope)))
+        headers = device_header(request.scope)
+        target = _target(request.scope)
+        return _response(await self._upstream.call(principal.own_tenant, "GET", target, b"", headers))
 
 
 class RestFastPath:
@@ -112,15 +115,21 @@ class RestFastPath:
             return None
         if not self._authenticator.admits(principal, "recommend"):
             return None
-        return self._answer(principal.tenant, url, head)
+        return self._answer(principal.tenant, url, head, device_of(headers))
 
-    async def _answer(self, tenant: str, url: bytes, head: bytes) -> bytes:
+    async def _answer(self, tenant: str, url: bytes, head: bytes, device: str | None) -> bytes:
         try:
-            return await self._upstream.get(tenant, url, head)
+            return await self._upstream.get(tenant, url, head, device)
         except ApiError as error:
             response = error_response(error)
             headers = [header for header in response.raw_headers if header[0] != b"content-length"]
             return Reply(response.status_code, headers, bytes(response.body)).message(head)
+
+
+def device_header(scope: Scope) -> dict[str, str]:
+    """Return the header that tells the recommender the device of a request; none for a program."""
+    device = device_of(dict(scope["headers"]))
+    return {} if device is None else {HEADER.decode(): device}
 
 
 def scope_of(path: str) -> CallerScope:

@@ -10,11 +10,11 @@ import numpy as np
 
 from services.router import statistics
 from services.router.domain.metric_sums import NOTHING
-from services.router.domain.results import GroupSizes, Health
+from services.router.domain.results import GroupSizes, Health, VariantAnswers
 
 if TYPE_CHECKING:
     from services.router.domain.experiments import StoredVersion
-    from services.router.domain.metric_sums import GroupKind, MetricSums
+    from services.router.domain.metric_sums import AnswerCounts, GroupKind, MetricSums
     from services.router.domain.metrics import Metric
     from services.router.statistics import Floats
 
@@ -24,6 +24,10 @@ MISMATCH_P: Final = 0.001
 """Below it the sizes of the variants do not fit the weights (Fabijan et al., KDD 2019)."""
 CROSSED_SHARE, LEAST_CROSSED = 0.01, 10
 """People in several variants above which results say little; GrowthBook's limits."""
+FALLBACK_DIFFERENCE: Final = 0.01
+"""Difference of the shares of fallbacks that is a problem, if it is significant. Arbitrary."""
+SLOWER, SLOWER_MS = 1.5, 20.0
+"""A median time above the control's times this factor, and plus so many ms, is a problem. Arbitrary."""
 LEAST_AA_UNITS: Final = 1_000
 """People of the control below which its halves are not compared: four for each of the buckets. Arbitrary."""
 LARGEST_AA_RATE: Final = 0.1
@@ -44,6 +48,7 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
             f"{crossed} people met several variants and do not count: those who remain may differ from them."
         )
     problems += _problems_of_groups(groups)
+    problems += _problems_of_answers(version, sums.answers)
     problems += [
         f"Halves of the control differ on {metric.name} in {rate:.0%} of splits instead of 5 %: its "
         "intervals are too narrow. A few people may decide it; winsorize it, or count something per person."
@@ -56,6 +61,16 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
         sample_ratio_p=fixed,
         sample_ratio_sequential_p=sequential,
         groups=groups,
+        answers=[
+            VariantAnswers(
+                variant=each.variant,
+                answers=each.answers,
+                fallback_share=each.fallbacks / each.answers,
+                milliseconds=each.milliseconds,
+                milliseconds_95=each.milliseconds_95,
+            )
+            for each in sums.answers
+        ],
         crossed_units=crossed,
         merged_units=sum(people.merged for people in sums.people.values()),
         bots=sum(people.bots for people in sums.people.values()),
@@ -127,8 +142,30 @@ def _problems_of_groups(groups: Sequence[GroupSizes]) -> Iterator[str]:
             if p is not None and p < MISMATCH_P / len(of_kind):
                 yield (
                     f"The sizes of the variants do not fit the weights for the {kind} {group.value} "
-                    f"(p = {p:.2g}): look for what was different then."
+                    f"(p = {p:.2g}): look for what was different there."
                 )
+
+
+def _problems_of_answers(version: StoredVersion, answers: Sequence[AnswerCounts]) -> Iterator[str]:
+    """Yield a sentence for each variant that answers more slowly than the control, or has more fallbacks."""
+    by_variant = {each.variant: each for each in answers if each.answers >= LEAST_UNITS}
+    control = by_variant.pop(version.variants[0].name, None)
+    if control is None:
+        return
+    usual = control.fallbacks / control.answers
+    for each in by_variant.values():
+        share = each.fallbacks / each.answers
+        counts = [(each.fallbacks, each.answers - each.fallbacks) for each in (control, each)]
+        if abs(share - usual) > FALLBACK_DIFFERENCE and statistics.independence_p(counts) < MISMATCH_P:
+            yield (
+                f"Popular items stand in for those of {each.variant} in {share:.1%} of its answers, for "
+                f"those of {control.variant} in {usual:.1%}: the variants differ in more than strategies."
+            )
+        if each.milliseconds > max(control.milliseconds * SLOWER, control.milliseconds + SLOWER_MS):
+            yield (
+                f"Half of the answers of {each.variant} take more than {each.milliseconds:.0f} ms, those of "
+                f"{control.variant} {control.milliseconds:.0f} ms: its effect is also that of waiting."
+            )
 
 
 def _number(value: float | Floats) -> float | None:

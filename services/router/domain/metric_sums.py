@@ -11,7 +11,7 @@ Sums = tuple[float, float, float, float, float]
 
 NOTHING: Sums = (0.0, 0.0, 0.0, 0.0, 0.0)
 
-GroupKind = Literal["day"]
+GroupKind = Literal["day", "device"]
 
 
 class PeriodSums(NamedTuple):
@@ -47,6 +47,16 @@ class GroupCount(NamedTuple):
     units: int
 
 
+class AnswerCounts(NamedTuple):
+    """The first answers to the units of a variant, with the median and the 95th percentile of their times."""
+
+    variant: str
+    answers: int
+    fallbacks: int
+    milliseconds: float
+    milliseconds_95: float
+
+
 class Bucket(NamedTuple):
     """People of the control whose hash has one of 256 values; `sums` is by the position of the metric."""
 
@@ -66,6 +76,7 @@ class MetricSums(NamedTuple):
     """The control in parts, for comparisons of one part with another; empty for stored sums."""
     aa_rates: Sequence[float | None] = ()
     """False-positive rates of these comparisons, by the position of the metric, of stored sums."""
+    answers: Sequence[AnswerCounts] = ()
 
     def document(self, aa_rates: Sequence[float | None]) -> dict[str, Any]:
         """Return what is stored: all but the buckets, in whose place are the rates."""
@@ -76,6 +87,7 @@ class MetricSums(NamedTuple):
             "sums": [[*key, *values] for key, values in self.sums.items()],
             "groups": [list(group) for group in self.groups],
             "aa_rates": list(aa_rates),
+            "answers": [list(each) for each in self.answers],
         }
 
     @classmethod
@@ -89,6 +101,7 @@ class MetricSums(NamedTuple):
             {(row[0], row[1]): (row[2], row[3], row[4], row[5], row[6]) for row in document["sums"]},
             [GroupCount(*row) for row in document["groups"]],
             aa_rates=document["aa_rates"],
+            answers=[AnswerCounts(*row) for row in document.get("answers", ())],
         )
 
 

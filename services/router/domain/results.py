@@ -160,11 +160,25 @@ class VariantUnits(BaseModel):
 class GroupSizes(BaseModel):
     """The sizes of the variants among people with something in common."""
 
-    kind: Literal["day"] = Field(description="day: of the first exposure, in UTC")
+    kind: Literal["day", "device"] = Field(
+        description="day: of the first exposure, in UTC; device: mobile, tablet or desktop"
+    )
     value: str
     units: dict[str, int] = Field(description="variant → people")
     p: float | None = Field(description="χ² test of the sizes, for one look; null below a hundred people")
     sequential_p: float | None = Field(description="the same for any number of looks")
+
+
+class VariantAnswers(BaseModel):
+    """The first answers to the units of a variant."""
+
+    variant: str
+    answers: int
+    fallback_share: float = Field(
+        description="share in which popular items stood in for those of the variant's strategy"
+    )
+    milliseconds: float = Field(description="median of their times, without HTTP")
+    milliseconds_95: float = Field(description="95th percentile")
 
 
 class Health(BaseModel):
@@ -174,7 +188,8 @@ class Health(BaseModel):
     problems: list[str] = Field(description="sentences; empty if nothing is wrong")
     sample_ratio_p: float | None = Field(description="χ² test of the sizes, for one look")
     sample_ratio_sequential_p: float | None = Field(description="the same for any number of looks")
-    groups: list[GroupSizes] = Field([], description="people by the day of the first exposure")
+    groups: list[GroupSizes] = Field([], description="people by the day of the first exposure, and by device")
+    answers: list[VariantAnswers] = Field([], description="how the variants answer")
     crossed_units: int = Field(description="people who met several variants; they do not count")
     merged_units: int = Field(
         description="people who were exposed as a visitor and as a user; they count once"

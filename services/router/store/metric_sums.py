@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.router.domain.interactions import Cell
-from services.router.domain.metric_sums import NOTHING, Bucket, GroupCount, MetricSums, People, Sums
+from services.router.domain.metric_sums import (
+    NOTHING,
+    AnswerCounts,
+    Bucket,
+    GroupCount,
+    MetricSums,
+    People,
+    Sums,
+)
 from services.router.store import SQL
 from shared.events.values import LARGEST
 
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from services.router.domain.experiments import StoredVersion
+    from services.router.domain.metric_sums import GroupKind
     from services.router.domain.metrics import Metric
     from shared.postgres import Database
 
@@ -29,6 +38,9 @@ BOT_EVENTS: Final = 500
 
 BUCKETS: Final = 256
 """The buckets of `metric_sums` in queries.sql."""
+
+
+_GROUPS: Final[Mapping[int, GroupKind]] = {-1: "day", -2: "device"}
 
 
 class _Side(NamedTuple):
@@ -93,7 +105,10 @@ class MetricStore:
                     has_covariate=covariates,
                 )
             )
-        return _summed(versions, began_at, version.variants[0].name, rows)
+            of_phase = {"tenant": version.tenant, "name": version.name, "versions": versions}
+            answers = await connection.fetch(*SQL.answers_of_variants(**of_phase, until=version.disabled_at))
+        sums = _summed(versions, began_at, version.variants[0].name, rows)
+        return sums._replace(answers=[AnswerCounts(*row) for row in answers])
 
     async def people_of_both(
         self, version: StoredVersion, competitor: StoredVersion
@@ -136,7 +151,7 @@ def _summed(
     for row in rows:
         number, variant = row["number"], row["variant"]
         if number < 0:
-            groups.append(GroupCount("day", row["day"].isoformat(), variant, row["people"]))
+            groups.append(GroupCount(_GROUPS[number], row["value"], variant, row["people"]))
         elif number == 0:
             counts = People(row["people"], row["crossed"], row["merged"], row["bots"])
             people[variant] = People(*map(add, people.get(variant, People()), counts))

@@ -62,6 +62,25 @@ class Correction(NamedTuple):
     occurred_at: datetime
 
 
+class _FirstExposure(NamedTuple):
+    """The first exposure of a unit, its first one whose answer differs, and the facts of the first answer."""
+
+    at: datetime
+    triggered_at: datetime | None
+    milliseconds: float | None
+    fallback: bool | None
+    device: str | None
+
+    @classmethod
+    def of(cls, event: VariantExposed, later: _FirstExposure | None) -> _FirstExposure:
+        """Return that of an event and of what is known of later ones."""
+        triggered_at = None if later is None else later.triggered_at
+        facts = event.milliseconds, event.fallback, event.device
+        if event.milliseconds is None and later is not None:
+            facts = later[2:]
+        return cls(event.occurred_at, event.occurred_at if event.differs else triggered_at, *facts)
+
+
 class OutcomeStore:
     """Writes exposures, outcomes and logins."""
 
@@ -70,19 +89,19 @@ class OutcomeStore:
 
     async def record_exposures(self, events: Sequence[VariantExposed]) -> None:
         """Record which unit was exposed to which variant, and the logins of the units."""
-        first: dict[tuple[str, str, int, str, str], tuple[datetime, datetime | None]] = {}
+        first: dict[tuple[str, str, int, str, str], _FirstExposure] = {}
         for event in sorted(events, key=lambda each: each.occurred_at, reverse=True):
             key = (event.tenant, event.experiment, event.experiment_version, event.unit, event.variant)
-            _, triggered_at = first.get(key, (event.occurred_at, None))
-            first[key] = event.occurred_at, event.occurred_at if event.differs else triggered_at
+            first[key] = _FirstExposure.of(event, first.get(key))
         # A statement may not update a row twice, so a unit with two variants takes two statements.
         while first:
-            batch = {key[:4]: (*key, *times) for key, times in first.items()}
+            batch = {key[:4]: (*key, *exposure) for key, exposure in first.items()}
             batch_rows = list(batch.values())
             for row in batch_rows:
                 del first[row[:5]]
             columns = map(list, zip(*batch_rows, strict=True))
-            tenants, experiments, versions, units, variants, times, triggers = columns
+            tenants, experiments, versions, units, variants, times, triggers, *facts = columns
+            milliseconds, fallbacks, devices = facts
             await self._database.execute(
                 *SQL.record_exposures(
                     tenants=tenants,
@@ -92,6 +111,9 @@ class OutcomeStore:
                     variants=variants,
                     times=times,
                     triggers=triggers,
+                    milliseconds=milliseconds,
+                    fallbacks=fallbacks,
+                    devices=devices,
                 )
             )
         await self._database.execute(

@@ -16,6 +16,7 @@ from services.router.metrics import ANSWERS
 from services.router.store.shared_connection import SharedConnection
 from services.router.store.upstream_connection import Reply, UpstreamConnection
 from shared.errors import ApiError, unavailable
+from shared.http.devices import HEADER
 from shared.observability import tracing
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Upstream:
         self._port = address.port or (443 if self._is_tls else 80)
         self._path = address.path.rstrip("/").encode()
         self._host_line = f"host: {address.netloc}\r\n".encode()
-        self._line_ends: dict[str, bytes] = {}
+        self._line_ends: dict[tuple[str, str | None], bytes] = {}
         self._timeout_seconds = timeout_seconds
         self._shared: list[UpstreamConnection] = []
         self._exclusive: list[UpstreamConnection] = []
@@ -116,25 +117,27 @@ class Upstream:
             reply: Reply = await self._reply(self._pick(self._exclusive, 1, UpstreamConnection), message)
             return reply
 
-    async def get(self, tenant: str, target: bytes, head: bytes) -> bytes:
-        """Send a simple GET request as `call` does, on a connection that others share.
+    async def get(self, tenant: str, target: bytes, head: bytes, device: str | None = None) -> bytes:
+        """Send a simple GET request of a device as `call` does, on a connection that others share.
 
         Return the HTTP message of the answer; `head` is the beginning of a 200: status line, server's lines.
         """
-        message = b"GET %b%b%b" % (self._path, _checked(target), self._rest_of_get(tenant))
+        message = b"GET %b%b%b" % (self._path, _checked(target), self._rest_of_get(tenant, device))
         reply: Reply | bytes = await self._reply(
             self._pick(self._shared, MAX_PIPELINED, SharedConnection), message
         )
         return reply if isinstance(reply, bytes) else reply.message(head)
 
-    def _rest_of_get(self, tenant: str) -> bytes:
+    def _rest_of_get(self, tenant: str, device: str | None) -> bytes:
         """Return the bytes of a simple request behind its target; those of some tenants are remembered."""
-        rest = self._line_ends.get(tenant)
+        rest = self._line_ends.get((tenant, device))
         if rest is None:
             credentials = f"x-api-key: {self._key}\r\nx-endcap-tenant: {tenant}\r\n".encode()
+            if device is not None:
+                credentials += b"%b: %b\r\n" % (HEADER, device.encode())
             if len(self._line_ends) >= MAX_TENANTS:
                 self._line_ends.clear()
-            rest = self._line_ends[tenant] = b" HTTP/1.1\r\n%b%b\r\n" % (self._host_line, credentials)
+            rest = self._line_ends[tenant, device] = b" HTTP/1.1\r\n%b%b\r\n" % (self._host_line, credentials)
         return rest
 
     async def _reply(self, connection: UpstreamConnection, message: bytes) -> Any:

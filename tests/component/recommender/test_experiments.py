@@ -21,6 +21,11 @@ V1 = "/api/v1/personalize"
 LISTED = [(f"i{n}", round(1 - n / 100, 2)) for n in range(20)]
 USERS = [f"u{n}" for n in range(40)]
 TREATED = LISTED[10:]
+AGENTS = {
+    "u0": {"user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148"},
+    "u1": {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
+    "u2": {"user-agent": "shop-backend/1.0", "x-device": "tablet"},
+}
 AB = [{"name": "control"}, {"name": "treatment", "strategy": "item-affinity"}]
 
 
@@ -119,10 +124,14 @@ async def test_a_placement_answers_by_the_variant_of_its_visitor(shop: Any, tmp_
 
 
 async def test_each_unit_is_answered_by_its_variant_every_time(shop: Any) -> None:
-    await shop.publish(EXPERIMENTS, experiment(shop).changed())
+    running = experiment(shop, trigger_share=0.25)
+    await shop.publish(EXPERIMENTS, running.changed())
     async with shop.recommender() as caller:
         await follows(caller, {"affinity": 1})
-        first = {user: await caller.get(f"{V1}/recommendations/{user}?limit=5") for user in USERS}
+        first = {
+            user: await caller.get(f"{V1}/recommendations/{user}?limit=5", headers=AGENTS.get(user))
+            for user in USERS
+        }
         again = {user: await caller.get(f"/api/personalize/recommendations?userId={user}") for user in USERS}
         untouched = await caller.get(f"{V1}/item-affinity/u1")
         chosen = await caller.get(f"{V1}/recommendations/u1?strategy=popularity")
@@ -137,10 +146,17 @@ async def test_each_unit_is_answered_by_its_variant_every_time(shop: Any) -> Non
         assert answer.headers["x-experiment"] == "affinity;v=1"
     assert not [answer for answer in (untouched, chosen, guest) if "x-variant" in answer.headers]
 
-    events = await exposures(shop)  # the buffer was emptied at the end
+    published = await exposures(shop)  # the buffer was emptied at the end
+    marks, events = ([event for event in published if event["differs"] is each] for each in (True, False))
     assert {event["unit"]: event["variant"] for event in events} == variants
     assert len(events) == len({event["event_id"] for event in events}) == 40
-    assert all(event["item_ids"] == ids(first[event["unit"]]) for event in events)
+    assert all(event["item_ids"] == ids(first[event["unit"]]) for event in published)
+    assert all(event["milliseconds"] > 0 and event["fallback"] is False for event in events)
+    devices = {event["unit"]: event["device"] for event in events if event["device"] is not None}
+    assert devices == {"u0": "mobile", "u1": "desktop", "u2": "tablet"}
+    marked = {event["unit"] for event in marks}
+    assert marked
+    assert marked <= {user for user in USERS if running.compares(user)}
 
 
 async def test_two_processes_assign_the_same_variants_and_publish_the_same_exposures(shop: Any) -> None:

@@ -51,6 +51,7 @@ class Shop:
         experiment: str = "same",
         *,
         differs: bool = False,
+        **facts: Any,
     ) -> None:
         await self.handlers.variants_exposed(
             [
@@ -64,6 +65,7 @@ class Shop:
                     unit=unit,
                     surface="recommendations",
                     differs=differs,
+                    **facts,
                 )
             ]
         )

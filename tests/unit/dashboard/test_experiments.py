@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from services.dashboard.domain.experiment_days import course, sizes_by_day
+from services.dashboard.domain.experiment_days import course, group_sizes
 from services.dashboard.domain.experiments import (
     Interval,
     Mean,
@@ -288,8 +288,8 @@ def test_the_course_and_the_sizes_are_shown_newest_day_first() -> None:
     ]
     assert rows[0].lift is not None
     assert rows[0].lift.value == 0.4
-    assert sizes_by_day({"groups": groups}, ["control", "new"]) == [
+    assert group_sizes({"groups": groups}, "day", ["control", "new"]) == [
         ("2026-11-21", [60, 58], 0.85),
         ("2026-11-20", [0, 3], None),
     ]
-    assert course({}) == sizes_by_day({}, []) == []
+    assert course({}) == group_sizes({}, "day", []) == []

@@ -17,7 +17,7 @@ from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.placements.shadows import ShadowAnswers
 from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.serving.unseen_answers import UnseenAnswers
-from services.recommender.store.exposure_publisher import Exposure
+from services.recommender.store.exposures import Exposure
 from shared.experiments import Variant
 from tests.unit.recommender.placement_shop import TENANT, Shop, ranked
 from tests.unit.recommender.test_placement_variants import USERS, a_shop, fixed

@@ -13,7 +13,8 @@ import pytest
 
 from services.recommender.store import exposure_publisher
 from services.recommender.store.exposure_journal import ExposureJournal
-from services.recommender.store.exposure_publisher import ExposurePublisher, Shown
+from services.recommender.store.exposure_publisher import ExposurePublisher
+from services.recommender.store.exposures import Shown
 from shared.events import VariantExposed
 from shared.experiments import Experiment, Variant
 

@@ -14,7 +14,7 @@ from services.recommender.serving.placements.candidates import PlacementAnswer
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.placements.variants import variant_definition
 from services.recommender.serving.recorder import AnswerRecorder
-from services.recommender.store.exposure_publisher import Shown
+from services.recommender.store.exposures import Shown
 from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
 from shared.events import PlacementChanged
 from shared.events.placements import FilterUse, Placement, StrategyUse

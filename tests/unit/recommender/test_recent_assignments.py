@@ -87,7 +87,7 @@ def test_a_repeated_exposure_is_recorded_once() -> None:
         for user in USERS[:2]:
             assignment = serving.experiments.assign("shop", SURFACE, user)
             assert assignment is not None
-            serving.experiments.expose(assignment, b"{}")
+            serving.experiments.expose(assignment, b"{}", 0.0)
 
     assert [each.unit for each in serving.exposures._waiting] == ["u0"]
 

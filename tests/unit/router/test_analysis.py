@@ -11,7 +11,7 @@ import pytest
 
 from services.router.domain.experiments import StoredVersion
 from services.router.domain.late_analysis import results_of
-from services.router.domain.metric_sums import GroupCount, MetricSums, People
+from services.router.domain.metric_sums import AnswerCounts, GroupCount, MetricSums, People
 from services.router.domain.metrics import DEFAULT_METRICS, Metric
 from services.router.domain.results import Comparison, Results
 from services.router.worker import problem_of
@@ -221,3 +221,29 @@ def test_triggered_people_have_results_and_a_check_of_their_sizes() -> None:
     assert right.health.problems == []
     assert wrong.health.is_valid
     assert "Among people whose answers differ" in wrong.health.problems[0]
+
+
+def test_variants_that_answer_otherwise_than_the_control_are_problems() -> None:
+    """b falls back more often, c takes longer, and of d there are few answers."""
+    answers = [("a", 5_000, 100, 4.0), ("b", 5_000, 250, 5.5), ("c", 5_000, 110, 30.0), ("d", 50, 50, 500.0)]
+    devices = [("mobile", "a", 2_000), ("mobile", "b", 2_400), ("desktop", "a", 3_000)]
+    sums = conversions((5_000, 500), (5_100, 500))._replace(
+        groups=[GroupCount("device", *each) for each in (*devices, ("desktop", "b", 3_000))]
+    )
+    health = results(version(CONVERSION), sums).health
+    split = version(CONVERSION, variants="abcd")
+    slow = conversions(*[(5_000, 500)] * 4)._replace(answers=[AnswerCounts(*each, 90.0) for each in answers])
+    of_answers = results(split, slow).health
+
+    (problem,) = health.problems
+    assert problem.startswith("The sizes of the variants do not fit the weights for the device mobile (p = ")
+    assert [(each.kind, each.value) for each in health.groups] == [
+        ("device", "desktop"),
+        ("device", "mobile"),
+    ]
+    assert [each.fallback_share for each in of_answers.answers] == [0.02, 0.05, 0.022, 1.0]
+    assert [(each.milliseconds, each.milliseconds_95) for each in of_answers.answers][2] == (30.0, 90.0)
+    assert [problem.partition(":")[0] for problem in of_answers.problems] == [
+        "Popular items stand in for those of b in 5.0% of its answers, for those of a in 2.0%",
+        "Half of the answers of c take more than 30 ms, those of a 4 ms",
+    ]

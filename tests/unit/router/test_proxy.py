@@ -23,8 +23,11 @@ HEADERS = {"x-api-key": "between-services", "x-endcap-tenant": "shop"}
 class Recommender:
     """A stub that knows the parameter `limit` alone."""
 
-    async def get(self, _tenant: str, target: bytes, head: bytes) -> bytes:
-        return self._reply(target).message(head)
+    async def get(self, _tenant: str, target: bytes, head: bytes, device: str | None) -> bytes:
+        reply = self._reply(target)
+        if device is not None:
+            reply.headers.append((b"x-sent-device", device.encode()))
+        return reply.message(head)
 
     def _reply(self, target: bytes) -> Reply:
         query = target.decode().partition("?")[2]
@@ -150,3 +153,9 @@ async def test_a_direct_error_has_its_status_and_the_headers_of_the_server() -> 
 )
 async def test_other_requests_are_left_to_the_application(url: str, headers: dict[str, str]) -> None:
     assert await direct(url, headers) is None
+
+
+async def test_the_device_of_a_request_is_passed_on() -> None:
+    answer = await direct(f"{PREFIX}/recommendations/u1", HEADERS | {"user-agent": "Mozilla/5.0 (iPhone)"})
+    assert answer is not None
+    assert answer[1]["x-sent-device"] == "mobile"

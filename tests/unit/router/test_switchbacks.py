@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from services.recommender.store.exposure_publisher import exposure_id
+from services.recommender.store.exposures import exposure_id
 from services.router.domain.experiments import Definition, StoredVersion
 from services.router.domain.metric_sums import WindowSums
 from services.router.domain.results import Results

@@ -101,7 +101,16 @@ class PlacementAnswer:
     shadows: Shadows | None = None
     """The variants that answer the same request as well, unseen."""
     seconds: float = 0.0
-    """The time that the answer took; only measured beside shadows."""
+    """The time that the answer took; only measured in experiments."""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Return whether no item is of the first strategy of the placement; False for several variants."""
+        strategies = self.placement.strategies
+        if not strategies or self.picked_by:
+            return False
+        first = strategies[0].strategy
+        return all(item.strategy != first for item in self.items)
 
     def remove(self, is_removed: Callable[[str], bool]) -> None:
         """Remove the items of which `is_removed` returns True."""

@@ -72,7 +72,7 @@ class PlacementEngine:
             choice = await self._choose(request)
         else:
             choice = Choice(DefinedPlacement(request.placement, placement))
-        began = time.perf_counter() if choice.shadows is not None else 0.0
+        began = time.perf_counter()
         visitor = await self._visitors.of(request, self._list_keys(choice.placements, request))
         return await self._by_choice(choice, request, visitor, began)
 
@@ -81,7 +81,6 @@ class PlacementEngine:
 
         Raise ApiError (404) for an unknown name.
         """
-        began = time.perf_counter()
         chosen = [await self._choose(request) for request in requests]
         lists = [
             key
@@ -92,6 +91,7 @@ class PlacementEngine:
         answers: list[PlacementAnswer] = []
         shown = requests[0].shown
         for choice, request in zip(chosen, requests, strict=True):
+            began = time.perf_counter()
             answer = await self._by_choice(choice, replace(request, shown=shown), visitor, began)
             shown |= {item.item_id for item in answer.items}
             answers.append(answer)
@@ -140,14 +140,14 @@ class PlacementEngine:
     async def _by_choice(
         self, choice: Choice, request: PlacementRequest, visitor: Visitor, began: float
     ) -> PlacementAnswer:
-        """Return the answer of a choice; `began` is when the request came, by `time.perf_counter`."""
+        """Return the answer of a choice; `began` is when it was asked for, by `time.perf_counter`."""
         if choice.all_variants and choice.assignment is not None:
             answers = [await self._answer(each.named, request, visitor) for each in choice.all_variants]
-            return interleaved(choice.all_variants, answers, request, choice.assignment)
-        answer = await self._answer(choice.named, request, visitor)
-        answer.assignment = choice.assignment
-        if choice.shadows is not None:
-            answer.shadows, answer.seconds = choice.shadows, time.perf_counter() - began
+            answer = interleaved(choice.all_variants, answers, request, choice.assignment)
+        else:
+            answer = await self._answer(choice.named, request, visitor)
+            answer.assignment, answer.shadows = choice.assignment, choice.shadows
+        answer.seconds = time.perf_counter() - began
         return answer
 
     async def _answer(

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.recommender.metrics import SHADOWS
-from services.recommender.store.exposure_publisher import Shown
+from services.recommender.store.exposures import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
