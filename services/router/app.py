@@ -29,6 +29,7 @@ from services.router.store.erasures import Erasures
 from services.router.store.experiments import Experiments
 from services.router.store.interleaved_answers import InterleavedAnswers
 from services.router.store.metric_sums import MetricStore
+from services.router.store.old_answers import OldAnswers
 from services.router.store.outcome_counts import OutcomeCounts
 from services.router.store.outcomes import OutcomeStore
 from services.router.store.results import DesignStores, StoredResults
@@ -61,6 +62,8 @@ COMMAND = Author("command")
 OF_EXPERIMENTS = (b'"picked_by":', b'"shadow":')
 """Texts of the records with an interleaved or a shadow answer; the worker decodes no other servings."""
 
+OLD_ANSWERS_SECONDS = 3_600.0
+"""Seconds between deletions of old answers. Arbitrary."""
 GATHER_SECONDS = 0.1
 """Interactions are gathered into one batch for this long: each batch may read the running experiments."""
 
@@ -130,8 +133,10 @@ def worker(settings: Settings) -> FastAPI:
     check = PeriodicTask("monitor", monitor.check, seconds=settings.monitor_seconds)
     bandits = Bandits(experiments, rewards)
     periods = PeriodicTask("bandits", bandits.check, seconds=settings.bandit_seconds)
+    old = OldAnswers(database, settings.answers_days)
+    tasks = [check, periods, PeriodicTask("old-answers", old.delete, seconds=OLD_ANSWERS_SECONDS)]
     return application(
-        "router", parts=[database, publisher, Relay(database, publisher), running, check, periods, consumer]
+        "router", parts=[database, publisher, Relay(database, publisher), running, *tasks, consumer]
     )
 
 

@@ -840,6 +840,28 @@ FROM answers
 LEFT JOIN items USING (variant)
 GROUP BY variant;
 
+-- delete_old_interleaved --
+-- Delete up to :rows interleaved answers that are older than :days; return their number.
+WITH deleted AS (
+    DELETE FROM interleaved_answers
+    WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM interleaved_answers WHERE served_at < now() - make_interval(days => :days::int) LIMIT :rows
+    ))
+    RETURNING 1
+)
+SELECT count(*) FROM deleted;
+
+-- delete_old_shadows --
+-- Delete up to :rows shadow answers that are older than :days; return their number.
+WITH deleted AS (
+    DELETE FROM shadow_answers
+    WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM shadow_answers WHERE served_at < now() - make_interval(days => :days::int) LIMIT :rows
+    ))
+    RETURNING 1
+)
+SELECT count(*) FROM deleted;
+
 -- rewarded_items --
 -- The items of answers with an event of a type that names the answer.
 SELECT DISTINCT e.recommendation_id, e.item_id

@@ -46,6 +46,9 @@ class Settings(ServiceSettings):
     bandit_seconds: float = Field(
         30.0, gt=0, description="seconds between looks for bandits whose period is over"
     )
+    answers_days: int = Field(
+        90, ge=31, description="days after which rows of interleaved and shadow answers are deleted"
+    )
     results_seconds: float = Field(
         20.0, gt=0, description="time limit of reading the results of an experiment"
     )

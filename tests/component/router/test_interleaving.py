@@ -7,6 +7,7 @@ from typing import Any
 from services.router.domain.metric_sums import InterleavedSums
 from services.router.domain.metrics import Metric
 from services.router.store.interleaved_answers import InterleavedAnswers
+from services.router.store.old_answers import OldAnswers
 from shared.events import UserErasureRequested
 from shared.events.servings import RecommendationServed, Serving
 from shared.events.topics import SERVINGS
@@ -48,6 +49,7 @@ async def sums(shop: Shop, world: Any) -> InterleavedSums:
     database = Database(world.settings().postgres, "router")
     await database.start()
     try:
+        await OldAnswers(database, 90).delete()
         version = await shop.experiments.get(shop.tenant, "same")
         return await InterleavedAnswers(database, world.settings()).sums(version, METRICS)
     finally:
@@ -81,6 +83,7 @@ async def test_events_are_credited_to_the_variant_that_picked_the_item(world: An
             await shop.did(*events)
             await serve(shop, answer(shop, "r1", 10, "u1"), changed, answer(shop, "r3", 10, "u2"), usual)
             await serve(shop, answer(shop, "r4", 10, None, "web-1"), answer(shop, "r5", 10, "u4"))
+            await serve(shop, answer(shop, "r6", -90 * 86_400, "u5"))  # too old
         before = await sums(shop, world)
         await shop.handlers.erasures.erase(
             UserErasureRequested(

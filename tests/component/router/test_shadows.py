@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.router.store.old_answers import OldAnswers
 from services.router.store.shadows import ShadowStore
 from shared.events.servings import RecommendationServed, Serving
 from shared.events.servings import Shadow as ShadowMark
 from shared.postgres import Database
 from tests.component.router.counting import Shop, counting
+
+OLD = -90 * 86_400
+"""Seconds from the start of the experiment to an answer that is deleted."""
 
 
 def shadow(shop: Shop, number: int, *item_ids: str) -> Serving:
@@ -34,13 +38,17 @@ async def test_shadows_are_compared_with_what_was_shown(world: Any) -> None:
             occurred_at=shop.began,
             process="p",
             sequence=1,
-            servings=(shadow(shop, 1, "i1", "i2"), shadow(shop, 2, "i1"), shadow(shop, 3)),
+            servings=(
+                *(shadow(shop, 1, "i1", "i2"), shadow(shop, 2, "i1"), shadow(shop, 3)),
+                shadow(shop, OLD, "i9"),
+            ),
         )
         for _ in range(2):
             await shop.handlers.recommendations_served([event])
         database = Database(world.settings().postgres, "router")
         await database.start()
         try:
+            await OldAnswers(database, 90).delete()
             version = await shop.experiments.get(shop.tenant, "same")
             (result,) = await ShadowStore(database, world.settings()).results(version)
         finally:
