@@ -1,28 +1,11 @@
-"""Definitions of experiments from forms, and their results with intervals."""
+"""Results of experiments with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, Self
-
-import orjson
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Self
 
 Row = Mapping[str, Any]
-
-VARIANTS: Final = 4
-"""Variants of a form; the API takes up to twenty. Arbitrary."""
-SURFACES: Final = ("recommendations", "similar-items", "item-affinity", "holdout")
-KEPT: Final = ("layer", "unit", "metrics", "design", "trigger_share")
-"""Members of a definition that the form does not show, and passes on."""
-DESIGNS: Final = {
-    "split": "each visitor gets one variant",
-    "interleaving": "each answer has items of all variants",
-    "bandit": "weights follow the rewards",
-    "switchback": "everybody gets the variant of the hour",
-    "shadow": "variants answer too, and nobody sees it",
-}
-"""The designs that a form offers, and what they do; their other members have defaults."""
-KEPT_OF_VARIANTS: Final = ("placement", "filter")
 
 Verdict = Literal["control", "better", "worse", "no difference shown", "too few units"]
 
@@ -93,84 +76,6 @@ class MetricView(NamedTuple):
     is_share: bool
     rows: list[VariantRow]
     aa_rate: float | None
-
-
-def definition(field: Callable[[str], str]) -> dict[str, Any]:
-    """Return the definition in a form, for the router to check, without variants that have no name."""
-    kept = _kept(field("kept"))
-    variants = []
-    for number in range(VARIANTS):
-        name, weight, strategy = (field(f"{part}-{number}") for part in ("name", "weight", "strategy"))
-        if name:
-            variant = {"name": name, "weight": weight or "1", "strategy": strategy or None}
-            variants.append(variant | kept["variants"].get(name, {}))
-    kept["design"] = _design(kept.get("design"), field("design"))
-    return {
-        **{name: kept[name] for name in KEPT if kept.get(name) is not None},
-        "name": field("name"),
-        "surface": field("surface"),
-        "traffic": _share(field("traffic") or "100"),
-        "variants": variants,
-    }
-
-
-def _design(kept: Any, kind: str) -> dict[str, Any] | None:
-    """Return the design of a form: the kept one with its members unless another kind is chosen."""
-    if isinstance(kept, dict) and kept.get("kind") == kind:
-        return kept
-    return {"kind": kind} if kind not in {"", "split"} else None
-
-
-def _kept(text: str) -> dict[str, Any]:
-    """Return the members that a form passes on; none of a text that no form has written."""
-    try:
-        kept = orjson.loads(text or "{}")
-    except ValueError:
-        kept = {}
-    members = kept if isinstance(kept, dict) else {}
-    variants = members.get("variants")
-    known = variants.items() if isinstance(variants, dict) else ()
-    return members | {"variants": {name: each for name, each in known if isinstance(each, dict)}}
-
-
-def _share(percent: str) -> float | str:
-    """Return the share of a percentage, or the text that is none, which the router refuses."""
-    try:
-        return round(float(percent.replace(",", ".")) / 100, 9)
-    except ValueError:
-        return percent
-
-
-def form_of(experiment: Row | None) -> dict[str, str]:
-    """Return the fields of the form for a new version of an experiment, or for a new experiment."""
-    if experiment is None:
-        return {
-            "name": "",
-            "surface": SURFACES[0],
-            "traffic": "100",
-            "name-0": "control",
-            "name-1": "treatment",
-        }
-    fields = {
-        "name": str(experiment["name"]),
-        "surface": str(experiment["surface"]),
-        "traffic": f"{experiment['traffic'] * 100:g}",
-        "design": str((experiment.get("design") or {}).get("kind", "split")),
-        "kept": orjson.dumps(
-            {name: experiment[name] for name in KEPT if experiment.get(name) is not None}
-            | {
-                "variants": {
-                    variant["name"]: {part: variant[part] for part in KEPT_OF_VARIANTS if variant.get(part)}
-                    for variant in experiment["variants"]
-                }
-            }
-        ).decode(),
-    }
-    for number, variant in enumerate(experiment["variants"]):
-        fields[f"name-{number}"] = str(variant["name"])
-        fields[f"weight-{number}"] = f"{variant['weight']:g}"
-        fields[f"strategy-{number}"] = variant["strategy"] or ""
-    return fields
 
 
 def metric_view(results: Row, variants: Sequence[Row], name: str) -> MetricView | None:

@@ -12,16 +12,15 @@ from starlette.responses import Response
 
 from services.dashboard.api.guard import Admin, Viewer, Visitor
 from services.dashboard.domain.experiment_days import course, group_sizes
-from services.dashboard.domain.experiments import (
+from services.dashboard.domain.experiment_forms import (
+    DESIGN_FIELDS,
     DESIGNS,
     SURFACES,
     VARIANTS,
-    Scale,
     definition,
     form_of,
-    metric_view,
-    preference_of,
 )
+from services.dashboard.domain.experiments import Scale, metric_view, preference_of
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -160,6 +159,7 @@ class ExperimentPages(PageRoutes):
             "form": form,
             "surfaces": SURFACES,
             "designs": DESIGNS,
+            "design_fields": DESIGN_FIELDS,
             "form_rows": rows,
             "strategies": strategies,
         }

@@ -12,8 +12,9 @@ from shared.aws.personalize.runtime import GetPersonalizedRankingResponse, GetRe
 from shared.experiments import campaign_surface
 
 if TYPE_CHECKING:
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.comparisons import Comparisons
-    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.recommendation import ServedVariant
     from services.recommender.serving.targets import Target, TargetResolver
     from services.recommender.store.accounts import Accounts

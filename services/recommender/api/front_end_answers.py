@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from services.recommender.api.replies import Reply
     from services.recommender.api.rest_answers import RestAnswers
-    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.assignments import Assignment
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
     from shared.http.fast_path import RawRoutes

@@ -19,7 +19,7 @@ from shared.errors import ApiError, EndcapError
 from shared.experiments import RECOMMENDATIONS
 
 if TYPE_CHECKING:
-    from services.recommender.serving.experiments import Assignment
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.precomputed import PrecomputedRecommendations
     from services.recommender.serving.recommendation import Recommended
     from services.recommender.serving.recommender import Recommender

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from services.recommender.api.placement_bodies import PagePlacement, PageRequest
     from services.recommender.domain.catalogue import Catalogue
-    from services.recommender.serving.experiments import Assignment
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
     from services.recommender.serving.placements.engine import PlacementEngine
     from services.recommender.serving.recorder import AnswerRecorder

@@ -23,8 +23,9 @@ from shared.experiments import surfaces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.comparisons import Comparisons
-    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.live_lists import ServedList
     from services.recommender.serving.precomputed import EncodedList, PrecomputedRecommendations
     from services.recommender.serving.recommendation import ServedVariant

@@ -18,7 +18,8 @@ from services.recommender.metrics import COMPARED
 from services.recommender.store.exposures import Shown, shown_in
 
 if TYPE_CHECKING:
-    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.assignments import Assignment
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.unseen_answers import UnseenAnswers
     from shared.experiments import Variant
 
@@ -45,7 +46,7 @@ class Comparisons:
         for variant in assignment.experiment.enabled:
             if variant.name == assignment.variant.name:
                 continue
-            other = await item_ids(variant)
-            if other is not None and tuple(other) != answer.item_ids:
+            unseen_ids = await item_ids(variant)
+            if unseen_ids is not None and tuple(unseen_ids) != answer.item_ids:
                 self._experiments.mark_difference(assignment, answer, at)
                 return

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from services.recommender.domain.recipes import POPULARITY
-from services.recommender.metrics import ASSIGNED, ASSIGNED_FALLBACKS, ASSIGNED_SECONDS, SET_ASIDE
-from services.recommender.serving.recommendation import POPULAR, ServedVariant
+from services.recommender.metrics import SET_ASIDE
+from services.recommender.serving.assignments import Assignment, variant_counters
 from services.recommender.store.exposure_publisher import DAY_SECONDS
 from services.recommender.store.exposures import NOTHING_SHOWN, AnswerFacts
 from shared.aws import WireError
 from shared.errors import ApiError, Permanent
-from shared.experiments import HOLDOUT, INTERLEAVED
+from shared.experiments import HOLDOUT
 from shared.http.devices import REQUEST_HEADERS, device_of
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
-
     from services.recommender.store.exposure_publisher import ExposurePublisher
     from services.recommender.store.exposures import Shown
     from services.recommender.store.running_experiments import RunningExperiments
@@ -35,61 +31,6 @@ LASTING: Final = frozenset({"split", "bandit"})
 """The designs in which a version assigns a unit once, whatever the time and the request."""
 MOST_RECENT: Final = 20_000
 """Assignments that are kept for each surface of a tenant; arbitrary, about 10 MB."""
-
-
-class VariantCounters(NamedTuple):
-    """Counters of the answers of a variant."""
-
-    answers: Counter
-    seconds: Counter
-    fallbacks: Counter
-
-
-@dataclass(slots=True)
-class Assignment:
-    """The variant of a unit, the headers of an answer that say so, and the variant as the answer names it."""
-
-    experiment: Experiment
-    variant: Variant
-    unit: str
-    headers: Sequence[tuple[bytes, bytes]]
-    is_forced: bool = field(init=False)
-    is_compared: bool = field(init=False)
-    """Whether answers are compared with those of the other variants, until one differs."""
-    answered: ServedVariant = field(init=False)
-    counters: VariantCounters = field(init=False, compare=False)
-    exposed_day: int = field(default=-1, init=False, compare=False)
-    """The UTC day, since 1970, of the last exposure that was recorded."""
-
-    def __post_init__(self) -> None:
-        """Derive what every answer needs."""
-        self.is_forced = self.unit in self.experiment.forced
-        self.is_compared = not self.is_forced and self.experiment.compares(self.unit)
-        propensity = None if self.is_forced else self.experiment.propensity(self.variant)
-        name, version = self.experiment.name, self.experiment.version
-        self.answered = ServedVariant(name, version, self.variant.name, propensity)
-        self.counters = _counters(name, self.variant.name)
-
-    @property
-    def is_interleaved(self) -> bool:
-        """Return whether the answer has items of all variants; a forced unit gets a variant alone."""
-        return self.variant.name == INTERLEAVED and self.experiment.is_interleaved
-
-    @property
-    def is_usual(self) -> bool:
-        """Return whether the variant gives the usual answer of a list."""
-        return self.variant.strategy is None and not self.is_interleaved
-
-    def is_fallback(self, source: bytes) -> bool:
-        """Return whether a list or campaign answered with popular items, which the variant does not name."""
-        return source == POPULAR and self.variant.strategy != POPULARITY
-
-    def served(self, strategy: str | None) -> ServedVariant | None:
-        """Return the variant as the answer by `strategy` names it.
-
-        None for the usual answer that is given instead of a variant whose strategy was refused.
-        """
-        return self.answered if strategy == self.variant.strategy else None
 
 
 class _Recent:
@@ -202,7 +143,7 @@ class Experiments:
             variant = None if unit is None else holdout.assign(unit)
             if unit is not None and variant is not None:
                 if unit not in holdout.forced:
-                    _counters(holdout.name, variant.name).answers.inc()
+                    variant_counters(holdout.name, variant.name).answers.inc()
                     self._exposures.add(holdout, variant, unit, NOTHING_SHOWN)
                 return variant is holdout.variants[0]
         return False
@@ -295,9 +236,3 @@ def _is_client_error(error: ApiError | WireError | Permanent) -> bool:
 @lru_cache(maxsize=4_096)
 def _headers(name: str, version: int, variant: str) -> Sequence[tuple[bytes, bytes]]:
     return ((b"x-experiment", f"{name};v={version}".encode()), (b"x-variant", variant.encode()))
-
-
-@lru_cache(maxsize=4_096)
-def _counters(experiment: str, variant: str) -> VariantCounters:
-    metrics = (ASSIGNED, ASSIGNED_SECONDS, ASSIGNED_FALLBACKS)
-    return VariantCounters(*(metric.labels(experiment, variant) for metric in metrics))

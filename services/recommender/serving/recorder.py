@@ -25,7 +25,7 @@ from shared.aws.personalize.recommendation_ids import RecommendationIds
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import ItemScores
-    from services.recommender.serving.experiments import Assignment
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.placements.candidates import PlacementAnswer
     from services.recommender.serving.placements.shadows import ShadowFacts
     from services.recommender.serving.recommendation import Recommended

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query
 
 from services.router.api.experiments import NOT_FOUND, Name, Version
 from services.router.domain.interactions import Interactions
-from services.router.domain.results import DecisionRecord, Results, Series
+from services.router.domain.results import DecisionRecord, Results
+from services.router.domain.series import Series
 from services.router.store.results import PRE_DAYS, RELATIVE_EFFECT
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError

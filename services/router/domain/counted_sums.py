@@ -12,7 +12,8 @@ from services.router.domain.experiments import StoredVersion
 from services.router.domain.late_analysis import results_of
 from services.router.domain.metric_sums import MetricSums
 from services.router.domain.metrics import Metric
-from services.router.domain.results import Estimate, Results, SeriesPoint, SeriesVariant
+from services.router.domain.results import Estimate, Results
+from services.router.domain.series import SeriesPoint, SeriesVariant
 
 _METRICS = TypeAdapter(tuple[Metric, ...])
 

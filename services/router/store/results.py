@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.router.domain.experiments import StoredVersion
-    from services.router.domain.results import SeriesPoint
+    from services.router.domain.series import SeriesPoint
     from services.router.store.bandit_sums import BanditStore
     from services.router.store.interleaved_answers import InterleavedAnswers
     from services.router.store.metric_sums import MetricStore

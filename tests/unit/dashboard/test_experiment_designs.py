@@ -7,9 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from services.dashboard.domain.experiments import definition, form_of
+from services.dashboard.domain.experiment_forms import definition, form_of
+from services.router.domain.experiments import Definition
 from tests.unit.dashboard.site import browser
 from tests.unit.dashboard.test_experiments import ADMIN, Router, experiment, results
+
+SHADOWED = {"switchback": {"variants": [{"name": "control"}, {"name": "new", "strategy": "for-you"}]}}
+"""Variants without weights, which a switchback does not take."""
 
 
 class Design(Router):
@@ -25,17 +29,35 @@ class Design(Router):
         return super().__call__(request)
 
 
-def test_a_form_chooses_a_design_and_keeps_its_members() -> None:
-    design = {"kind": "interleaving", "window_days": 3.0}
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"kind": "interleaving", "window_days": 3.0},
+        {"kind": "bandit", "period_minutes": 30, "floor": 0.02, "reward_hours": 1.5},
+        {"kind": "switchback", "window_minutes": 120, "burn_in_minutes": 5},
+        {"kind": "shadow", "share": 0.05},
+    ],
+)
+def test_a_form_defines_each_design_with_its_members(design: dict[str, Any]) -> None:
     fields = form_of(experiment(design=design))
-    defined = [
+    stored, other, split = (
         definition(lambda name, kind=kind: (fields | {"design": kind}).get(name, ""))
-        for kind in ("interleaving", "split")
-    ]
+        for kind in (design["kind"], "bandit" if design["kind"] == "shadow" else "shadow", "split")
+    )
+    router = Definition.model_validate(
+        stored | {"surface": "placement/home", "metrics": None} | SHADOWED.get(design["kind"], {})
+    )
 
-    assert fields["design"] == "interleaving"
-    assert defined[0]["design"] == design
-    assert "design" not in defined[1]
+    assert router.design.model_dump() == design
+    assert set(other["design"]) == {"kind"}
+    assert "design" not in split
+
+
+def test_a_form_compares_the_answers_of_a_share() -> None:
+    fields = form_of(experiment(trigger_share=0.25))
+    assert fields["trigger"] == "25"
+    assert definition(lambda name: fields.get(name, ""))["trigger_share"] == 0.25
+    assert "trigger_share" not in definition(lambda name: (fields | {"trigger": ""}).get(name, ""))
 
 
 async def test_an_interleaving_experiment_shows_whom_people_prefer(monkeypatch: pytest.MonkeyPatch) -> None:

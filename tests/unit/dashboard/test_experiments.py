@@ -9,14 +9,8 @@ import orjson
 import pytest
 
 from services.dashboard.domain.experiment_days import course, group_sizes
-from services.dashboard.domain.experiments import (
-    Interval,
-    Mean,
-    Scale,
-    definition,
-    form_of,
-    metric_view,
-)
+from services.dashboard.domain.experiment_forms import definition, form_of
+from services.dashboard.domain.experiments import Interval, Mean, Scale, metric_view
 from services.dashboard.store.sessions import Person
 from tests.unit.dashboard.site import CSRF, browser
 

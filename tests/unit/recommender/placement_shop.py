@@ -17,7 +17,7 @@ from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.filterable_items import FilterableItems
 from services.recommender.domain.override import Override
 from services.recommender.domain.recipes import POPULARITY
-from services.recommender.serving.experiments import Assignment
+from services.recommender.serving.assignments import Assignment
 from services.recommender.serving.filtering import ItemFilters
 from services.recommender.serving.placements.engine import PlacementEngine
 from services.recommender.serving.placements.placement_rules import PlacementRules

@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from services.recommender.metrics import COMPARED
+from services.recommender.serving.assignments import Assignment
 from services.recommender.serving.comparisons import Comparisons
-from services.recommender.serving.experiments import Assignment
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.placements.shadows import ShadowAnswers
 from services.recommender.serving.recorder import AnswerRecorder

@@ -9,7 +9,7 @@ import pytest
 
 from services.recommender.domain.recipes import USER
 from services.recommender.metrics import SET_ASIDE
-from services.recommender.serving.experiments import Assignment
+from services.recommender.serving.assignments import Assignment
 from services.recommender.serving.placements.candidates import PlacementAnswer
 from services.recommender.serving.placements.request import PlacementRequest
 from services.recommender.serving.placements.variants import variant_definition

@@ -8,7 +8,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from services.recommender.serving.experiments import Assignment
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.placements.request import PlacementRequest, Visitor
     from services.recommender.serving.placements.shadows import Shadows
     from services.recommender.store.list_batches import ListKey

@@ -14,7 +14,7 @@ from services.recommender.serving.team_draft import draft_seed, team_draft
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.recommender.serving.experiments import Assignment
+    from services.recommender.serving.assignments import Assignment
     from services.recommender.serving.placements.request import PlacementRequest
     from services.recommender.store.placements import DefinedPlacement
 

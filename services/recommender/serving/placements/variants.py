@@ -20,7 +20,8 @@ from shared.experiments import Shadow, placement_surface
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.recommender.serving.experiments import Assignment, Experiments
+    from services.recommender.serving.assignments import Assignment
+    from services.recommender.serving.experiments import Experiments
     from services.recommender.serving.placements.request import PlacementRequest
     from services.recommender.store.campaigns import Campaigns
     from services.recommender.store.filters import Filters

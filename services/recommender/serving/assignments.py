@@ -1,0 +1,80 @@
+"""The variant of a unit, as every answer to it needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from services.recommender.domain.recipes import POPULARITY
+from services.recommender.metrics import ASSIGNED, ASSIGNED_FALLBACKS, ASSIGNED_SECONDS
+from services.recommender.serving.recommendation import POPULAR, ServedVariant
+from shared.experiments import INTERLEAVED
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+    from shared.experiments import Experiment, Variant
+
+
+class VariantCounters(NamedTuple):
+    """Counters of the answers of a variant."""
+
+    answers: Counter
+    seconds: Counter
+    fallbacks: Counter
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The variant of a unit, the headers of an answer that say so, and the variant as the answer names it."""
+
+    experiment: Experiment
+    variant: Variant
+    unit: str
+    headers: Sequence[tuple[bytes, bytes]]
+    is_forced: bool = field(init=False)
+    is_compared: bool = field(init=False)
+    """Whether answers are compared with those of the other variants, until one differs."""
+    answered: ServedVariant = field(init=False)
+    counters: VariantCounters = field(init=False, compare=False)
+    exposed_day: int = field(default=-1, init=False, compare=False)
+    """The UTC day, since 1970, of the last exposure that was recorded."""
+
+    def __post_init__(self) -> None:
+        """Derive what every answer needs."""
+        self.is_forced = self.unit in self.experiment.forced
+        self.is_compared = not self.is_forced and self.experiment.compares(self.unit)
+        propensity = None if self.is_forced else self.experiment.propensity(self.variant)
+        name, version = self.experiment.name, self.experiment.version
+        self.answered = ServedVariant(name, version, self.variant.name, propensity)
+        self.counters = variant_counters(name, self.variant.name)
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Return whether the answer has items of all variants; a forced unit gets a variant alone."""
+        return self.variant.name == INTERLEAVED and self.experiment.is_interleaved
+
+    @property
+    def is_usual(self) -> bool:
+        """Return whether the variant gives the usual answer of a list."""
+        return self.variant.strategy is None and not self.is_interleaved
+
+    def is_fallback(self, source: bytes) -> bool:
+        """Return whether a list or campaign answered with popular items, which the variant does not name."""
+        return source == POPULAR and self.variant.strategy != POPULARITY
+
+    def served(self, strategy: str | None) -> ServedVariant | None:
+        """Return the variant as the answer by `strategy` names it.
+
+        None for the usual answer that is given instead of a variant whose strategy was refused.
+        """
+        return self.answered if strategy == self.variant.strategy else None
+
+
+@lru_cache(maxsize=4_096)
+def variant_counters(experiment: str, variant: str) -> VariantCounters:
+    """Return the counters of the answers of a variant."""
+    metrics = (ASSIGNED, ASSIGNED_SECONDS, ASSIGNED_FALLBACKS)
+    return VariantCounters(*(metric.labels(experiment, variant) for metric in metrics))
