@@ -36,7 +36,7 @@ class Assignment:
     headers: Sequence[tuple[bytes, bytes]]
     is_forced: bool = field(init=False)
     is_compared: bool = field(init=False)
-    """Whether answers are compared with those of the other variants, until one differs."""
+    """True while answers are compared with those of the other variants, until one differs."""
     answered: ServedVariant = field(init=False)
     counters: VariantCounters = field(init=False, compare=False)
     exposed_day: int = field(default=-1, init=False, compare=False)

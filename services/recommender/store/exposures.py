@@ -25,7 +25,7 @@ NOTHING_SHOWN = Shown(None, ())
 
 
 class AnswerFacts(NamedTuple):
-    """How an answer came about: its time, whether the variant's own strategy had no items, and for whom."""
+    """Facts of an answer: its time, whether the variant's own strategy had no items, and for whom."""
 
     milliseconds: float | None = None
     fallback: bool | None = None
@@ -48,7 +48,7 @@ class Exposure(NamedTuple):
     at: float
     """Seconds since 1970."""
     differs: bool
-    """Whether it marks that the answers of the variants differ."""
+    """True for a mark that the answers of the variants differ."""
     facts: AnswerFacts
     answer: bytes | Shown
 
