@@ -25,6 +25,7 @@ ROOMS = {
     "metrics",
 }
 MORE_ROOMS = {
+    "analytics": {"computations"},
     "engine": {"commands", "training", "recipes", "personalize", "jobs", "computations", "identity"},
     "recommender": {"serving"},
     "router": {"commands", "statistics"},

@@ -13,29 +13,10 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
+from services.analytics.domain.lake_schemas import SCHEMAS
 from shared.events import InteractionRecorded, OrderCancelled, OrderPlaced, OrderRefunded, VariantExposed
 from shared.events.servings import RecommendationServed
 from shared.events.topics import EXPOSURES, INTERACTIONS, ORDERS, SERVINGS, Topic
-
-_TEXT, _TIME, _NUMBER, _COUNT = pa.string(), pa.timestamp("us", "UTC"), pa.float64(), pa.int64()
-_TEXTS = pa.list_(_TEXT)
-_LINES = pa.list_(
-    pa.struct(
-        [
-            ("item_id", _TEXT),
-            ("n", pa.int32()),
-            ("name", _TEXT),
-            ("category", _TEXT),
-            ("quantity", _NUMBER),
-            ("price", _NUMBER),
-        ]
-    )
-)
-_POSITION: Final[list[tuple[str, pa.DataType]]] = [
-    ("kafka_partition", pa.int32()),
-    ("kafka_offset", _COUNT),
-    ("dt", _TEXT),
-]
 
 Row = dict[str, Any]
 
@@ -50,11 +31,6 @@ class LakeTable:
     id_column: str
     persons: tuple[str, ...]
     rows: Callable[[Any], Iterator[Row]]
-
-
-def _columns(**columns: pa.DataType) -> pa.Schema:
-    listed: list[tuple[str, pa.DataType]] = [*columns.items(), *_POSITION]
-    return pa.schema(listed)
 
 
 def _interactions(event: InteractionRecorded) -> Iterator[Row]:
@@ -141,29 +117,7 @@ TABLES: Final = (
     LakeTable(
         "interactions",
         INTERACTIONS,
-        _columns(
-            event_id=_TEXT,
-            occurred_at=_TIME,
-            received_at=_TIME,
-            user_id=_TEXT,
-            session_id=_TEXT,
-            event_type=_TEXT,
-            sender_type=_TEXT,
-            item_id=_TEXT,
-            value=_NUMBER,
-            quantity=_NUMBER,
-            price=_NUMBER,
-            order_id=_TEXT,
-            recommendation_id=_TEXT,
-            impression=_TEXTS,
-            attribution_source=_TEXT,
-            properties=_TEXT,
-            city=_TEXT,
-            province=_TEXT,
-            country=_TEXT,
-            source=_TEXT,
-            historical=pa.bool_(),
-        ),
+        SCHEMAS["interactions"],
         "event_id",
         ("user_id", "session_id"),
         _interactions,
@@ -171,23 +125,7 @@ TABLES: Final = (
     LakeTable(
         "orders",
         ORDERS,
-        _columns(
-            event_id=_TEXT,
-            kind=_TEXT,
-            occurred_at=_TIME,
-            order_id=_TEXT,
-            refers_to=_TEXT,
-            user_id=_TEXT,
-            customer_name=_TEXT,
-            city=_TEXT,
-            province=_TEXT,
-            country=_TEXT,
-            currency=_TEXT,
-            amount=_NUMBER,
-            source=_TEXT,
-            historical=pa.bool_(),
-            lines=_LINES,
-        ),
+        SCHEMAS["orders"],
         "event_id",
         ("user_id",),
         _orders,
@@ -195,28 +133,7 @@ TABLES: Final = (
     LakeTable(
         "servings",
         SERVINGS,
-        _columns(
-            recommendation_id=_TEXT,
-            occurred_at=_TIME,
-            surface=_TEXT,
-            user_id=_TEXT,
-            session_id=_TEXT,
-            placement=_TEXT,
-            revision=_COUNT,
-            target=_TEXT,
-            item_ids=_TEXTS,
-            strategies=_TEXTS,
-            source=_TEXT,
-            generation=_COUNT,
-            model_sha256=_TEXT,
-            experiment=_TEXT,
-            experiment_version=_COUNT,
-            variant=_TEXT,
-            history_events=_COUNT,
-            newest_event_at=_TIME,
-            rules=_TEXTS,
-            request=_TEXT,
-        ),
+        SCHEMAS["servings"],
         "recommendation_id",
         ("user_id", "session_id"),
         _servings,
@@ -224,17 +141,7 @@ TABLES: Final = (
     LakeTable(
         "exposures",
         EXPOSURES,
-        _columns(
-            event_id=_TEXT,
-            occurred_at=_TIME,
-            experiment=_TEXT,
-            experiment_version=_COUNT,
-            variant=_TEXT,
-            unit=_TEXT,
-            surface=_TEXT,
-            recommendation_id=_TEXT,
-            item_ids=_TEXTS,
-        ),
+        SCHEMAS["exposures"],
         "event_id",
         ("unit",),
         _exposures,

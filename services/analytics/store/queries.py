@@ -130,7 +130,7 @@ class QueryRunner:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "services.analytics.store.query_process",
+            "services.analytics.computations.query_process",
             cwd=_ROOT,
             env={"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
             stdin=asyncio.subprocess.PIPE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +12,13 @@ from typing import Any
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from services.analytics.computations.query_process import run
 from services.analytics.domain.lake_tables import BY_NAME
 from services.analytics.domain.sql import VIEWS, checked
-from services.analytics.store.query_process import run
 from shared.errors import ApiError
 
 NOON = "2026-11-20T12:00:00+00:00"
@@ -144,9 +147,19 @@ def test_duckdb_itself_reaches_no_file_no_network_and_no_setting(query: str, tmp
         run({**task("SELECT 1", tmp_path), "sql": query})
 
 
+def test_a_file_without_rows_has_the_columns(tmp_path: Path) -> None:
+    query = "SELECT user_id, count(*) AS n FROM interactions WHERE user_id = 'nobody' GROUP BY user_id"
+
+    answer = run(task(query, tmp_path, form="parquet"))
+
+    table = pq.read_table(io.BytesIO(base64.b64decode(answer["parquet"])))
+    assert (answer["rows"], table.num_rows, table.column_names) == (0, 0, ["user_id", "n"])
+    assert table.schema.types == [pa.string(), pa.int64()]
+
+
 def in_process(message: dict[str, Any]) -> dict[str, Any]:
     """Return what the process of a query answers."""
-    words = [sys.executable, "-m", "services.analytics.store.query_process"]
+    words = [sys.executable, "-m", "services.analytics.computations.query_process"]
     done = subprocess.run(words, input=orjson.dumps(message), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return dict(orjson.loads(done.stdout))

@@ -25,7 +25,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from services.analytics.domain.athena_values import text_of
-from services.analytics.domain.lake_tables import BY_NAME
+from services.analytics.domain.lake_schemas import SCHEMAS
 from services.analytics.domain.views import CATALOGUE_SCHEMAS, SOURCES, VIEW_QUERIES
 
 _OVERHEAD_BYTES: Final = 3 * 2**30
@@ -59,23 +59,33 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     if task["form"] == "columns":
         return {"views": {view: _columns_of(connection, view) for view in task["views"]}}
     started = time.perf_counter()
+    answer = _file(connection, task) if task["form"] == "parquet" else _rows(connection, task)
+    return answer | {"seconds": time.perf_counter() - started}
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, task: dict[str, Any]) -> dict[str, Any]:
     result = connection.execute(task["sql"])
     columns = [{"name": column[0], "type": str(column[1])} for column in result.description or []]
-    if task["form"] == "parquet":
-        table = result.to_arrow_table() or pa.table({})
-        content = _parquet(table) if table.num_rows <= task["rows"] else b""
-        shown: dict[str, Any] = {"parquet": base64.b64encode(content).decode(), "rows": table.num_rows}
-        count = table.num_rows
-    else:
-        rows = result.fetchmany(task["rows"] + 1)
-        cell_of = text_of if task["form"] == "texts" else _plain_cell
-        shown = {"rows": [[cell_of(cell) for cell in row] for row in rows[: task["rows"]]]}
-        count = len(rows)
+    rows = result.fetchmany(task["rows"] + 1)
+    cell_of = text_of if task["form"] == "texts" else _plain_cell
+    shown = [[cell_of(cell) for cell in row] for row in rows[: task["rows"]]]
+    return {"columns": columns, "rows": shown, "truncated": len(rows) > task["rows"]}
+
+
+def _file(connection: duckdb.DuckDBPyConnection, task: dict[str, Any]) -> dict[str, Any]:
+    """Return all rows as a Parquet file, which has the columns also without rows."""
+    relation = connection.sql(task["sql"])
+    columns = [
+        {"name": name, "type": str(kind)} for name, kind in zip(relation.columns, relation.types, strict=True)
+    ]
+    table = relation.to_arrow_table()
+    is_too_large = table.num_rows > task["rows"]
+    content = b"" if is_too_large else _parquet(table)
     return {
         "columns": columns,
-        **shown,
-        "truncated": count > task["rows"],
-        "seconds": time.perf_counter() - started,
+        "parquet": base64.b64encode(content).decode(),
+        "rows": table.num_rows,
+        "truncated": is_too_large,
     }
 
 
@@ -139,11 +149,11 @@ def register(
 
 def _dataset(name: str, uri: str, options: dict[str, str]) -> ds.Dataset | pa.Table:
     if not uri:
-        return BY_NAME[name].schema.empty_table()
+        return SCHEMAS[name].empty_table()
     try:
         return DeltaTable(uri, storage_options=options or None).to_pyarrow_dataset()
     except TableNotFoundError:
-        return BY_NAME[name].schema.empty_table()
+        return SCHEMAS[name].empty_table()
 
 
 def _time(value: str | None) -> datetime | None:
