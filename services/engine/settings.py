@@ -76,6 +76,12 @@ class Settings(ServiceSettings):
         ge=1,
         description="threads of a job's linear algebra; raise it where few jobs share many cores",
     )
+    job_memory_mib: int | None = Field(
+        None,
+        ge=256,
+        description="memory of a job's process, beside files that it maps; a job that needs more fails; "
+        "empty for no limit",
+    )
     work_folder: Path = Field(
         Path(tempfile.gettempdir()) / "endcap-engine",
         description="local disk (no tmpfs) for the files of jobs; a training needs up to 80 bytes per "

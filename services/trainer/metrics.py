@@ -6,8 +6,13 @@ from shared.observability import counter, histogram
 
 RUNS = counter(
     "endcap_trainer_runs_total",
-    "Runs that ended, by outcome: completed, failed, cancelled, timed_out.",
-    ["outcome"],
+    "Runs that ended, by outcome (completed, failed, cancelled, timed_out) and kind.",
+    ["outcome", "kind"],
+)
+SCOPE = counter(
+    "endcap_trainer_overlay_lists_total",
+    "Users and items that got lists between trainings, by reason: vip_users, new_users, new_items.",
+    ["reason"],
 )
 STEP_SECONDS = histogram(
     "endcap_trainer_step_seconds",

@@ -60,7 +60,7 @@ def run() -> list[Figure]:
 
 def measure(shop: Shop, size: Size, mib: float) -> list[Figure]:
     """Measure in a product with a loaded shop; `mib` is the peak memory of loading it."""
-    figures = [*_steps(shop, mib), _freshness(shop, size.purchases)]
+    figures = [*_steps(shop, mib), _freshness(shop, size.purchases), *overlays(shop)]
     return figures + asyncio.run(_loader(shop.endcap, shop, size))
 
 
@@ -88,6 +88,32 @@ def _freshness(shop: Shop, purchases: int) -> Figure:
     milliseconds.sort()
     middle, high = milliseconds[(purchases - 1) // 2], milliseconds[(99 * purchases - 1) // 100]
     return Figure(f"freshness, p50 of {purchases}", middle, "ms", f"p99 {high:.1f} ms", "p99 < 1 s")
+
+
+def overlays(shop: Shop) -> list[Figure]:
+    """Measure a VIP run and an incremental one after it, until they are served; each has a new customer."""
+    return [_overlay(shop, kind) for kind in ("vip", "incremental")]
+
+
+def _overlay(shop: Shop, kind: str) -> Figure:
+    item = shop.rows("items")[0]["item_id"]
+    shop.send({"user_id": f"new-{kind}", "event_type": "purchase", "item_id": item})
+    time.sleep(2)  # until the event is stored
+    began = time.perf_counter()
+    number = shop.call("POST", "trainer", "/v1/runs", json={"kind": kind}).json()["run"]
+    generation = until(
+        lambda: shop.call("GET", "loader", f"/v1/generations/{number}").json(),
+        f"the {kind} run is served",
+        enough=lambda known: bool(known.get("active")),
+    )
+    seconds = time.perf_counter() - began
+    run = shop.get("trainer", f"/v1/runs/{number}")
+    counts = next(step["detail"] for step in run["steps"] if step["name"] == "snapshot")
+    reasons = ", ".join(
+        f"{counts[name]} {name.replace('_', ' ')}" for name in ("vip_users", "new_users", "new_items")
+    )
+    note = f"{reasons}; {generation['rows']} lists; the run alone {run['seconds']:.1f} s"
+    return Figure(f"{kind} run until its lists are served", seconds, "s", note)
 
 
 async def _loader(endcap: Endcap, shop: Shop, size: Size) -> list[Figure]:

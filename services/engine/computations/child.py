@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import threading
 import time
@@ -36,14 +37,18 @@ def main(
     spec: SpecT,
     workspace: Path,
     store: TenantStore | None = None,
+    memory_mib: int | None = None,
 ) -> None:
     """Run a computation and send its result, or its error, to the worker.
 
     `store` is what the tenant of the job may access; None is for computations on the data bucket only.
+    `memory_mib` bounds the memory of this process, libraries included and mapped files not.
     """
     threading.Thread(target=_exit_with_worker, args=(worker,), daemon=True).start()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+    if memory_mib is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_mib << 20, memory_mib << 20))
     try:
         objects = ObjectStorage.of(S3Settings.of("engine"), store)
         result = computation.run(spec, objects, workspace, ProgressReporter(worker))
@@ -51,6 +56,13 @@ def main(
         _send(worker, "permanent", str(error))
     except Transient as error:
         _send(worker, "transient", str(error))
+    except MemoryError:
+        limit = "this machine has"
+        if memory_mib is not None:
+            limit = f"the {memory_mib} MiB of ENGINE_JOB_MEMORY_MIB"
+        _send(
+            worker, "permanent", f"The computation needs more memory than {limit}; raise it or use less data."
+        )
     except Exception as error:  # noqa: BLE001 - any other error fails the job with a sentence
         traceback.print_exc()
         message = f"An unexpected error, {type(error).__name__}: {error}"

@@ -68,17 +68,20 @@ async def run(
     workspace: Path,
     on_progress: OnProgress,
     store: TenantStore | None = None,
+    memory_mib: int | None = None,
 ) -> ResultT:
     """Run a computation in a child process and return its result.
 
     `on_progress` is awaited with the members `step` and `share` of every report; `store` is what the tenant
-    of the job may access. Cancelling this coroutine kills the child.
+    of the job may access, `memory_mib` the memory that the child may have. Cancelling this coroutine kills
+    the child.
 
-    Raises Permanent when the input is wrong or the child died, Transient when a dependency was unavailable.
+    Raises Permanent when the input is wrong or the child died or had too little memory, Transient when a
+    dependency was unavailable.
     """
     parent_end, child_end = socket.socketpair()
     process = _context.Process(
-        target=child.main, args=(child_end, computation, spec, workspace, store), daemon=True
+        target=child.main, args=(child_end, computation, spec, workspace, store, memory_mib), daemon=True
     )
     with child_end:
         process.start()

@@ -160,7 +160,9 @@ class ResourceJob(ABC, Generic[State]):
         with contextlib.ExitStack() as stack:
             if workspace is None:
                 workspace = stack.enter_context(make_workspace(self.settings.work_folder, job))
-            running = launcher.run(computation, spec, workspace, on_progress, tenant_store)
+            running = launcher.run(
+                computation, spec, workspace, on_progress, tenant_store, self.settings.job_memory_mib
+            )
             result = await self._run_until_stopped(job, running)
         for warning in result.warnings:
             log.warning("engine.warned", kind=job.kind, resource=job.key, warning=warning)

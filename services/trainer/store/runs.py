@@ -158,8 +158,8 @@ class Runs:
                 await outbox.append(connection, BATCHES, [batch])
             await self._start_next(connection, run.tenant)
 
-    async def fail(self, number: int, error: str, event_id: str, now: datetime) -> None:
-        """Fail a run with a reason, and publish that."""
+    async def fail(self, number: int, error: str, event_id: str, now: datetime) -> Run:
+        """Fail a run with a reason, publish that, and return the run."""
         run = await self._run(number)
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=run.tenant))
@@ -175,6 +175,7 @@ class Runs:
                 )
                 await outbox.append(connection, BATCHES, [failed])
             await self._start_next(connection, run.tenant)
+        return run
 
     async def cancel(self, tenant: str, number: int, reason: str) -> str | None:
         """Cancel a run of a tenant, and return its status after that; None if the tenant has no such run."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from services.trainer import metrics
 from services.trainer.domain import SIMILAR, recipes
 from services.trainer.store import OverlayScope
 from services.trainer.worker.steps import Steps, gather
@@ -69,6 +70,8 @@ class OverlaySteps:
         prefix = f"{run.prefix}snapshot/"
         await self.steps.files.abort_uploads(prefix)
         files, counts = await self.steps.snapshots.take_overlay(run.tenant, prefix, scope)
+        for reason, count in asdict(counts).items():
+            metrics.SCOPE.labels(reason).inc(count)
         documents = {name: file.document() for name, file in files.items()}
         await context.report(1.0, base=number, models=models, files=documents, **asdict(counts))
         return True

@@ -123,15 +123,15 @@ class RunJob:
         states = await self.runs.steps(run.run)
         await self.stop_training(run, states["train"].detail)
         status = (await self.runs.start(run.run)).status
-        metrics.RUNS.labels(status).inc()
+        metrics.RUNS.labels(status, run.kind).inc()
         log.info("trainer.run_stopped", status=status)
 
     async def failed(self, job: Job, sentence: str) -> None:
         """Fail the run, and publish the reason."""
-        run = int(job.payload["run"])
-        event_id = derived_id("batch", run, "failed")
-        await self.runs.fail(run, sentence, event_id, datetime.now(UTC))
-        metrics.RUNS.labels("failed").inc()
+        number = int(job.payload["run"])
+        event_id = derived_id("batch", number, "failed")
+        run = await self.runs.fail(number, sentence, event_id, datetime.now(UTC))
+        metrics.RUNS.labels("failed", run.kind).inc()
 
     async def _step(self, run: Run, name: str, states: dict[str, StepState]) -> None:
         started_at, started = await self.runs.start_step(run.run, name), monotonic()
@@ -159,7 +159,7 @@ class RunJob:
             base=None if run.kind == "full" else states["snapshot"].detail["base"],
         )
         await self.runs.complete(run, batch if batch.recipes else None)
-        metrics.RUNS.labels("completed").inc()
+        metrics.RUNS.labels("completed", run.kind).inc()
         log.info("trainer.run_completed", recipes=written["recipes"])
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.engine.computations import computation, launcher
@@ -59,6 +60,7 @@ ENDINGS: dict[str, Callable[[Path], Any]] = {
     "exit": lambda _: os._exit(3),
     "killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "sleep": _sleep,
+    "large": lambda _: np.ones(1 << 28).sum(),
 }
 COUNT = Computation("count", Spec, Counted, count)
 
@@ -118,3 +120,9 @@ async def test_cancelling_kills_the_child(tmp_path: Path) -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_computation_that_needs_more_than_its_memory_fails_alone(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="more memory than the 1024 MiB of ENGINE_JOB_MEMORY_MIB"):
+        await launcher.run(COUNT, Spec(ending="large"), tmp_path, ignore, memory_mib=1024)
+    assert (await launcher.run(COUNT, Spec(7), tmp_path, ignore, memory_mib=1024)).part.rows == 7
