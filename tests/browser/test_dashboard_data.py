@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.dashboard.store.event_lake import EXAMPLES
 from shared.events.topics import PUTS
 from tests.browser.conftest import Dashboard
 from tests.support.shop import Shop
@@ -52,3 +53,23 @@ async def test_a_dead_letter_is_shown_and_replayed(
         enough=lambda letters: len(letters) >= 2,
     )
     assert [letter["replayed_at"] is not None for letter in letters[-2:]] == [False, True]
+
+
+async def test_every_example_of_sql_runs_and_its_result_is_a_file(
+    admin: Page, dashboard: Dashboard, tmp_path: Path
+) -> None:
+    titles = list(EXAMPLES)
+    for title in titles:
+        await admin.goto(f"{dashboard.address}/sql")
+        await admin.get_by_role("link", name=title).click()
+        await admin.get_by_role("button", name="Run", exact=True).click()
+        await admin.get_by_role("heading", name="Result").wait_for()
+        assert await admin.locator(".note.error").all_inner_texts() == [], title
+        assert title.startswith("Answers") or await admin.locator("tbody tr").count() > 0, title
+
+    async with admin.expect_download() as event:
+        await admin.get_by_role("button", name="Download as CSV").click()
+    saved = tmp_path / "query.csv"
+    await (await event.value).save_as(saved)
+    placement, answers = next(csv.reader(saved.read_text().splitlines()))
+    assert (titles[-1], placement, answers) == ("Answers by placement", "placement", "answers")

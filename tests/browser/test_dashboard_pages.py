@@ -34,6 +34,7 @@ PAGES = (
     "data/dead-letters",
     "data/dead-letters/{letter}",
     "experiments",
+    "sql",
     "system",
     "keys",
     "audit",

@@ -1,7 +1,6 @@
 """HTTP: SQL over the event lake and the catalogue."""
 
 # No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
-import asyncio
 import uuid
 from typing import Annotated, Any
 
@@ -11,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.analytics.domain.sql import MAX_CHARACTERS, Dialect, checked
 from services.analytics.store import QueryRunner
 from shared.auth import Authenticator, Principal
-from shared.errors import ApiError
 from shared.events.values import Text
+from shared.http.disconnects import unless_disconnected
 
 MAX_ROWS = 10_000
 _QUERY_ID = r"^[A-Za-z0-9_-]{1,64}$"
-_DISCONNECT_SECONDS = 0.5
 
 
 class SqlRequest(BaseModel):
@@ -77,8 +75,8 @@ class SqlRoutes:
             """
             query = checked(body.query, body.dialect)
             query_id = body.query_id or uuid.uuid4().hex
-            running = asyncio.create_task(self._runner.run(caller.own_tenant, query, body.max_rows, query_id))
-            return SqlResult(query_id=query_id, **await _unless_disconnected(running, request))
+            running = self._runner.run(caller.own_tenant, query, body.max_rows, query_id)
+            return SqlResult(query_id=query_id, **await unless_disconnected(running, request))
 
         @routes.delete("/{query_id}", operation_id="cancel_sql")
         async def cancel_sql(caller: Analyst, query_id: Annotated[str, Path(pattern=_QUERY_ID)]) -> Cancelled:
@@ -86,14 +84,3 @@ class SqlRoutes:
             return Cancelled(cancelled=self._runner.cancel(caller.own_tenant, query_id))
 
         return routes
-
-
-async def _unless_disconnected(running: asyncio.Task[dict[str, Any]], request: Request) -> dict[str, Any]:
-    """Return the result; raises ApiError 409 if the client went away, and cancels the query."""
-    try:
-        while not (await asyncio.wait({running}, timeout=_DISCONNECT_SECONDS))[0]:
-            if await request.is_disconnected():
-                raise ApiError(409, "Cancelled", "The client closed the connection.")
-        return running.result()
-    finally:
-        running.cancel()

@@ -19,6 +19,7 @@ from services.dashboard.pages import (
     placements,
     schedules,
     sources,
+    sql,
     system,
     training,
 )
@@ -33,6 +34,7 @@ PAGES: tuple[Page, ...] = (
     training.PAGE,
     schedules.PAGE,
     experiments.PAGE,
+    sql.PAGE,
     data.PAGE,
     sources.PAGE,
     system.PAGE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any, Final, NamedTuple
 DAYS: Final = 365
 """Days of the lake that are read; arbitrary."""
 LIMIT: Final = 10
+
+EXAMPLES: Final[dict[str, str]] = dict(
+    re.findall(r"(?m)^-- (.+)\n((?:.+\n)+)", Path(__file__).with_name("query_examples.sql").read_text())
+)
+"""Queries that people may begin with, by title."""
 
 _SIMILAR_CUSTOMERS: Final = Path(__file__).with_name("similar_customers.sql").read_text()
 
