@@ -29,7 +29,7 @@ def serving(generations: Iterable[Row]) -> dict[str, int]:
     return {
         recipe["recipe"]: generation["generation"]
         for generation in generations
-        if generation["base"] is None
+        if generation.get("base") is None
         for recipe in generation["recipes"]
         if recipe["active"]
     }

@@ -20,6 +20,7 @@ from services.dashboard.domain.solution_versions import (
     metric_title,
     solution_versions,
 )
+from services.dashboard.pages.schedules import KINDS
 from services.dashboard.pages.site import Page, PageRoutes, get, post
 from services.dashboard.store.services import Reply
 
@@ -47,7 +48,7 @@ class TrainingPages(PageRoutes):
         shown = next((name for name in (metric, PREFERRED, *names) if name in names), "")
         return self._site.render(
             request, visitor, "training.html", runs=runs, generations=generations, jobs=jobs,
-            durations=durations(rows), active=serving(generations.get("generations", [])),
+            durations=durations(rows), kinds=KINDS, active=serving(generations.get("generations", [])),
             metric=shown, metrics=names, metric_title=metric_title, quality=metric_series(rows, shown),
             versions=solution_versions(jobs.get("jobs", []))[:VERSIONS],
         )  # fmt: skip
@@ -56,14 +57,13 @@ class TrainingPages(PageRoutes):
     async def start(self, request: Request, visitor: Admin) -> Response:
         """Start a run."""
         reason = visitor.text("reason")[:200] or "started with the dashboard"
+        body = {"reason": reason, "kind": visitor.text("kind") or "full"}
         reply = await self._site.change(
             visitor,
             "start training",
             "run",
-            lambda: self._services.call(
-                visitor.tenant, "POST", "trainer", "/v1/runs", json={"reason": reason}
-            ),
-            after={"reason": reason},
+            lambda: self._services.call(visitor.tenant, "POST", "trainer", "/v1/runs", json=body),
+            after=body,
         )
         if not reply.ok:
             return self._site.redirect(request, "/training", reply.problem or "", "error")
