@@ -11,7 +11,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.error import URLError
@@ -24,14 +25,17 @@ from deploy.local.stack import Stack
 from shared.events.topics import EXPOSURES
 from tests.load import serving_shop as shop
 from tests.load.bench_outages import stopped
-from tests.load.serving_process import PREFIX, call, server
+from tests.load.serving_process import PREFIX, call
 from tests.support.kafka import raw_records, settings_for
+from tests.support.processes import Process, process
 from tests.support.waiting import PATIENCE, until
 
 NAME = "outages"
 EXPERIMENT = {"name": NAME, "surface": "item-affinity", "variants": [{"name": "a"}, {"name": "b"}]}
 PHASE_SECONDS = 1.0
 THREADS = 3
+PAUSE_SECONDS = 0.05
+"""Between two visits of a thread: a phase has a hundred requests, and the restarts the processor."""
 
 
 class Load:
@@ -70,6 +74,7 @@ class Load:
                 number = next(self._numbers)
                 for each in (number, rng.randrange(number + 1)):
                     self._ask(f"visitor-{each}")
+            self._ends.wait(PAUSE_SECONDS)
 
     def _ask(self, visitor: str) -> None:
         url = f"http://{LOOPBACK}:{self._port}{PREFIX}/item-affinity/{visitor}"
@@ -86,11 +91,33 @@ class Load:
             self.variants[visitor].add(variant)
 
 
-@contextmanager
-def router(stack: Stack, environment: dict[str, str], recommender: int) -> Iterator[tuple[int, int]]:
-    address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{recommender}"}
-    with server("services.router", environment | address) as started:
-        yield started
+@dataclass(frozen=True)
+class Servers:
+    """Recommenders and routers over one stack, forked as all services of tests are."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    @contextmanager
+    def recommender(self) -> Iterator[tuple[int, int]]:
+        """Run a recommender; yield its process id and port."""
+        with process("recommender", "serve", self.environment, self.folder, ready=False) as started:
+            yield started.popen.pid, _port(started)
+
+    @contextmanager
+    def router(self, recommender: int) -> Iterator[tuple[int, int]]:
+        """Run a router of the recommender at a port; yield its process id and port."""
+        address = {"ENDCAP_RECOMMENDER_URL": f"http://{LOOPBACK}:{recommender}"}
+        with process("router", "serve", self.environment | address, self.folder, ready=False) as started:
+            yield started.popen.pid, _port(started)
+
+    def counting(self) -> AbstractContextManager[Process]:
+        """Run the worker of the router."""
+        return process("router", "worker", self.environment, self.folder, ready=False)
+
+
+def _port(started: Process) -> int:
+    return int(started.url.rpartition(":")[2])
 
 
 def exposures(stack: Stack) -> list[dict[str, Any]]:
@@ -113,11 +140,13 @@ def test_no_unit_changes_its_variant_and_each_exposure_arrives_once(stack: Stack
         **stack.environment,
         **shop.SETTINGS,
         "RECOMMENDER_STATE_FOLDER": str(tmp_path / "state"),
+        "LOG_LEVEL": "ERROR",
     }
+    servers = Servers(environment, tmp_path)
     with ExitStack() as processes, Load() as load:
-        first, port = processes.enter_context(server("services.recommender", environment))
-        routing, router_port = processes.enter_context(router(stack, environment, port))
-        processes.enter_context(server("services.router", environment, "worker"))
+        first, port = processes.enter_context(servers.recommender())
+        routing, router_port = processes.enter_context(servers.router(port))
+        processes.enter_context(servers.counting())
         call(router_port, "/v1/experiments", EXPERIMENT)
         call(router_port, f"/v1/experiments/{NAME}/start", {})
         until(lambda: knows(port), "the recommender knows the experiment")
@@ -128,23 +157,23 @@ def test_no_unit_changes_its_variant_and_each_exposure_arrives_once(stack: Stack
                 load.phase(port)
             load.phase(router_port)
         kill(routing)
-        _, router_port = processes.enter_context(router(stack, environment, port))
+        _, router_port = processes.enter_context(servers.router(port))
         load.phase(router_port)
         with stopped(stack, "kafka"):
             load.phase(port)
             kill(first)
-            _, port = processes.enter_context(server("services.recommender", environment))
+            _, port = processes.enter_context(servers.recommender())
             until(lambda: knows(port), "the next recommender knows the experiment")
             load.phase(port)
         load.phase(port)
-        _, router_port = processes.enter_context(router(stack, environment, port))
+        _, router_port = processes.enter_context(servers.router(port))
         load.phase(router_port)
 
     answered = dict(load.variants)
     with (
-        server("services.recommender", environment) as (_, port),  # takes over what the last one left
-        server("services.router", environment) as (_, router_port),
-        server("services.router", environment, "worker"),
+        servers.recommender() as (_, port),  # takes over what the last one left
+        servers.router(port) as (_, router_port),
+        servers.counting(),
     ):
         events = until(
             lambda: exposures(stack),
