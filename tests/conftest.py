@@ -32,6 +32,9 @@ hypothesis.settings.load_profile("patient")
 # A broker and a Spark live for minutes here: a second compiler of Java costs more than it earns in that time.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
+# The matrices of tests are small: a second thread of OpenBLAS would mostly spin while it waits for work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 pytest_plugins = [
     "tests.support.processes",
     "tests.support.stack",
@@ -63,7 +66,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
     So do all tests of the product and of its pages, which share one product and its shop. The files of a
     folder of `tests/e2e` start a stack of their own. A folder such as `tests/component/recommender/filters`
-    holds the files of one subject, which share what its conftest makes once in a process.
+    holds the files of one subject, which share what its conftest makes once in a process. The tests of the
+    house share the syntax trees of all files.
     """
     return _Together(config, log)
 
@@ -75,6 +79,8 @@ class _Together(LoadFileScheduling):
                 return f"tests/e2e/{subject}"
             case ("tests", "e2e" | "browser", *_):
                 return "the product"
+            case ("tests", "architecture", _):
+                return "tests/architecture"
             case ("tests", "component", service, subject, _):
                 return f"tests/component/{service}/{subject}"
         return super()._split_scope(nodeid)
