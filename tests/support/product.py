@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator
@@ -91,6 +92,26 @@ def running(stack: Stack) -> Endcap:
     )
 
 
+_running: list[Stack] = []
+"""The stack of the product while it runs."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the product after the last test that needs it: idle, it takes a sixth of a core."""
+    if _running and nextitem is not None and not _is_needed_after(item, nextitem):
+        _running.pop().stop()
+
+
+def _is_needed_after(item: pytest.Item, nextitem: pytest.Item) -> bool:
+    """Return whether a later test of this process needs the product."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # All tests of the product are given to one process at once, see tests/conftest.py.
+        return not {"e2e", "browser"}.isdisjoint(nextitem.path.parts)
+    later = item.session.items[item.session.items.index(item) + 1 :]
+    return any("endcap" in getattr(each, "fixturenames", ()) for each in later)
+
+
 @pytest.fixture(scope="session")
 def endcap() -> Iterator[Endcap]:
     """Yield the product on free ports with an empty shop; one for the whole test run."""
@@ -103,6 +124,7 @@ def endcap() -> Iterator[Endcap]:
             try:
                 stack.launch(ends_with_caller=True)
                 stack.start_everything()
+                _running.append(stack)
                 yield running(stack)
             finally:
                 stack.stop()

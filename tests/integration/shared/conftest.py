@@ -18,8 +18,9 @@ def kafka(kafka_settings: KafkaSettings) -> KafkaSettings:
     return kafka_settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _own_broker() -> Iterator[Broker]:
+    # It ends with the tests of this folder: an idle broker takes 3 % of a core.
     with own_broker() as broker:
         yield broker
 
