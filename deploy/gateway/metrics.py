@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from deploy.gateway.settings import GatewaySettings
 
-_METRICS = (
+PREFIX = "endcap_gateway_"
+METRICS = (
     ("connections_accepted_total", "counter", "Connections that clients opened.", {"": 1}),
     (
         "connections_handled_total",
@@ -28,7 +29,7 @@ _METRICS = (
 
 _PAGE = "([0-9]+) ([0-9]+) ([0-9]+) \\s*Reading: ([0-9]+) Writing: ([0-9]+) Waiting: ([0-9]+)"
 
-NAMES = tuple(f"endcap_gateway_{name}" for name, *_ in _METRICS)
+NAMES = tuple(f"{PREFIX}{name}" for name, *_ in METRICS)
 
 
 def metrics_server(settings: GatewaySettings) -> str:
@@ -66,8 +67,8 @@ def metrics_server(settings: GatewaySettings) -> str:
 
 def _text() -> str:
     lines = []
-    for name, kind, description, samples in _METRICS:
-        full = f"endcap_gateway_{name}"
+    for name, kind, description, samples in METRICS:
+        full = f"{PREFIX}{name}"
         lines += [f"# HELP {full} {description}", f"# TYPE {full} {kind}"]
         lines += [f'{full}{labels} <!--# echo var="{position}" -->' for labels, position in samples.items()]
     return "\n".join(lines) + "\n"

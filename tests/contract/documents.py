@@ -1,4 +1,4 @@
-"""Every generated file: schemas, AsyncAPI, OpenAPI, operations, index of decisions, Compose's gateway."""
+"""Every generated file: schemas, AsyncAPI, OpenAPI, operations, metrics, index of decisions, a gateway."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from deploy.gateway.compose import CONFIGURATION, configuration
 from deploy.local.ports import SERVICES
 from shared.events.documents import schemas
 from tests.contract.decisions import INDEX, index
+from tests.contract.metrics import PAGE, page
 from tests.contract.operations import operations
 from tests.contract.wiring import wiring_of
 
@@ -47,6 +48,7 @@ def documents() -> dict[Path, bytes]:
             http[openapi_path("tracker")], http[openapi_path("recommender")]
         ),
         INDEX: index(),
+        PAGE: page(),
         CONFIGURATION: configuration().encode(),
     }
     return {ROOT / path: content for path, content in {**schemas(), **events, **http, **table}.items()}

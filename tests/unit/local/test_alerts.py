@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.contract.metrics import base_name, metrics
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
-MAKERS = {"counter", "gauge", "histogram"}
-
-
-@cache
-def metrics() -> dict[str, set[str]]:
-    """Return the labels of each metric that the code makes, by its name."""
-    made = {}
-    for folder in ("shared", "services"):
-        for path in (ROOT / folder).rglob("*.py"):
-            content = path.read_text()
-            if not any(f"{maker}(" in content for maker in MAKERS):
-                continue
-            for node in ast.walk(ast.parse(content)):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKERS:
-                    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-                    labels = arguments[2] if len(arguments) > 2 else ast.List([])
-                    made[ast.literal_eval(arguments[0])] = set(ast.literal_eval(labels))
-    return made
-
-
+LABELS = {metric.name: {*metric.labels} for metric in metrics()}
 FOLDER = ROOT / "deploy/prometheus"
 
 
@@ -69,8 +49,8 @@ def test_a_rule_can_be_evaluated_and_read(rule: dict[str, Any]) -> None:
 
     assert names(rule)
     for name in names(rule):
-        assert name in metrics(), "no process has it"
-        made = metrics()[name] | {"instance"}
+        assert name in LABELS, "no process has it"
+        made = LABELS[name] | {"instance"}
         kept = set(re.split(r"\W+", grouped[1])) - {"le"} if grouped else made
         assert kept <= made
         assert labels <= kept
@@ -84,8 +64,7 @@ def test_the_runbook_says_what_to_do(rule: dict[str, Any]) -> None:
 
 
 def names(rule: dict[str, Any]) -> list[str]:
-    written = re.findall(r"endcap_\w+", rule["expr"])
-    return [re.sub(r"_(?:bucket|count|sum)$", "", name) for name in written]
+    return [base_name(name) for name in re.findall(r"endcap_\w+", rule["expr"])]
 
 
 def test_the_rules_ring_when_they_should_and_not_before(promtool: Path) -> None:
