@@ -106,6 +106,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/schedules/*", "trainer"),
     Route("/v1/generations", "loader"),
     Route("/v1/generations/*", "loader"),
+    Route("/v1/quality", "loader"),
     # Recommendations.
     Route("/api/v1/placements", "recommender"),
     Route("/api/v1/placements/*", "recommender"),

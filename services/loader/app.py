@@ -5,13 +5,22 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from services.loader.api import generations as api
+from services.loader.api import quality
 from services.loader.api.dynamodb import DynamoDb
 from services.loader.domain import Limits
 from services.loader.handlers import Handlers
 from services.loader.settings import Settings
-from services.loader.store import Activations, Caches, Erasures, Files, GenerationCleanup, Generations
+from services.loader.store import (
+    Activations,
+    Caches,
+    Erasures,
+    Files,
+    GenerationCleanup,
+    Generations,
+    Quality,
+)
 from services.loader.store.list_tables import ListTables
-from services.loader.worker import LoadJob, RedisFollower
+from services.loader.worker import LoadJob, QualityMeasurement, RedisFollower
 from shared import redis, s3
 from shared.auth import Authenticator
 from shared.aws_server import JsonServices
@@ -43,6 +52,7 @@ def build(settings: Settings) -> FastAPI:
         parts=[database, authenticator],
         routers=[
             api.router(authenticator, operations),
+            quality.router(authenticator, Quality(requests)),
             JsonServices(authenticator, [tables.service()]).router(),
         ],
         description=DESCRIPTION,
@@ -82,6 +92,7 @@ def worker(settings: Settings) -> FastAPI:
     publisher = Publisher(settings.kafka, "loader", [CACHES, ERASURE_RECEIPTS])
     follower = RedisFollower(activations, caches)
     cleanup = GenerationCleanup(database, caches, keep=settings.keep_generations)
+    measurement = QualityMeasurement(Quality(database), settings.coverage_seconds)
     return application(
         "loader",
         parts=[
@@ -90,6 +101,7 @@ def worker(settings: Settings) -> FastAPI:
             Relay(database, publisher),
             PeriodicTask("redis-follower", follower.run, seconds=settings.follow_seconds),
             PeriodicTask("cleaner", cleanup.run, seconds=settings.clean_seconds),
+            PeriodicTask("quality", measurement.run, seconds=settings.quality_seconds),
             jobs,
             consumer,
         ],

@@ -20,3 +20,38 @@ LOAD_SECONDS = histogram(
 REDIS_BEHIND = gauge(
     "endcap_loader_redis_behind", "Tenants whose lists or pointer in Redis are not up to date with Postgres."
 )
+RUN_STARTED = gauge(
+    "endcap_loader_run_started_timestamp_seconds",
+    "When the run began whose lists are served, in seconds since 1970.",
+    ["tenant", "recipe"],
+)
+COVERAGE = gauge(
+    "endcap_loader_coverage_share",
+    "Share of the users with an interaction, or of the items on sale, that have a list.",
+    ["tenant", "kind"],
+)
+CATALOGUE_SHARE = gauge(
+    "endcap_loader_catalogue_share",
+    "Share of the items on sale that are in a list that is served.",
+    ["tenant", "recipe"],
+)
+GINI = gauge(
+    "endcap_loader_listed_items_gini",
+    "Gini coefficient of how often items are in lists that are served: 0 is even, near 1 is few items.",
+    ["tenant", "recipe"],
+)
+POPULARITY_LIFT = gauge(
+    "endcap_loader_popularity_lift",
+    "By which share listed items are more popular than the items of interactions.",
+    ["tenant", "recipe"],
+)
+CHANGED_SHARE = gauge(
+    "endcap_loader_changed_lists_share",
+    "Share of lists that differ from those of the generation before.",
+    ["tenant", "recipe"],
+)
+RANK_OVERLAP = gauge(
+    "endcap_loader_rank_overlap",
+    "Mean average overlap of the first ten places with the lists of the generation before.",
+    ["tenant", "recipe"],
+)

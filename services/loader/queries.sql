@@ -405,3 +405,133 @@ SELECT g.generation, g.rows, r.recipe
 FROM generations g JOIN generation_recipes r USING (generation)
 WHERE g.tenant = :tenant AND g.status IN ('loaded', 'dropping')
   AND r.recipe <> ALL (:recipes_without_users::text[]);
+
+-- lock_quality --
+-- Return whether this process may measure; one at a time may.
+SELECT pg_try_advisory_lock(hashtextextended('loader.quality', 0));
+
+-- unlock_quality --
+-- Let another process measure.
+SELECT pg_advisory_unlock(hashtextextended('loader.quality', 0));
+
+-- unmeasured_lists --
+-- Loaded lists without figures, with the newest loaded generation before them that has the recipe too.
+SELECT g.generation, g.tenant, r.recipe, (
+    SELECT max(before.generation)
+    FROM generations before JOIN generation_recipes USING (generation)
+    WHERE before.tenant = g.tenant AND before.generation < g.generation AND before.status = 'loaded'
+      AND generation_recipes.recipe = r.recipe
+) AS previous
+FROM generations g JOIN generation_recipes r USING (generation)
+WHERE g.status = 'loaded'
+  AND NOT EXISTS (SELECT FROM list_quality q WHERE q.generation = g.generation AND q.recipe = r.recipe)
+ORDER BY g.generation, r.recipe;
+
+-- available_items --
+-- The items that a tenant sells.
+SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant AND available;
+
+-- item_popularity --
+-- The number of interactions by item; what was merely shown is none.
+SELECT item_id, count(*) AS interactions
+FROM tracker.interactions_v1
+WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:shown::text[])
+GROUP BY item_id;
+
+-- compared_lists --
+-- The item ids of each list of a recipe, and of the list of the same id in an earlier generation.
+SELECT jsonb_path_query_array(new.items, '$[*][0]') AS items,
+       jsonb_path_query_array(old.items, '$[*][0]') AS items_before
+FROM lists new
+LEFT JOIN lists old ON old.generation = :previous AND old.recipe = new.recipe AND old.id = new.id
+WHERE new.generation = :generation AND new.recipe = :recipe;
+
+-- store_quality --
+-- Store the figures of lists, unless their generation is gone.
+INSERT INTO list_quality (
+    generation, recipe, previous, lists, empty, listed_items, catalogue_items, gini, popularity_lift,
+    compared, changed_share, rank_overlap
+)
+SELECT generation, recipe, :previous::bigint, :lists::bigint, :empty::bigint, :listed_items::bigint,
+       :catalogue_items::bigint, :gini::float8, :popularity_lift::float8, :compared::bigint,
+       :changed_share::float8, :rank_overlap::float8
+FROM generation_recipes WHERE generation = :generation AND recipe = :recipe
+ON CONFLICT DO NOTHING;
+
+-- tenants_to_cover --
+-- Tenants whose coverage was counted longer ago than some seconds, or before their newest activation.
+SELECT a.tenant
+FROM active a
+GROUP BY a.tenant
+HAVING coalesce((SELECT max(c.measured_at) FROM coverage c WHERE c.tenant = a.tenant), '-infinity')
+    < greatest(now() - make_interval(secs => :seconds), max(a.activated_at))
+ORDER BY a.tenant;
+
+-- measure_coverage --
+-- Count the users with an interaction and the items on sale, and those of them that have a list that is served.
+-- Guests have no lists.
+WITH known AS (
+    SELECT DISTINCT 'users' AS kind, user_id AS id
+    FROM tracker.interactions_v1
+    WHERE tenant = :tenant AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%' AND item_id IS NOT NULL
+      AND event_type <> ALL (:shown::text[])
+    UNION ALL
+    SELECT 'items', item_id FROM sync.items_v1 WHERE tenant = :tenant AND available
+), listed AS (
+    SELECT DISTINCT CASE WHEN recipe = ANY (:item_recipes::text[]) THEN 'items' ELSE 'users' END AS kind, id
+    FROM lists JOIN active USING (tenant, recipe, generation)
+    WHERE tenant = :tenant AND items <> '[]'
+      AND (recipe = ANY (:item_recipes::text[]) OR recipe <> ALL (:recipes_without_users::text[]))
+)
+INSERT INTO coverage (tenant, kind, known, listed)
+SELECT :tenant, kinds.kind, count(known.id), count(listed.id)
+FROM (VALUES ('users'), ('items')) AS kinds (kind)
+LEFT JOIN known ON known.kind = kinds.kind
+LEFT JOIN listed ON listed.kind = known.kind AND listed.id = known.id
+GROUP BY kinds.kind
+ON CONFLICT (tenant, kind, day) DO UPDATE
+SET known = excluded.known, listed = excluded.listed, measured_at = excluded.measured_at;
+
+-- delete_old_coverage --
+-- Delete counts that are older than 400 days.
+DELETE FROM coverage WHERE day < current_date - 400;
+
+-- served_quality --
+-- The lists that are served, of all tenants, with the start of their run and their figures.
+SELECT a.tenant, a.recipe, coalesce(g.started_at, g.received_at) AS run_started_at,
+       q.listed_items::float8 / nullif(q.catalogue_items, 0) AS catalogue_share, q.gini, q.popularity_lift,
+       q.changed_share, q.rank_overlap
+FROM active a
+JOIN generations g USING (generation)
+LEFT JOIN list_quality q ON q.generation = a.generation AND q.recipe = a.recipe
+ORDER BY a.tenant, a.recipe;
+
+-- newest_coverage --
+-- The newest counts of all tenants that have lists, by kind.
+SELECT DISTINCT ON (tenant, kind) tenant, kind, listed::float8 / nullif(known, 0) AS share
+FROM coverage
+WHERE tenant IN (SELECT active.tenant FROM active)
+ORDER BY tenant, kind, day DESC;
+
+-- coverage --
+-- The counts of the last days of a tenant, oldest first.
+SELECT day, kind, known, listed, listed::float8 / nullif(known, 0) AS share, measured_at
+FROM coverage WHERE tenant = :tenant AND day > current_date - :days::int
+ORDER BY day, kind;
+
+-- quality_of_generations --
+-- The figures of the newest generations of a tenant, newest first.
+SELECT q.generation, q.recipe, coalesce(g.started_at, g.received_at) AS run_started_at, q.previous, q.lists,
+       q.empty, q.listed_items, q.catalogue_items,
+       q.listed_items::float8 / nullif(q.catalogue_items, 0) AS catalogue_share, q.gini, q.popularity_lift,
+       q.compared, q.changed_share, q.rank_overlap, q.measured_at,
+       EXISTS (
+           SELECT FROM active a WHERE a.tenant = g.tenant AND a.recipe = q.recipe AND a.generation = q.generation
+       ) AS active
+FROM list_quality q JOIN generations g USING (generation)
+WHERE g.tenant = :tenant AND q.generation IN (
+    SELECT generation FROM generations
+    WHERE tenant = :tenant AND EXISTS (SELECT FROM list_quality each WHERE each.generation = generations.generation)
+    ORDER BY generation DESC LIMIT :limit
+)
+ORDER BY q.generation DESC, q.recipe;

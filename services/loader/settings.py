@@ -42,6 +42,14 @@ class Settings(ServiceSettings):
     )
     follow_seconds: float = Field(1.0, gt=0, description="interval of comparing Redis with Postgres")
     clean_seconds: float = Field(10.0, gt=0, description="interval of dropping old generations")
+    quality_seconds: float = Field(
+        10.0, gt=0, description="interval of looking for lists whose quality is not measured"
+    )
+    coverage_seconds: float = Field(
+        3600.0,
+        gt=0,
+        description="age of the count of users and items with lists at which it is counted again",
+    )
     load_concurrency: int = Field(1, ge=1, description="generations loaded at a time by a worker")
     postgres: PostgresSettings = Field(default_factory=lambda: PostgresSettings.of("loader"))
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings.of("loader"))

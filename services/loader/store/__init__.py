@@ -6,6 +6,7 @@ from services.loader.store.cleanup import GenerationCleanup
 from services.loader.store.erasures import Erasures
 from services.loader.store.files import Files
 from services.loader.store.generations import Generation, Generations, GenerationState
+from services.loader.store.quality import Quality, UnmeasuredLists
 
 __all__ = [
     "Activations",
@@ -16,5 +17,7 @@ __all__ = [
     "GenerationCleanup",
     "GenerationState",
     "Generations",
+    "Quality",
     "RedisState",
+    "UnmeasuredLists",
 ]

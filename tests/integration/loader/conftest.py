@@ -6,20 +6,33 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import orjson
 import pytest_asyncio
+from asgi_lifespan import LifespanManager
 from redis.asyncio import Redis
 
+from services.loader import app
 from services.loader.domain import Limits
-from services.loader.store import Activations, Caches, Erasures, Files, GenerationCleanup, Generations
+from services.loader.settings import Settings
+from services.loader.store import (
+    Activations,
+    Caches,
+    Erasures,
+    Files,
+    GenerationCleanup,
+    Generations,
+    Quality,
+)
 from services.loader.store.caches import list_key, pointer_key
-from services.loader.worker import LoadJob, RedisFollower
+from services.loader.worker import LoadJob, QualityMeasurement, RedisFollower
 from shared.jobs import Job
 from shared.postgres import Database
-from shared.settings import PostgresSettings
+from shared.settings import AuthSettings, PostgresSettings, RedisSettings
 from tests.support.batches import Batch
 from tests.support.stack import Database as OwnDatabase
 from tests.support.stack import ObjectStore
+from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
 
 LIMITS = Limits(least_share_of_last=0.5, most_unknown_items=0.2, most_rejected_lines=0.01)
 
@@ -40,6 +53,7 @@ class Loader:
     load_job: LoadJob = field(init=False)
     follower: RedisFollower = field(init=False)
     cleanup: GenerationCleanup = field(init=False)
+    measurement: QualityMeasurement = field(init=False)
 
     def __post_init__(self) -> None:
         self.generations = Generations(self.database)
@@ -57,6 +71,7 @@ class Loader:
         )
         self.follower = RedisFollower(self.activations, self.caches)
         self.cleanup = GenerationCleanup(self.database, self.caches, keep=2)
+        self.measurement = QualityMeasurement(Quality(self.database), coverage_seconds=3600)
 
     async def receive(self, batch: Batch) -> None:
         await self.generations.receive(batch.put(self.s3, self.bucket))
@@ -141,3 +156,23 @@ async def loader(
     await client.aclose()
     await administrator.stop()
     await own.stop()
+
+
+@pytest_asyncio.fixture
+async def tenant(database: OwnDatabase) -> Tenant:
+    return await make_tenant(database)
+
+
+@pytest_asyncio.fixture
+async def http(database: OwnDatabase, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(
+        postgres=PostgresSettings(database_url=database.role_url("loader")),
+        redis=RedisSettings(redis_url=redis_url),
+        auth=AuthSettings(endcap_secret_key=SECRET_KEY, endcap_service_key=SERVICE_KEY),
+    )
+    service = app.build(settings)
+    async with (
+        LifespanManager(service),
+        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://loader") as client,
+    ):
+        yield client

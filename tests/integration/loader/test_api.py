@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-import pytest_asyncio
-from asgi_lifespan import LifespanManager
 
-from services.loader import app
-from services.loader.settings import Settings
-from shared.settings import AuthSettings, PostgresSettings, RedisSettings
 from tests.integration.loader.conftest import Loader
 from tests.support.batches import Batch, batch_line
 from tests.support.stack import Database
-from tests.support.tenants import SECRET_KEY, SERVICE_KEY, Tenant, make_tenant
+from tests.support.tenants import Tenant, make_tenant
 
 ITEMS = ["item-1", "item-2"]
-
-
-@pytest_asyncio.fixture
-async def tenant(database: Database) -> Tenant:
-    return await make_tenant(database)
-
-
-@pytest_asyncio.fixture
-async def http(database: Database, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(
-        postgres=PostgresSettings(database_url=database.role_url("loader")),
-        redis=RedisSettings(redis_url=redis_url),
-        auth=AuthSettings(endcap_secret_key=SECRET_KEY, endcap_service_key=SERVICE_KEY),
-    )
-    service = app.build(settings)
-    async with (
-        LifespanManager(service),
-        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://loader") as client,
-    ):
-        yield client
 
 
 def a_batch(run: int, lists: int = 4, *, bad: int = 0) -> Batch:

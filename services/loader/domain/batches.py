@@ -25,7 +25,9 @@ _ID_FIELDS = {
     "bought-together": ("itemId",),
     "popularity": ("listId",),
 }
-RECIPES_WITHOUT_USERS = ("similar-items", "bought-together", "popularity")
+ITEM_RECIPES = ("similar-items", "bought-together")
+"""Recipes whose lists belong to items."""
+RECIPES_WITHOUT_USERS = (*ITEM_RECIPES, "popularity")
 """Recipes whose lists belong to no user; every other recipe may have lists of users."""
 _ANY_ID_FIELD = ("userId", "itemId", "listId")
 MAX_TEXT_CHARACTERS = 1000

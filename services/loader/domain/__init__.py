@@ -1,0 +1,53 @@
+"""Batches that become generations, and the quality of their lists."""
+
+from services.loader.domain.batches import (
+    ITEM_RECIPES,
+    RECIPES_WITHOUT_USERS,
+    ActiveGenerations,
+    BatchRefused,
+    InvalidLine,
+    Limits,
+    LoadCounts,
+    Manifest,
+    ManifestFile,
+    ManifestRecipe,
+    RecommendationList,
+    RejectedLine,
+    parse_line,
+    require_complete,
+    require_own_key,
+    require_plausible,
+)
+from services.loader.domain.quality import (
+    SHOWN_TYPES,
+    ListQuality,
+    ListStatistics,
+    average_overlap,
+    gini,
+    popularity_lift,
+)
+
+__all__ = [
+    "ITEM_RECIPES",
+    "RECIPES_WITHOUT_USERS",
+    "SHOWN_TYPES",
+    "ActiveGenerations",
+    "BatchRefused",
+    "InvalidLine",
+    "Limits",
+    "ListQuality",
+    "ListStatistics",
+    "LoadCounts",
+    "Manifest",
+    "ManifestFile",
+    "ManifestRecipe",
+    "RecommendationList",
+    "RejectedLine",
+    "average_overlap",
+    "gini",
+    "parse_line",
+    "popularity_lift",
+    "require_complete",
+    "require_own_key",
+    "require_plausible",
+]
