@@ -43,7 +43,7 @@ async def scheduled_run(
     answer = await asyncio.to_thread(
         httpx.put,
         f"{installation.running['trainer-serve'].url}/v1/schedules/often",
-        json={"cron": "0 0 1 1 *", **definition},
+        json={"cron": "0 */12 * * *", **definition},
         headers={"x-api-key": SERVICE_KEY, "x-endcap-tenant": "default"},
         timeout=PATIENCE,
     )
