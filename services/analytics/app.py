@@ -29,6 +29,7 @@ from services.analytics.store import (
     Reports,
     Retention,
 )
+from services.analytics.store.freshness import show_newest_events
 from shared.auth import Authenticator
 from shared.aws import PageTokens
 from shared.aws_server import JsonServices
@@ -49,6 +50,8 @@ DESCRIPTION = "What recommendations showed, and what followed: clicks, conversio
 GATHER_SECONDS = 0.2
 """Records are collected into one transaction for this long; people look at figures, who can wait."""
 BATCH = 1_000
+FRESHNESS_SECONDS = 15.0
+"""Interval of reading the newest events for the gauge; that of Prometheus's usual scrapes."""
 MAX_LISTED = 50
 """Differences that `check` prints; arbitrary."""
 
@@ -108,7 +111,8 @@ def worker(settings: Settings) -> FastAPI:
         LakeMaintenance(database, lake, settings).run,
         seconds=settings.lake_maintenance_seconds,
     )
-    parts: list[Part] = [database, publisher, retention, maintenance, consumer]
+    freshness = PeriodicTask("freshness", partial(show_newest_events, database), seconds=FRESHNESS_SECONDS)
+    parts: list[Part] = [database, publisher, retention, maintenance, freshness, consumer]
     return application("analytics-worker", parts=parts, description=DESCRIPTION)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.observability import counter
+from shared.observability import counter, gauge
 
 SERVINGS = counter("endcap_analytics_answers_total", "Answers counted, each once.")
 EVENTS = counter("endcap_analytics_events_total", "Events counted, each once.")
@@ -16,3 +16,8 @@ LAKE_ROWS = counter("endcap_analytics_lake_rows_total", "Rows added to the event
 LAKE_FILES = counter("endcap_analytics_lake_files_removed_total", "Files removed from the event lake.")
 QUERIES = counter("endcap_analytics_queries_total", "SQL queries, by outcome.", ["outcome"])
 DELETED = counter("endcap_analytics_deleted_total", "Rows deleted because of their age.", ["table"])
+NEWEST_EVENT = gauge(
+    "endcap_analytics_newest_event_timestamp_seconds",
+    "When the newest event of a tenant happened, in seconds since 1970.",
+    ["tenant"],
+)

@@ -485,6 +485,10 @@ SELECT newest_event_at, newest_purchase_at, newest_answer_at, newest_history_at,
 FROM freshness
 WHERE tenant = :tenant;
 
+-- newest_events --
+-- The time of the newest event of each tenant.
+SELECT tenant, newest_event_at FROM freshness WHERE newest_event_at IS NOT NULL;
+
 -- items_of_tenant --
 -- The number of items in a tenant's catalogue.
 SELECT rows FROM sync.catalogue_rooms_v1 WHERE tenant = :tenant AND kind = 'items';

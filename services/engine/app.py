@@ -9,8 +9,9 @@ from services.engine.api import buckets, dead_letters, functions, keys, placemen
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
-from services.engine.jobs import attribution_scheduler, garbage_collector
+from services.engine.jobs import attribution_scheduler, deadlines, garbage_collector
 from services.engine.jobs.attribution_scheduler import AttributionScheduler
+from services.engine.jobs.deadlines import Deadlines
 from services.engine.jobs.garbage_collector import GarbageCollector
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
@@ -97,6 +98,7 @@ def worker(settings: Settings) -> FastAPI:
             PeriodicTask("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
             PeriodicTask("sweeper", collector.run, seconds=garbage_collector.INTERVAL_SECONDS),
             PeriodicTask("counting", scheduler.run, seconds=attribution_scheduler.INTERVAL_SECONDS),
+            PeriodicTask("deadlines", Deadlines(database).run, seconds=deadlines.INTERVAL_SECONDS),
             consumer,
         ],
     )

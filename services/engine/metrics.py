@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.observability import counter, histogram
+from shared.observability import counter, gauge, histogram
 
 CALLS = counter("endcap_engine_calls_total", "Calls of the control plane.", ["operation", "outcome"])
 IMPORTED_ROWS = counter("endcap_engine_imported_rows_total", "Rows imported into datasets.", ["type"])
@@ -32,3 +32,13 @@ ATTRIBUTED = counter(
 )
 REPLAYS = counter("endcap_engine_replays_total", "Dead letters that were published again.", ["topic"])
 FAILED_JOBS = counter("endcap_engine_failed_jobs_total", "Jobs that ended with CREATE FAILED.", ["kind"])
+KEY_EXPIRES = gauge(
+    "endcap_engine_key_expiry_timestamp_seconds",
+    "When a key expires that was made for longer than two weeks and has no successor, in seconds since 1970.",
+    ["tenant", "key"],
+)
+MODEL_TRAINED = gauge(
+    "endcap_engine_model_trained_timestamp_seconds",
+    "When the training began of the model that a campaign or recommender serves, in seconds since 1970.",
+    ["tenant", "campaign"],
+)

@@ -890,3 +890,30 @@ SELECT policy FROM bucket_policies WHERE bucket = :bucket;
 -- delete_bucket_policy --
 -- Delete the recorded policy of a bucket.
 DELETE FROM bucket_policies WHERE bucket = :bucket;
+
+-- expiring_keys --
+-- Keys that will expire and were made for longer than two weeks. A rotated key has a successor: a newer key for the
+-- same purpose that lasts longer. Key pairs have an account instead of a tenant, service keys neither.
+WITH ending AS (
+    SELECT coalesce(tenant, '') AS tenant, id, label, scopes, created_at, expires_at FROM keys
+    UNION ALL
+    SELECT account, access_key_id, label, scopes, created_at, ends_at FROM aws_keys WHERE active
+)
+SELECT tenant, id, expires_at
+FROM ending
+WHERE expires_at > now() AND expires_at - created_at > interval '14 days'
+  AND NOT EXISTS (
+      SELECT FROM ending AS successor
+      WHERE successor.tenant = ending.tenant AND successor.label = ending.label AND successor.scopes = ending.scopes
+        AND successor.created_at > ending.created_at
+        AND coalesce(successor.expires_at > ending.expires_at, true)
+  )
+ORDER BY tenant, id;
+
+-- served_models --
+-- The campaigns and recommenders that answer, with the start of the training of their model.
+SELECT served.tenant, served.name, training.created_at AS trained_at
+FROM campaigns_v1 AS served
+JOIN resources AS training ON training.arn = served.solution_version_arn
+WHERE served.status = 'ACTIVE' AND served.model_uri IS NOT NULL
+ORDER BY served.tenant, served.name;

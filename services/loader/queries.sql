@@ -415,15 +415,16 @@ SELECT pg_try_advisory_lock(hashtextextended('loader.quality', 0));
 SELECT pg_advisory_unlock(hashtextextended('loader.quality', 0));
 
 -- unmeasured_lists --
--- Loaded lists without figures, with the newest loaded generation before them that has the recipe too.
+-- Loaded lists without figures, with the newest loaded generation before them that has the recipe too. Overlays have few
+-- lists and no figures.
 SELECT g.generation, g.tenant, r.recipe, (
     SELECT max(before.generation)
     FROM generations before JOIN generation_recipes USING (generation)
     WHERE before.tenant = g.tenant AND before.generation < g.generation AND before.status = 'loaded'
-      AND generation_recipes.recipe = r.recipe
+      AND before.base IS NULL AND generation_recipes.recipe = r.recipe
 ) AS previous
 FROM generations g JOIN generation_recipes r USING (generation)
-WHERE g.status = 'loaded'
+WHERE g.status = 'loaded' AND g.base IS NULL
   AND NOT EXISTS (SELECT FROM list_quality q WHERE q.generation = g.generation AND q.recipe = r.recipe)
 ORDER BY g.generation, r.recipe;
 
@@ -478,10 +479,10 @@ WITH known AS (
     UNION ALL
     SELECT 'items', item_id FROM sync.items_v1 WHERE tenant = :tenant AND available
 ), listed AS (
-    SELECT DISTINCT CASE WHEN recipe = ANY (:item_recipes::text[]) THEN 'items' ELSE 'users' END AS kind, id
-    FROM lists JOIN active USING (tenant, recipe, generation)
-    WHERE tenant = :tenant AND items <> '[]'
-      AND (recipe = ANY (:item_recipes::text[]) OR recipe <> ALL (:recipes_without_users::text[]))
+    SELECT DISTINCT CASE WHEN l.recipe = ANY (:item_recipes::text[]) THEN 'items' ELSE 'users' END AS kind, l.id
+    FROM active a JOIN lists l ON l.recipe = a.recipe AND l.generation IN (a.generation, a.overlay)
+    WHERE a.tenant = :tenant AND l.items <> '[]'
+      AND (l.recipe = ANY (:item_recipes::text[]) OR l.recipe <> ALL (:recipes_without_users::text[]))
 )
 INSERT INTO coverage (tenant, kind, known, listed)
 SELECT :tenant, kinds.kind, count(known.id), count(listed.id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from shared.http.answer_times import OK
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -22,6 +25,7 @@ class DirectCycle:
     """
 
     __slots__ = (
+        "_began",
         "_coroutine",
         "_line",
         "answer",
@@ -42,6 +46,7 @@ class DirectCycle:
         headers: list[tuple[bytes, bytes]],
         coroutine: Coroutine[Any, Any, bytes | None],
     ) -> None:
+        self._began = perf_counter()
         self._line = line
         self._coroutine = coroutine
         self.url = url
@@ -67,7 +72,9 @@ class DirectCycle:
         try:
             future = self._coroutine.send(None)
         except StopIteration as returned:
-            self.answer = returned.value
+            if (answer := returned.value) is not None:
+                self.answer = answer
+                OK.observe(perf_counter() - self._began)
         except Exception as error:  # noqa: BLE001 - the application meets it again, and answers it
             log.debug("http.direct_failed", error=repr(error))
         else:

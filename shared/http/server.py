@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from shared.http.accepting import Acceptor, listeners
+from shared.http.answer_times import TimedAnswers
 from shared.http.body_limits import READING
 from shared.http.connections import Connections
 from shared.http.protocol import BoundedProtocol
@@ -56,7 +57,7 @@ def run(app: ASGIApp, host: str, port: int, limits: HttpSettings, saturated_stat
     connections = Connections(limits, _most_connections(), saturated_status)
     connections.websocket = getattr(app, "websocket", None)
     config = uvicorn.Config(
-        app,
+        TimedAnswers(app),
         host=host,
         port=port,
         loop="uvloop",

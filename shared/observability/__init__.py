@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from shared.observability import logging, tracing
 from shared.observability.logging import bound
-from shared.observability.metrics import counter, gauge, histogram, name_process
+from shared.observability.metrics import counter, gauge, histogram, loop_histogram, name_process
 
 if TYPE_CHECKING:
     from shared.settings import ObservabilitySettings
 
-__all__ = ["bound", "configure", "counter", "gauge", "histogram", "tracing"]
+__all__ = ["bound", "configure", "counter", "gauge", "histogram", "loop_histogram", "tracing"]
 
 
 def configure(service: str, settings: ObservabilitySettings) -> None:

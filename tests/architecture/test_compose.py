@@ -49,6 +49,9 @@ OF_OTHERS = {
     "prepare-volumes": set(),
     "gateway": set(),
     "shop": set(),
+    "prometheus": set(),
+    "alertmanager": set(),
+    "grafana": set(),
     "shop-keys": {"engine_database_url"},
     "kafka": {"kafka.properties"},
     "postgres": {"postgres_password"},
@@ -69,7 +72,11 @@ OF_OTHERS = {
 }
 
 CAPABILITIES = {"prepare-volumes": ["CHOWN", "DAC_READ_SEARCH"]}
-PUBLISHED = {"gateway", "tracker", "sync", "trainer", "loader", "router", "engine", "analytics", "dashboard"}
+MONITORING = {"prometheus", "alertmanager", "grafana"}
+PUBLISHED = {
+    *("gateway", "tracker", "sync", "trainer", "loader", "router", "engine", "analytics", "dashboard"),
+    *("prometheus", "grafana"),
+}
 
 
 def expected(container: str) -> set[str]:
@@ -181,6 +188,11 @@ def test_only_what_clients_and_people_call_is_published_and_only_on_this_machine
     for ports in published.values():
         for port in ports:
             assert re.fullmatch(r"\$\{ENDCAP_BIND:-127\.0\.0\.1\}:(\d+):\1", port), port
+
+
+def test_monitoring_is_started_on_request_alone() -> None:
+    assert {name for name, container in CONTAINERS.items() if "profiles" in container} == MONITORING
+    assert all(CONTAINERS[name]["profiles"] == ["monitoring"] for name in MONITORING)
 
 
 def test_each_secret_has_a_file_and_each_file_a_container(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 from deploy.local.ports import SERVICES, Ports
 from deploy.local.product import probe_port, programs
 from tests.architecture.source import ROOT, nodes, python_files
+from tests.architecture.test_compose import MONITORING
 from tests.architecture.test_requirements import pins
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -123,7 +124,7 @@ def test_compose_starts_no_process_that_is_not_there() -> None:
         name for name, container in CONTAINERS.items() if container.get("command") and name in PROCESSES
     }
     jobs = {name for name, container in CONTAINERS.items() if container.get("restart") == "on-failure:5"}
-    servers = {"gateway", "kafka", "postgres", "redis", "s3", "shop"}
+    servers = {"gateway", "kafka", "postgres", "redis", "s3", "shop", *MONITORING}
 
     assert CONTAINERS.keys() - of_ours - jobs == servers
 

@@ -1,4 +1,4 @@
-"""Every generated file: schemas, AsyncAPI, OpenAPI, operations, metrics, index of decisions, a gateway."""
+"""Every generated file: schemas, AsyncAPI, OpenAPI, operations, metrics, decisions, dashboards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from deploy.gateway.compose import CONFIGURATION, configuration
+from deploy.grafana import boards
 from deploy.local.ports import SERVICES
 from shared.events.documents import schemas
 from tests.contract.decisions import INDEX, index
@@ -51,4 +52,7 @@ def documents() -> dict[Path, bytes]:
         PAGE: page(),
         CONFIGURATION: configuration().encode(),
     }
-    return {ROOT / path: content for path, content in {**schemas(), **events, **http, **table}.items()}
+    return {
+        ROOT / path: content
+        for path, content in {**schemas(), **events, **http, **table, **boards.documents()}.items()
+    }

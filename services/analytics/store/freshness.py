@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from services.analytics.domain.facts import time_of
+from services.analytics.metrics import NEWEST_EVENT
 from services.analytics.store.sql import SQL, columns
 
 if TYPE_CHECKING:
     from shared.events import InteractionRecorded
     from shared.events.servings import Serving
-    from shared.postgres import Connection
+    from shared.postgres import Connection, Database
 
 _NAMES = "tenants events purchases answers histories generations"
 
@@ -49,3 +50,11 @@ async def servings_freshness(connection: Connection, served: Sequence[tuple[str,
     ]
     if rows:
         await connection.execute(*SQL.add_freshness(**columns(_NAMES, rows)))
+
+
+async def show_newest_events(database: Database) -> None:
+    """Set the gauge of each tenant's newest event; every worker shows all of them."""
+    rows = await database.fetch(*SQL.newest_events())
+    NEWEST_EVENT.clear()
+    for row in rows:
+        NEWEST_EVENT.labels(row["tenant"]).set(row["newest_event_at"].timestamp())

@@ -10,9 +10,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from services.analytics.domain.figures import COUNTS, day_of
 from services.analytics.domain.reports import Period
+from services.analytics.store.freshness import show_newest_events
 from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
 from shared.events import InteractionRecorded
 from shared.events.servings import RecommendationServed, Serving
@@ -199,3 +201,16 @@ async def test_events_of_before_the_shop_came_are_not_counted(analytics: Analyti
     await analytics.counting.add_servings([])
 
     assert await counted(analytics, tenant) == ({}, {})
+
+
+async def test_the_newest_event_of_each_tenant_is_a_gauge(analytics: Analytics) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    await analytics.database.execute(
+        "INSERT INTO freshness (tenant, newest_event_at) VALUES ('aged', $1), ('silent', NULL)", at
+    )
+
+    await show_newest_events(analytics.database)
+
+    name = "endcap_analytics_newest_event_timestamp_seconds"
+    assert REGISTRY.get_sample_value(name, {"tenant": "aged"}) == at.timestamp()
+    assert REGISTRY.get_sample_value(name, {"tenant": "silent"}) is None

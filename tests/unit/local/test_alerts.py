@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.metrics import base_name, metrics
+from tests.contract.metrics import base_name, metrics, series
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 LABELS = {metric.name: {*metric.labels} for metric in metrics()}
+EXPORTED = {
+    "up": frozenset[str](),
+    "probe_ssl_earliest_cert_expiry": frozenset[str](),
+    "node_filesystem_avail_bytes": frozenset({"mountpoint", "fstype"}),
+    "node_filesystem_size_bytes": frozenset({"mountpoint", "fstype"}),
+}
+"""Series of Prometheus and its exporters, with their labels."""
 FOLDER = ROOT / "deploy/prometheus"
 
 
@@ -25,6 +32,7 @@ def rules(file: str) -> list[dict[str, Any]]:
 
 RULES = rules("alerts.yml")
 HOST_RULES = rules("host-alerts.yml")
+TESTS = ["alerts-test.yml", "alerts-days-test.yml"]
 NOTICED = {
     "endcap_kafka_consumer_waiting_seconds",
     "endcap_kafka_consumer_halted",
@@ -50,7 +58,7 @@ def test_a_rule_can_be_evaluated_and_read(rule: dict[str, Any]) -> None:
     assert names(rule)
     for name in names(rule):
         assert name in LABELS, "no process has it"
-        made = LABELS[name] | {"instance"}
+        made = LABELS[name] | {"instance", "job"}
         kept = set(re.split(r"\W+", grouped[1])) - {"le"} if grouped else made
         assert kept <= made
         assert labels <= kept
@@ -67,8 +75,30 @@ def names(rule: dict[str, Any]) -> list[str]:
     return [base_name(name) for name in re.findall(r"endcap_\w+", rule["expr"])]
 
 
+def test_each_rule_has_a_time_when_it_fires_and_one_when_it_does_not() -> None:
+    groups = [group for file in TESTS for group in yaml.safe_load((FOLDER / file).read_text())["tests"]]
+    cases = [case for group in groups for case in group["alert_rule_test"]]
+    alerts = {rule["alert"] for rule in [*RULES, *HOST_RULES]}
+
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == alerts
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == alerts
+    stored = series() | EXPORTED
+    invented = [
+        entry["series"]
+        for group in groups
+        for entry in group["input_series"]
+        if not labels_of(entry["series"]) <= stored.get(entry["series"].partition("{")[0], set())
+    ]
+    assert not invented
+
+
+def labels_of(written: str) -> set[str]:
+    """Return the labels of a series as tests write it, but for those that Prometheus adds."""
+    return {*re.findall(r"(\w+)=", written)} - {"instance", "job"}
+
+
 def test_the_rules_ring_when_they_should_and_not_before(promtool: Path) -> None:
-    for words in (["check", "rules", "alerts.yml", "host-alerts.yml"], ["test", "rules", "alerts-test.yml"]):
+    for words in (["check", "rules", "alerts.yml", "host-alerts.yml"], ["test", "rules", *TESTS]):
         done = subprocess.run(
             [promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
