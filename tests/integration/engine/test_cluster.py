@@ -71,20 +71,25 @@ def local() -> Dataset:
     return Dataset.from_arrow(interactions())
 
 
-def spread(spark: Any, files: list[Path], config: TrainingConfig | None = None) -> Dataset:
-    return spark_aggregates.read(spark, files, None, None, {}, config or TrainingConfig())
+@pytest.fixture(scope="module")
+def everything(spark: Any, files: list[Path]) -> Dataset:
+    """Everything on Spark, as a model without an event type reads it: each reading is five jobs of Spark."""
+    return spread(spark, files, TrainingConfig())
+
+
+def spread(spark: Any, files: list[Path], config: TrainingConfig) -> Dataset:
+    return spark_aggregates.read(spark, files, None, None, {}, config)
 
 
 @pytest.mark.parametrize("weights", [EVEN, GRADED])
 @pytest.mark.parametrize("matrix", ["cooccurrence", "gram", "transitions"])
 def test_sums_over_users_are_those_of_one_machine(
-    spark: Any, files: list[Path], local: Dataset, matrix: str, weights: dict[str, float]
+    everything: Dataset, local: Dataset, matrix: str, weights: dict[str, float]
 ) -> None:
     request = MatrixRequest(matrix, weights, 0.8)
-    dataset = spread(spark, files)
-    assert dataset.aggregates is not None
+    assert everything.aggregates is not None
 
-    summed = dataset.aggregates.matrix(request)
+    summed = everything.aggregates.matrix(request)
 
     assert abs(summed - partial_aggregate(local, request)).max() < 1e-6 * max(1.0, abs(summed).max())
 
@@ -95,16 +100,17 @@ def test_values_beyond_the_bound_are_left_out_and_counted(spark: Any, tmp_path: 
     table = table.set_column(4, "EVENT_VALUE", pa.array(values, pa.float64()))
     pq.write_table(table, tmp_path / "values.parquet")
 
-    there, here = spread(spark, [tmp_path / "values.parquet"]), Dataset.from_arrow(table)
+    there = spread(spark, [tmp_path / "values.parquet"], TrainingConfig())
+    here = Dataset.from_arrow(table)
 
     assert there.dropped_values == here.dropped_values == 3
     assert np.nansum(there.values) == np.nansum(here.values) == 2.5
 
 
-def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Path], local: Dataset) -> None:
+def test_what_counts_and_who_is_left_out_is_the_same(everything: Dataset, local: Dataset) -> None:
     rule, request = EventRule(frozenset({"purchase"}), {"purchase": 0.5}), MatrixRequest("cooccurrence", {})
     left_out = ["u1", "u2", "u3"]
-    aggregates = spread(spark, files).aggregates
+    aggregates = everything.aggregates
     assert aggregates is not None
 
     counted = local.where(rule_mask(local, rule))
@@ -128,13 +134,19 @@ def test_what_counts_and_who_is_left_out_is_the_same(spark: Any, files: list[Pat
     ],
 )
 def test_a_recipe_fits_the_same_model(
-    spark: Any, files: list[Path], local: Dataset, recipe: str, config: TrainingConfig
+    spark: Any,
+    files: list[Path],
+    everything: Dataset,
+    local: Dataset,
+    recipe: str,
+    config: TrainingConfig,
 ) -> None:
     fit = RECIPES[recipe].fit
     # What a mixture is made of is chosen on a sample, here and there; the arrays are what is compared.
     like = fit(local, config, lambda *_: None)
 
-    there = fit(spread(spark, files, config), config, lambda *_: None, like)
+    dataset = everything if config == TrainingConfig() else spread(spark, files, config)
+    there = fit(dataset, config, lambda *_: None, like)
     here = fit(local, config, lambda *_: None, like)
 
     assert_alike(there, here)
