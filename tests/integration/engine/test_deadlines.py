@@ -27,7 +27,9 @@ def gauges(name: str) -> dict[str, float]:
 
 
 async def test_a_key_is_shown_until_it_has_a_successor(store: Database) -> None:
-    await store.execute("INSERT INTO tenants (tenant, account) VALUES ('shop', $1)", ACCOUNT)
+    await store.execute(
+        "INSERT INTO tenants (id, account, dataset_group) VALUES ('shop', $1, 'shop')", ACCOUNT
+    )
     month, week = NOW + timedelta(days=30), NOW + timedelta(days=7)
     ids = {
         label: await Keys(store).add(
@@ -46,7 +48,9 @@ async def test_a_key_is_shown_until_it_has_a_successor(store: Database) -> None:
 
 
 async def test_the_training_of_each_served_model_is_shown(store: Database) -> None:
-    await store.execute("INSERT INTO tenants (tenant, account) VALUES ('shop', $1)", ACCOUNT)
+    await store.execute(
+        "INSERT INTO tenants (id, account, dataset_group) VALUES ('shop', $1, 'shop')", ACCOUNT
+    )
     await store.execute(
         "INSERT INTO resources (account, tenant, type, path, arn, name, status, document, facts, created_at) "
         "VALUES ($1, 'shop', 'solution-version', 'v', 'arn:v', 'v', 'ACTIVE', '{}', '{}', $2), "
