@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from shared.settings import S3Settings
 
-_PROPERTIES: Final = {"delta.dataSkippingStatsColumns": "occurred_at"}
+PROPERTIES: Final = {"delta.dataSkippingStatsColumns": "occurred_at"}
 """The column whose extremes the log has of each file. Those of others skip no files, because each file has
 all kinds of users and items, and opening a table would cost several times the CPU."""
 
@@ -84,7 +84,7 @@ class Lake:
             schema=table.schema,
             partition_by=["dt"],
             mode="ignore",
-            configuration=_PROPERTIES,
+            configuration=PROPERTIES,
             storage_options=self._options,
         )
 
