@@ -68,14 +68,14 @@ ASSIGNED = counter(
     "Requests that were answered by a variant.",
     ["experiment", "variant"],
 )
-ASSIGNED_SECONDS = counter(
-    "endcap_recommender_assigned_seconds_total",
-    "Time of the answers of a variant, without HTTP.",
+EXPOSED_SECONDS = histogram(
+    "endcap_recommender_exposed_seconds",
+    "Time of the first answer of a day to a unit of a variant, without HTTP.",
     ["experiment", "variant"],
 )
-ASSIGNED_FALLBACKS = counter(
-    "endcap_recommender_assigned_fallbacks_total",
-    "Answers of a variant in which popular items stood in for those of its strategy.",
+EXPOSED_FALLBACKS = counter(
+    "endcap_recommender_exposed_fallbacks_total",
+    "First answers of a day to a unit in which popular items stood in for those of the variant's strategy.",
     ["experiment", "variant"],
 )
 SHADOWS = counter(

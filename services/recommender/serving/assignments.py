@@ -8,21 +8,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.recommender.domain.recipes import POPULARITY
-from services.recommender.metrics import ASSIGNED, ASSIGNED_FALLBACKS, ASSIGNED_SECONDS
+from services.recommender.metrics import ASSIGNED, EXPOSED_FALLBACKS, EXPOSED_SECONDS
 from services.recommender.serving.recommendation import POPULAR, ServedVariant
 from shared.experiments import INTERLEAVED
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    from prometheus_client import Counter, Histogram
 
     from shared.experiments import Experiment, Variant
 
 
 class VariantCounters(NamedTuple):
-    """Counters of the answers of a variant."""
+    """Metrics of a variant: all answers, and the times and fallbacks of those that expose a unit."""
 
     answers: Counter
-    seconds: Counter
+    seconds: Histogram
     fallbacks: Counter
 
 
@@ -76,5 +76,7 @@ class Assignment:
 @lru_cache(maxsize=4_096)
 def variant_counters(experiment: str, variant: str) -> VariantCounters:
     """Return the counters of the answers of a variant."""
-    metrics = (ASSIGNED, ASSIGNED_SECONDS, ASSIGNED_FALLBACKS)
-    return VariantCounters(*(metric.labels(experiment, variant) for metric in metrics))
+    labels = experiment, variant
+    return VariantCounters(
+        ASSIGNED.labels(*labels), EXPOSED_SECONDS.labels(*labels), EXPOSED_FALLBACKS.labels(*labels)
+    )

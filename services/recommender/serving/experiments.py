@@ -201,16 +201,15 @@ class Experiments:
         """
         if assignment.is_forced:
             return
-        counters = assignment.counters
-        counters.answers.inc()
-        counters.seconds.inc(seconds)
-        if is_fallback:
-            counters.fallbacks.inc()
+        assignment.counters.answers.inc()
         experiment, variant = assignment.experiment, assignment.variant
         day = int(time.time() // DAY_SECONDS)
         if assignment.exposed_day == day:
             self._exposures.repeated()
             return
+        assignment.counters.seconds.observe(seconds)
+        if is_fallback:
+            assignment.counters.fallbacks.inc()
         facts = AnswerFacts(round(seconds * 1000, 3), is_fallback, device_of(REQUEST_HEADERS.get()))
         self._exposures.add(experiment, variant, assignment.unit, answer, facts=facts)
         if experiment.design.kind in LASTING:

@@ -24,8 +24,6 @@ THREADS: Final = 8
 BATCH: Final = 200
 """Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
-REWARD_HOURS: Final = 0.05
-"""Time for the reward of a bandit's visitor: three minutes, in which this command sends all purchases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,12 @@ def simulate(arguments: list[str]) -> int:
     parser.add_argument("--effect", type=float, default=0.3, help="relative effect (%(default)s)")
     parser.add_argument("--strategy", default="popularity", help="what the treatment answers with")
     parser.add_argument("--design", choices=("split", "interleaving", "bandit"), default="split")
+    parser.add_argument(
+        "--reward-minutes",
+        type=float,
+        default=3.0,
+        help="time for the reward of a bandit's visitor, in which all purchases are sent (%(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--wait", type=float, default=60.0, help="seconds to wait for the counts (%(default)s)"
@@ -61,7 +65,8 @@ def simulate(arguments: list[str]) -> int:
     api = Api(options.url, options.key)
     name = f"simulation-{uuid.uuid4().hex[:8]}"
     rng = random.Random(options.seed)  # noqa: S311 - no secret
-    _start(api, name, options.strategy, options.design)
+    members = {"reward_hours": options.reward_minutes / 60} if options.design == "bandit" else {}
+    _start(api, name, options.strategy, {"kind": options.design} | members)
     try:
         if options.design == "interleaving":
             rates = {variant: truth.rate(variant) for variant in ("control", "treatment")}
@@ -73,22 +78,21 @@ def simulate(arguments: list[str]) -> int:
         purchases = _purchase(api, visits, truth, rng)
         results = _results(api, name, len(visits), sum(purchases.values()), options.wait)
         if options.design == "bandit":
-            results = _learnt(api, name, len(visits), options.wait)
+            results = _learnt(api, name, len(visits), options.wait + options.reward_minutes * 60)
     finally:
         api.call("POST", f"/v1/experiments/{name}/stop")
     sys.stdout.write(report(name, truth, visits, purchases, results))
     return 0
 
 
-def _start(api: Api, name: str, strategy: str, design: str) -> None:
-    event = "click" if design == "interleaving" else "purchase"
-    members = {"reward_hours": REWARD_HOURS} if design == "bandit" else {}
+def _start(api: Api, name: str, strategy: str, design: dict[str, Any]) -> None:
+    event = "click" if design["kind"] == "interleaving" else "purchase"
     definition = {
         "name": name,
         "surface": "recommendations",
         "variants": [{"name": "control"}, {"name": "treatment", "strategy": strategy}],
         "metrics": [{"name": "conversion", "event": event}],
-        "design": {"kind": design} | members,
+        "design": design,
     }
     api.call("POST", "/v1/experiments", definition)
     api.call("POST", f"/v1/experiments/{name}/start")
@@ -144,7 +148,7 @@ def _results(api: Api, name: str, visitors: int, purchases: int, seconds: float)
 
 def _learnt(api: Api, name: str, visitors: int, seconds: float) -> Any:
     """Return the results of a bandit when the time for the rewards of all visitors is over."""
-    deadline = time.monotonic() + seconds + REWARD_HOURS * 3_600
+    deadline = time.monotonic() + seconds
     while True:
         results, _ = api.call("GET", f"/v1/experiments/{name}/results?pre_days=0")
         judged = sum(each["units"] for each in results["bandit"]["variants"])

@@ -54,6 +54,7 @@ class Recommender:
     """A stub that answers with the request, and records it."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
+    replays: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -67,6 +68,8 @@ class Recommender:
             "body": orjson.loads(body) if body else None,
         }
         self.requests.append(received)
+        if received["path"].endswith("/replay"):
+            return web.json_response({"answers": self.replays})
         if "strategy" in received["query"]:
             return web.json_response({"error": "UnknownStrategy", "detail": "no such"}, status=400)
         headers = {"X-Recs-Source": "redis", "X-Recs-Generation": "7"}

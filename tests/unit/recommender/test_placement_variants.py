@@ -161,18 +161,22 @@ class Servings:
 
 async def test_a_recorded_answer_is_an_exposure_whether_it_is_explained_or_not() -> None:
     shop = a_shop(an_experiment(placement=fixed("i9", "i8")))
-    exposed: list[tuple[Assignment, Shown]] = []
+    exposed: list[tuple[Assignment, Shown, float, bool]] = []
+
+    def expose(assignment: Assignment, shown: Shown, seconds: float, *, is_fallback: bool = False) -> None:
+        exposed.append((assignment, shown, seconds, is_fallback))
+
     servings: Any = Servings()
-    recorder = AnswerRecorder(
-        servings, RecommendationIds(signing_key("secret")), lambda *exposure: exposed.append(exposure)
-    )
+    recorder = AnswerRecorder(servings, RecommendationIds(signing_key("secret")), expose)
     answer = await shop.engine.answer(PlacementRequest(TENANT, "home", "u1"))
     explained = await shop.engine.answer(PlacementRequest(TENANT, "home", "u1", explain=True))
 
     id_ = recorder.placement(answer)
     recorder.placement(explained)
 
-    (assignment, shown), (assignment_of_explained, _) = exposed
+    (assignment, shown, seconds, is_fallback), (assignment_of_explained, *_) = exposed
+    assert seconds > 0
+    assert not is_fallback
     assert assignment_of_explained == assignment
     assert assignment == answer.assignment
     assert shown == Shown(id_, tuple(item.item_id for item in answer.items))

@@ -19,6 +19,7 @@ from services.recommender.serving.experiments import Experiments
 from services.recommender.serving.live_lists import LiveLists
 from services.recommender.serving.precomputed import _ANSWERS as COUNTERS
 from services.recommender.serving.precomputed import PrecomputedRecommendations
+from services.recommender.store.exposures import AnswerFacts
 from services.recommender.store.lists import ListLookup
 from services.recommender.store.visitor_states import VisitorState
 from shared.experiments import Experiment, Variant
@@ -109,8 +110,10 @@ class Exposures:
     def __init__(self) -> None:
         self.added: list[Any] = []
 
-    def add(self, experiment: Experiment, variant: Variant, unit: str, answer: bytes) -> None:
-        self.added.append((experiment.name, variant.name, unit, orjson.loads(answer)))
+    def add(
+        self, experiment: Experiment, variant: Variant, unit: str, answer: bytes, *, facts: AnswerFacts
+    ) -> None:
+        self.added.append((experiment.name, variant.name, unit, orjson.loads(answer), facts.fallback))
 
 
 def a_shop(case: dict[str, Any]) -> Shop:
