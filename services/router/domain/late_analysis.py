@@ -52,7 +52,7 @@ def off_policy_result(
 ) -> OffPolicyResult:
     """Return off-policy estimates from the recommender's replay; call it in a thread, as `results_of`.
 
-    `rewards` are the items with an event by the id of their answer.
+    `rewards` are the items with an event by the id of their answer; items that it did not show do not count.
     """
     from services.router.domain import off_policy  # noqa: PLC0415 - 50 MB that only results need
 
@@ -60,7 +60,9 @@ def off_policy_result(
         off_policy.LoggedAnswer(
             each["user_id"] or each["session_id"] or "",
             each["product_ids"],
-            dict.fromkeys(rewards.get(each["recommendation_id"], ()), 1.0),
+            dict.fromkeys(
+                set(each["product_ids"]).intersection(rewards.get(each["recommendation_id"], ())), 1.0
+            ),
             each["target_ids"],
             each["propensities"],
         )
