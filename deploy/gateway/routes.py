@@ -132,8 +132,9 @@ ROUTES: tuple[Route, ...] = (
     # Experiments.
     Route("/v1/experiments", "router"),
     Route("/v1/experiments/*", "router"),
-    # Metrics.
+    # Metrics, reports and SQL.
     Route("/v1/metrics/*", "analytics"),
+    Route("/api/v1/analytics/*", "analytics"),
     Route("/v1/sql", "analytics"),
     Route("/v1/sql/*", "analytics"),
     # The control plane.

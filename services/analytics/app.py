@@ -9,7 +9,13 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from services.analytics.api import AttributionRule, MetricsRoutes, SqlRoutes
+from services.analytics.api import (
+    AttributionRule,
+    CollaborativeRoutes,
+    MetricsRoutes,
+    ReportReader,
+    SqlRoutes,
+)
 from services.analytics.api.athena import Athena
 from services.analytics.api.athena_catalogue import Catalogue
 from services.analytics.domain.lake_tables import TABLES
@@ -23,6 +29,7 @@ from services.analytics.store import (
     LakeCheck,
     LakeMaintenance,
     LakeWriter,
+    OrderReports,
     QueryExecutions,
     QueryExecutor,
     QueryRunner,
@@ -30,12 +37,15 @@ from services.analytics.store import (
     Retention,
 )
 from services.analytics.store.freshness import show_newest_events
+from services.analytics.store.order_reports import JOB
+from services.analytics.worker import ReportComputation
 from shared.auth import Authenticator
 from shared.aws import PageTokens
 from shared.aws_server import JsonServices
 from shared.errors import ApiError
-from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, SERVINGS
+from shared.events.topics import BATCHES, ERASURE_RECEIPTS, ERASURES, INTERACTIONS, SERVINGS
 from shared.http.runtime import Part, application
+from shared.jobs import JobWorker
 from shared.kafka import Consumer, Publisher
 from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
@@ -45,7 +55,7 @@ if TYPE_CHECKING:
 
     from services.analytics.settings import Settings
 
-DESCRIPTION = "What recommendations showed, and what followed: clicks, conversions, attributed revenue."
+DESCRIPTION = "What recommendations showed, and what followed; reports of orders; SQL over events."
 
 GATHER_SECONDS = 0.2
 """Records are collected into one transaction for this long; people look at figures, who can wait."""
@@ -69,12 +79,14 @@ def build(settings: Settings) -> FastAPI:
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
     athena = Athena(catalogue, executions, executor, authenticator, tokens, settings.s3)
+    reader = ReportReader(OrderReports(reading), authenticator, settings.report_wait_seconds)
     return application(
         "analytics",
         parts=[database, authenticator, executor],
         routers=[
             MetricsRoutes(Reports(reading), authenticator, rule).router(),
             SqlRoutes(runner, authenticator).router(),
+            CollaborativeRoutes(reader).router(),
             JsonServices(authenticator, [athena.service(), catalogue.glue()]).router(),
         ],
         description=DESCRIPTION,
@@ -88,12 +100,16 @@ def worker(settings: Settings) -> FastAPI:
     publisher = Publisher(settings.kafka, "analytics", [ERASURE_RECEIPTS], essential=False)
     lake = Lake(settings.s3)
     writer = LakeWriter(database, lake)
-    handlers = Handlers(Counting(database, settings), Erasures(database, publisher, settings, writer))
+    reports = OrderReports(database)
+    erasures = Erasures(database, publisher, settings, writer)
+    handlers = Handlers(Counting(database, settings), erasures, reports)
+    computation = ReportComputation(reports, settings)
     consumer = Consumer(settings.kafka, "analytics")
     consumer.subscribe(SERVINGS, handlers.recommendations_served, batch=BATCH, gather=GATHER_SECONDS)
     consumer.subscribe(INTERACTIONS, handlers.interactions_recorded, batch=BATCH, gather=GATHER_SECONDS)
     # Each rewrites files of the lake: of more at once, a poll might take longer than the watchdog waits.
     consumer.subscribe(ERASURES, handlers.erasures_requested, batch=10)
+    consumer.subscribe(BATCHES, handlers.batches)
     for table in TABLES:
         consumer.subscribe(
             table.topic,
@@ -112,7 +128,9 @@ def worker(settings: Settings) -> FastAPI:
         seconds=settings.lake_maintenance_seconds,
     )
     freshness = PeriodicTask("freshness", partial(show_newest_events, database), seconds=FRESHNESS_SECONDS)
-    parts: list[Part] = [database, publisher, retention, maintenance, freshness, consumer]
+    nights = PeriodicTask("report-nights", computation.queue_night, seconds=settings.retention_seconds)
+    jobs = JobWorker(database, {JOB: computation.run}, per_tenant=1)
+    parts: list[Part] = [database, publisher, retention, maintenance, freshness, nights, jobs, consumer]
     return application("analytics-worker", parts=parts, description=DESCRIPTION)
 
 

@@ -692,3 +692,89 @@ DELETE FROM query_tables WHERE tenant = :tenant AND name = :name;
 DELETE FROM query_tables WHERE (tenant, name) IN (
     SELECT tenant, name FROM query_tables WHERE created_at < :before LIMIT :rows
 );
+
+-- report_lines --
+-- The lines of a tenant's orders, in the order of time.
+SELECT order_id, user_id, customer_name, city, province, status, is_bought, ordered_at, channel, item_id, name,
+    category, price, quantity, remaining
+FROM sync.order_lines_v1 WHERE tenant = :tenant
+ORDER BY ordered_at, order_id, item_id;
+
+-- report_items --
+-- The items of a tenant's catalogue, for the names in reports.
+SELECT item_id, name, category, price, attributes ->> 'brand' AS brand FROM sync.items_v1 WHERE tenant = :tenant;
+
+-- erased_subjects_of_tenant --
+-- Users and sessions of a tenant that are erased, and up to when.
+SELECT subject, erased_at FROM erased_subjects WHERE tenant = :tenant;
+
+-- tenants_with_items --
+-- The tenants that have a catalogue.
+SELECT tenant FROM sync.catalogue_rooms_v1 WHERE kind = 'items' AND rows > 0 ORDER BY tenant;
+
+-- put_report_selection --
+-- Store that a selection is computed of orders as they were at a time; forget its reports.
+WITH forgotten AS (DELETE FROM reports WHERE tenant = :tenant AND selection = :selection)
+INSERT INTO report_selections (tenant, selection, is_usual, computed_at)
+VALUES (:tenant, :selection, :is_usual, :computed_at)
+ON CONFLICT (tenant, selection) DO UPDATE
+SET is_usual = excluded.is_usual, computed_at = excluded.computed_at;
+
+-- add_reports --
+-- Store the reports of a selection, a JSON array of objects.
+INSERT INTO reports (tenant, selection, name, rows, total, summary, customer_field)
+SELECT :tenant, :selection, report.*
+FROM jsonb_to_recordset(:reports)
+    AS report (name text, rows jsonb, total bigint, summary jsonb, customer_field text);
+
+-- stored_report --
+-- A report of a selection that is computed, without rows if there are no orders.
+SELECT computed_at, asked_at < now() - interval '1 day' AS is_long_unasked, coalesce(rows, '[]') AS rows,
+    coalesce(total, 0) AS total, coalesce(summary, '{}') AS summary
+FROM report_selections
+LEFT JOIN reports ON reports.tenant = report_selections.tenant
+    AND reports.selection = report_selections.selection AND reports.name = :name
+WHERE report_selections.tenant = :tenant AND report_selections.selection = :selection AND computed_at IS NOT NULL;
+
+-- ask_for_selection --
+-- Note that a selection is asked for; return it if it is to be computed and was not asked for in the last minute.
+INSERT INTO report_selections AS known (tenant, selection, is_usual) VALUES (:tenant, :selection, false)
+ON CONFLICT (tenant, selection) DO UPDATE SET asked_at = now()
+WHERE known.computed_at IS NOT NULL OR known.asked_at < now() - interval '1 minute'
+RETURNING computed_at IS NULL AS is_new;
+
+-- asked_selections --
+-- The selections that people have asked for, the newest first.
+SELECT selection FROM report_selections WHERE tenant = :tenant AND NOT is_usual ORDER BY asked_at DESC LIMIT :rows;
+
+-- forget_selections --
+-- Forget usual selections that a computation did not renew, and selections that were not asked for lately.
+DELETE FROM report_selections
+WHERE tenant = :tenant AND (
+    (is_usual AND computed_at < :computed_at)
+    OR (NOT is_usual AND (asked_at < :asked_before OR selection IN (
+        SELECT selection FROM report_selections
+        WHERE tenant = :tenant AND NOT is_usual ORDER BY asked_at DESC OFFSET :rows
+    )))
+);
+
+-- erase_from_reports --
+-- Delete the rows of a customer from reports; return the number of reports that had one.
+WITH changed AS (
+    UPDATE reports
+    SET rows = (
+        SELECT coalesce(jsonb_agg(entry ORDER BY place), '[]')
+        FROM jsonb_array_elements(rows) WITH ORDINALITY AS listed (entry, place)
+        WHERE entry ->> customer_field IS DISTINCT FROM :user_id
+    )
+    WHERE tenant = :tenant AND customer_field IS NOT NULL
+        AND rows @> jsonb_build_array(jsonb_build_object(customer_field, :user_id::text))
+    RETURNING name
+)
+SELECT count(*) FROM changed;
+
+-- delete_jobs --
+-- Delete up to a number of jobs that ended.
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs WHERE status IN ('done', 'failed') AND finished_at < :before LIMIT :rows
+);

@@ -61,6 +61,15 @@ class Settings(ServiceSettings):
     lake_days: int = Field(
         730, ge=15, description="days for which the event lake keeps events, by their time"
     )
+    reports_hour: int = Field(
+        2, ge=0, le=23, description="hour of the day, UTC, from which the reports of the night are computed"
+    )
+    report_wait_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=50,
+        description="seconds for which a request waits for a report that has not been computed yet",
+    )
     sql_seconds: float = Field(30.0, gt=0, description="time limit of a SQL query")
     sql_memory_megabytes: int = Field(1_024, ge=64, description="memory limit of a SQL query")
     sql_concurrency: int = Field(2, ge=1, description="SQL queries that a process runs at the same time")

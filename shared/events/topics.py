@@ -122,7 +122,7 @@ BATCHES = Topic(
     key="tenant",
     partitions=1,
     producers=_names("trainer"),
-    consumers=_names("loader"),
+    consumers=_names("loader analytics"),
 )
 CACHES = Topic(
     "caches-v1",

@@ -1,7 +1,9 @@
-"""HTTP: metrics and SQL."""
+"""HTTP: metrics, SQL and reports."""
 
 from services.analytics.api.bodies import AttributionRule
+from services.analytics.api.collaborative import CollaborativeRoutes
 from services.analytics.api.metrics import MetricsRoutes
+from services.analytics.api.report_reader import ReportReader
 from services.analytics.api.sql import SqlRoutes
 
-__all__ = ["AttributionRule", "MetricsRoutes", "SqlRoutes"]
+__all__ = ["AttributionRule", "CollaborativeRoutes", "MetricsRoutes", "ReportReader", "SqlRoutes"]

@@ -7,6 +7,7 @@ from services.analytics.store.lake import Lake
 from services.analytics.store.lake_check import LakeCheck
 from services.analytics.store.lake_maintenance import LakeMaintenance
 from services.analytics.store.lake_writer import LakeWriter
+from services.analytics.store.order_reports import OrderReports, StoredReport
 from services.analytics.store.queries import QueryRunner
 from services.analytics.store.query_executions import QueryExecutions
 from services.analytics.store.query_executor import QueryExecutor
@@ -22,9 +23,11 @@ __all__ = [
     "LakeCheck",
     "LakeMaintenance",
     "LakeWriter",
+    "OrderReports",
     "QueryExecutions",
     "QueryExecutor",
     "QueryRunner",
     "Reports",
     "Retention",
+    "StoredReport",
 ]

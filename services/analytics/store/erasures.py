@@ -82,6 +82,7 @@ class Erasures:
         until = {"erased_at": request.occurred_at}
         purchases = await connection.fetch(*SQL.erase_purchases(**user, **until))
         touches = await connection.fetch(*SQL.erase_touches(**user, **until))
+        reports = await connection.fetchval(*SQL.erase_from_reports(tenant=tenant, user_id=request.user_id))
         await connection.execute(*SQL.erase_logins(**user))
         names = [digest(tenant, subject) for subject in (request.user_id, *sessions)]
         visitors = await connection.fetch(*SQL.erase_visitors(tenant=tenant, visitors=names, **until))
@@ -95,4 +96,9 @@ class Erasures:
         )
         keys = {(row["tenant"], row["event_id"]) for row in shared}
         await attribute(connection, keys, self._rule, changes)
-        return {"purchases": len(purchases), "touches": len(touches), "visitors": len(visitors)}
+        return {
+            "purchases": len(purchases),
+            "touches": len(touches),
+            "visitors": len(visitors),
+            "reports": reports,
+        }

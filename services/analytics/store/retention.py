@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _ROWS = 5_000
 """Rows of one statement: a transaction of some hundredths of a second. Arbitrary."""
 _DAY = timedelta(days=1)
+_JOBS_KEPT = timedelta(days=7)
+"""Jobs that ended are kept so long, for people; arbitrary."""
 
 
 class Retention:
@@ -54,6 +56,7 @@ class Retention:
         yield "logins", SQL.delete_logins(before=touched, rows=_ROWS)
         yield "touches", SQL.delete_touches(before=touched, rows=_ROWS)
         yield "servings", SQL.delete_servings(before=touched - settings.attribution_window, rows=_ROWS)
+        yield "jobs", SQL.delete_jobs(before=now - _JOBS_KEPT, rows=_ROWS)
         results = now - timedelta(days=settings.sql_result_days)
         yield "query_executions", SQL.delete_query_executions(before=results, rows=_ROWS)
         yield "query_tables", SQL.delete_query_tables(before=results, rows=_ROWS)

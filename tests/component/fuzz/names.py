@@ -89,6 +89,8 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
             'query Q { placement(name: "home", cart: ["i1"]) { items { itemId strategy } source } }',
         ],
         "operationName": ["Q"],
+        "time_filter": ["all", "30days", "today"],
+        "order_source": ["oe", "pos"],
         **aws_names(made),
         **_ids(tracking_id),
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from services.analytics.domain.selections import Selection, usual_selections
 from shared.events.topics import INTERACTIONS
 from shared.kafka import encoded
 from tests.component.fuzz.installation import Installation
@@ -33,6 +34,14 @@ _RECIPE = (
     "VALUES (1, 'popularity', 1, 0)"
 )
 _ACTIVE = "INSERT INTO loader.active (tenant, recipe, generation, activation) VALUES ($1, 'popularity', 1, 1)"
+_SELECTIONS = (
+    "INSERT INTO analytics.report_selections (tenant, selection, is_usual, computed_at) "
+    "SELECT $1, selection, true, now() FROM unnest($2::text[]) AS selection"
+)
+_NAMES = (
+    "INSERT INTO analytics.reports (tenant, selection, name, rows, total, summary) VALUES "
+    "($1, $2, 'names', '[]', 0, '{\"categories\": [], \"provinces\": [], \"cities\": []}')"
+)
 _TABLE = (
     "INSERT INTO analytics.query_tables (tenant, name, place, columns) VALUES ($1, 'made', 's3://a/b', '[]')"
 )
@@ -77,6 +86,8 @@ def other_services(installation: Installation) -> dict[str, str]:
         (_RECIPE,),
         (_ACTIVE, tenant),
         (_TABLE, tenant),
+        (_SELECTIONS, tenant, [selection.key for selection in usual_selections([])]),
+        (_NAMES, tenant, Selection().key),
     )
     sources = {
         name: request(

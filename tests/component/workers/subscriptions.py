@@ -16,7 +16,7 @@ from services.analytics.domain.facts import digest
 from services.analytics.settings import Settings
 from services.analytics.store import Lake
 from shared.events import (
-    BatchFailed,
+    BatchCompleted,
     Event,
     InteractionRecorded,
     ItemPut,
@@ -42,7 +42,7 @@ from shared.events.topics import (
     Topic,
 )
 from shared.redis import client
-from shared.settings import KafkaSettings, RedisSettings
+from shared.settings import KafkaSettings, RedisSettings, S3Settings
 from tests.support.kafka import raw_records
 from tests.support.stack import Database
 
@@ -129,6 +129,15 @@ def order(world: World, n: int) -> Event:
         order_id=f"o{n}",
         user_id=f"u{n}",
         lines=(OrderLine(item_id="i1", quantity=1, price=2.5),),
+    )
+
+
+def batch(world: World, n: int) -> Event:
+    """The end of a run whose files do not exist, so that its load fails."""
+    manifest = f"{world.tenant}/runs/{n + 1}/_manifest.json"
+    bucket = S3Settings.of("loader").endcap_data_bucket
+    return BatchCompleted(
+        **common(world, n), run=n + 1, bucket=bucket, manifest=manifest, recipes=(), started_at=NOW
     )
 
 
@@ -228,7 +237,7 @@ CASES = (
     ),
     Case(
         "loader", BATCHES, "loader",
-        lambda world, n: BatchFailed(**common(world, n), run=n + 1, step="snapshot", reason="a test"),
+        batch,
         "run",
         lambda world: world.column("SELECT generation FROM loader.generations WHERE tenant = $1"),
     ),
@@ -252,6 +261,12 @@ CASES = (
     ),
     Case("router", SERVINGS, "router", serving, "event_id", answers("router.interleaved_answers")),
     Case("analytics", SERVINGS, "analytics", serving, "event_id", answers("analytics.servings")),
+    Case(
+        "analytics", BATCHES, "analytics", batch, "run",
+        lambda world: world.column(
+            "SELECT split_part(key, ':', 2) FROM analytics.jobs WHERE tenant = $1 AND key LIKE 'run:%'"
+        ),
+    ),
     Case(
         "analytics", INTERACTIONS, "analytics", interaction, "event_id",
         analytics_events,

@@ -98,7 +98,7 @@ async def test_an_erased_user_is_in_no_row_and_in_all_figures(analytics: Analyti
     text = await stored(analytics, tenant)
     assert not [name for name in ("ann", "order-of-ann") if f"'{name}'" in text or f"of-{name}'" in text]
     assert {tuple(sorted(each.rows.items())) for each in receipts.events} == {
-        (("event_lake", 0), ("purchases", 1), ("touches", 1), ("visitors", 2))
+        (("event_lake", 0), ("purchases", 1), ("reports", 0), ("touches", 1), ("visitors", 2))
     }
     assert await analytics.audit.check(tenant, repair=False) == []
 
