@@ -696,7 +696,7 @@ DELETE FROM query_tables WHERE (tenant, name) IN (
 -- report_lines --
 -- The lines of a tenant's orders, in the order of time.
 SELECT order_id, user_id, customer_name, city, province, status, is_bought, ordered_at, channel, item_id, name,
-    category, price, quantity, remaining
+    category, price, quantity, remaining, source
 FROM sync.order_lines_v1 WHERE tenant = :tenant
 ORDER BY ordered_at, order_id, item_id;
 

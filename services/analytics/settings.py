@@ -8,6 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from services.analytics.domain.customer_classes import SPENT
+from services.analytics.domain.report_set import ReportRules
+from services.analytics.domain.selections import folded
 from shared.settings import AuthSettings, KafkaSettings, PostgresSettings, S3Settings, ServiceSettings
 
 
@@ -70,6 +73,13 @@ class Settings(ServiceSettings):
         le=50,
         description="seconds for which a request waits for a report that has not been computed yet",
     )
+    report_spending: tuple[float, float, float, float] = Field(
+        SPENT,
+        description="spending from which customers have the value scores 5, 4, 3 and 2, as a JSON array",
+    )
+    report_regions: dict[str, str] = Field(
+        {}, description="region of each province in reports, as a JSON object; others are Unknown"
+    )
     sql_seconds: float = Field(30.0, gt=0, description="time limit of a SQL query")
     sql_memory_megabytes: int = Field(1_024, ge=64, description="memory limit of a SQL query")
     sql_concurrency: int = Field(2, ge=1, description="SQL queries that a process runs at the same time")
@@ -86,6 +96,12 @@ class Settings(ServiceSettings):
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("analytics"))
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("analytics"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("analytics"))
+
+    @property
+    def report_rules(self) -> ReportRules:
+        """Return what the shop decides about reports."""
+        regions = {folded(province): region for province, region in self.report_regions.items()}
+        return ReportRules(self.report_spending, regions)
 
     @property
     def facts_kept(self) -> timedelta:

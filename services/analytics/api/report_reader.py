@@ -27,7 +27,7 @@ Place = Annotated[str | None, Query(max_length=200)]
 
 
 class ReportBody(BaseModel):
-    """What each answer says of its report."""
+    """The members that every answer has."""
 
     success: bool = True
     time_filter: str = Field(description="the period of the orders")

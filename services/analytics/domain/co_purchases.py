@@ -1,4 +1,4 @@
-"""Products that are bought in the same orders: pairs, companions, the graph, and how well they predict.
+"""Products that are bought in the same orders: pairs, companions and the graph.
 
 Support, confidence and lift are those of association rules (Agrawal, Imielinski and Swami, 1993, and Brin et
 al., 1997), with orders as transactions. The similarity of two products is the cosine of their order vectors.
@@ -6,7 +6,6 @@ al., 1997), with orders as transactions. The similarity of two products is the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,12 +21,6 @@ MIN_ORDERS: Final = 2
 
 GRAPH_EDGES: Final = 150
 """Edges of the stored graph: more can't be told apart in a drawing. Arbitrary."""
-
-HIT_LENGTH: Final = 10
-EVALUATED_CUSTOMERS: Final = 1_000
-"""Customers whose last order is predicted: those whose last order is newest. A sample bounds the time."""
-
-_CHUNK: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,7 @@ def co_purchases(lines: OrderLines) -> CoPurchases:
     """Return the products of bought lines, and which are bought together."""
     items, columns = np.unique(lines.items, return_inverse=True)
     baskets, rows = np.unique(lines.orders, return_inverse=True)
-    matrix = _binary(rows, columns, (len(baskets), len(items)))
+    matrix = binary_matrix(rows, columns, (len(baskets), len(items)))
     common = sparse.triu((matrix.T @ matrix).tocsr(), k=1, format="coo")
     kept = common.data >= MIN_ORDERS
     left, right = common.coords
@@ -186,108 +179,23 @@ def graph_report(lines: OrderLines, together: CoPurchases) -> Report:
 
 
 def metrics_summary(lines: OrderLines, together: CoPurchases) -> Row:
-    """Return the figures of products that are bought together, and how well they predict."""
+    """Return the figures of products that are bought together."""
     companions, _ = _companions(together)
-    evaluated, hits = hit_rate(lines)
     similarities = together.similarities
     return {
         "total_recommendations": int(companions.sum()),
         "avg_similarity_score": round(float(similarities.mean()), 6) if len(similarities) else 0.0,
-        "algorithm_accuracy": share(hits, evaluated),
-        "evaluated_customers": evaluated,
         "total_users": len(np.unique(lines.customers[lines.customers >= 0])),
         "total_products": len(together.items),
         "coverage": share(int((companions > 0).sum()), len(together.items)),
     }
 
 
-def hit_rate(lines: OrderLines) -> tuple[int, int]:
-    """Return how many customers' last orders were predicted, and for how many a new product was among ten.
-
-    The last order of each customer with two orders or more is held out. Products are ranked by the sum of
-    their similarities to what the customer bought before, by the other orders of the shop; those that the
-    customer has are left out. Customers whose last order has no new product can't be predicted, and are left
-    out.
-    """
-    held_out = _last_orders(lines)
-    known = lines.only(~np.isin(lines.orders, held_out))
-    together = co_purchases(known)
-    scores = _similarity_matrix(together)
-    hits = evaluated = 0
-    for histories, relevant in _tests(lines, known, held_out, together.items):
-        ranked = (histories @ scores).toarray()
-        ranked[histories.toarray() > 0] = 0
-        best = np.argsort(-ranked, axis=1, kind="stable")[:, :HIT_LENGTH]
-        is_hit = np.take_along_axis(relevant, best, 1) & (np.take_along_axis(ranked, best, 1) > 0)
-        hits += int(is_hit.any(axis=1).sum())
-        evaluated += len(relevant)
-    return evaluated, hits
-
-
-def _last_orders(lines: OrderLines) -> Integers:
-    """Return the codes of the last orders of customers with several, the newest first."""
-    orders, first = np.unique(lines.orders, return_index=True)
-    customers, times = lines.customers[first], lines.times[first]
-    order = np.lexsort((orders, times, customers))
-    orders, customers, times = orders[order], customers[order], times[order]
-    is_last = np.append(customers[1:] != customers[:-1], True)
-    has_earlier = np.append(False, customers[1:] == customers[:-1])
-    last = is_last & has_earlier & (customers >= 0)
-    newest = np.lexsort((orders[last], -times[last]))
-    ordered: Integers = orders[last][newest].astype(np.int64)
-    return ordered
-
-
-def _tests(
-    lines: OrderLines, known: OrderLines, held_out: Integers, items: Integers
-) -> Iterator[tuple[sparse.csr_array, npt.NDArray[np.bool_]]]:
-    """Yield products that customers had, CSR[C, I], and new ones of their last orders, bool[C, I]."""
-    owners: dict[int, int] = {}
-    relevant_items: dict[int, set[int]] = {}
-    chosen = lines.only(np.isin(lines.orders, held_out))
-    for order, customer, item in zip(
-        chosen.orders.tolist(), chosen.customers.tolist(), chosen.items.tolist(), strict=True
-    ):
-        owners[order] = customer
-        relevant_items.setdefault(order, set()).add(item)
-    bought: dict[int, set[int]] = {customer: set() for customer in owners.values()}
-    mine = known.only(np.isin(known.customers, list(bought)))
-    for customer, item in zip(mine.customers.tolist(), mine.items.tolist(), strict=True):
-        bought[customer].add(item)
-    cases = []
-    for order in held_out.tolist():
-        had = bought[owners[order]]
-        if had and (new := relevant_items[order] - had):
-            cases.append((had, new))
-        if len(cases) == EVALUATED_CUSTOMERS:
-            break
-    for begin in range(0, len(cases), _CHUNK):
-        chunk = cases[begin : begin + _CHUNK]
-        histories = _rows([had for had, _ in chunk], items)
-        yield histories, _rows([new for _, new in chunk], items).toarray() > 0
-
-
-def _rows(sets: list[set[int]], items: Integers) -> sparse.csr_array:
-    """Return sets of products as a binary matrix, CSR[S, I]; those that are not in `items` are left out."""
-    rows = np.repeat(np.arange(len(sets)), [len(each) for each in sets])
-    codes = np.array([code for each in sets for code in sorted(each)], np.int64)
-    places = np.searchsorted(items, codes)
-    is_known = np.append(items, -1)[places] == codes
-    return _binary(rows[is_known], places[is_known], (len(sets), len(items)))
-
-
-def _binary(rows: Integers, columns: Integers, shape: tuple[int, int]) -> sparse.csr_array:
+def binary_matrix(rows: Integers, columns: Integers, shape: tuple[int, int]) -> sparse.csr_array:
+    """Return the matrix with 1 at these places, CSR int64[shape]; a place may be named again."""
     matrix = sparse.coo_array((np.ones(len(rows), np.int64), (rows, columns)), shape=shape).tocsr()
-    matrix.data[:] = 1  # a product may have several lines in an order
+    matrix.data[:] = 1
     return matrix
-
-
-def _similarity_matrix(together: CoPurchases) -> sparse.csr_array:
-    size = len(together.items)
-    upper = sparse.coo_array(
-        (together.similarities, (together.left, together.right)), shape=(size, size)
-    ).tocsr()
-    return (upper + upper.T).tocsr()
 
 
 def _companions(together: CoPurchases) -> tuple[Integers, Numbers]:
@@ -327,6 +235,6 @@ def _common_revenue(revenue: sparse.csc_array, a: int, b: int) -> float:
     columns = [slice(revenue.indptr[place], revenue.indptr[place + 1]) for place in (a, b)]
     orders = [revenue.indices[column] for column in columns]
     total = 0.0
-    for column, mine, other in zip(columns, orders, orders[::-1], strict=True):
-        total += float(revenue.data[column][np.isin(mine, other)].sum())
+    for column, mine, theirs in zip(columns, orders, orders[::-1], strict=True):
+        total += float(revenue.data[column][np.isin(mine, theirs)].sum())
     return total

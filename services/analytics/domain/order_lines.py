@@ -75,8 +75,11 @@ class Directory:
     cities: Names = field(default_factory=Names)
     sources: Names = field(default_factory=Names)
     statuses: Names = field(default_factory=Names)
+    imports: Names = field(default_factory=Names)
     described_items: dict[str, Item] = field(default_factory=dict)
     described_customers: dict[str, Customer] = field(default_factory=dict)
+    first_order_times: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Seconds since 1970 of each customer's first order, by the customer's code."""
 
     def item(self, code: int) -> tuple[str, Item]:
         """Return the id of an item, and its description."""
@@ -106,6 +109,7 @@ class OrderLines:
     cities: Codes
     sources: Codes
     statuses: Codes
+    imports: Codes
     units: Numbers
     amounts: Numbers
     times: npt.NDArray[np.int64]
@@ -129,14 +133,14 @@ class OrderLines:
         if last is not None:
             mask &= self.times < _midnight(last) + DAY_SECONDS
         directory = self.directory
-        for names, codes, wanted in (
+        for names, codes, chosen in (
             (directory.categories, self.categories, selection.categories),
             (directory.provinces, self.provinces, (selection.province,)),
             (directory.cities, self.cities, (selection.city,)),
             (directory.sources, self.sources, (selection.source,)),
         ):
-            if any(wanted):
-                mask &= np.isin(codes, _codes(names, wanted))
+            if any(chosen):
+                mask &= np.isin(codes, _codes(names, chosen))
         return mask
 
     @property
@@ -150,7 +154,7 @@ class LinesBuilder:
 
     def __init__(self) -> None:
         self._directory = Directory()
-        self._codes = [array("i") for _ in range(8)]
+        self._codes = [array("i") for _ in range(9)]
         self._units, self._amounts = array("d"), array("d")
         self._times, self._bought = array("q"), array("b")
 
@@ -170,6 +174,7 @@ class LinesBuilder:
             directory.cities,
             directory.sources,
             directory.statuses,
+            directory.imports,
         )
         for row in rows:
             ordered_at: datetime = row["ordered_at"]
@@ -186,6 +191,7 @@ class LinesBuilder:
                 row["city"],
                 row["channel"],
                 row["status"],
+                row["source"],
             )
             for codes, known, value in zip(self._codes, names, values, strict=True):
                 codes.append(known.code(value))
@@ -219,9 +225,14 @@ class LinesBuilder:
 
     def build(self) -> OrderLines:
         """Return the columns."""
-        orders, items, customers, categories, provinces, cities, sources, statuses = (
+        orders, items, customers, categories, provinces, cities, sources, statuses, imports = (
             np.array(codes, np.int32) for codes in self._codes
         )
+        bought, times = np.array(self._bought, bool), np.array(self._times, np.int64)
+        first = np.full(len(self._directory.customers.texts), np.iinfo(np.int64).max)
+        known = bought & (customers >= 0)
+        np.minimum.at(first, customers[known], times[known])
+        self._directory.first_order_times = first
         return OrderLines(
             orders=orders,
             items=items,
@@ -231,10 +242,11 @@ class LinesBuilder:
             cities=cities,
             sources=sources,
             statuses=statuses,
+            imports=imports,
             units=np.array(self._units, np.float64),
             amounts=np.array(self._amounts, np.float64),
-            times=np.array(self._times, np.int64),
-            bought=np.array(self._bought, bool),
+            times=times,
+            bought=bought,
             directory=self._directory,
         )
 
@@ -253,8 +265,8 @@ def _midnight(day: date) -> int:
     return (day.toordinal() - _EPOCH_DAY) * DAY_SECONDS
 
 
-def _codes(names: Names, wanted: Iterable[str | None]) -> list[int]:
-    texts = {text for text in wanted if text is not None}
+def _codes(names: Names, chosen: Iterable[str | None]) -> list[int]:
+    texts = {text for text in chosen if text is not None}
     return [code for text, code in names.codes.items() if folded(text) in texts]
 
 

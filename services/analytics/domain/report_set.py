@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Final
 
 import numpy as np
 
+from services.analytics.domain import sales
+from services.analytics.domain.co_purchase_prediction import prediction_summary
 from services.analytics.domain.co_purchases import (
     co_purchases,
     graph_report,
@@ -14,9 +17,18 @@ from services.analytics.domain.co_purchases import (
     pairs_report,
     products_report,
 )
+from services.analytics.domain.customer_classes import (
+    SPENT,
+    class_reports,
+    cohorts_report,
+    custom_classes_report,
+    customers_of,
+)
 from services.analytics.domain.order_lines import OrderLines
+from services.analytics.domain.order_statuses import statuses_report
 from services.analytics.domain.report_rows import Report, sales_by
-from services.analytics.domain.selections import folded
+from services.analytics.domain.sales_trends import INTERVALS, trend_report
+from services.analytics.domain.selections import DEFAULT_THRESHOLDS, Thresholds, folded
 from services.analytics.domain.similar_customers import similarity_report
 
 MAIN_CATEGORIES: Final = 30
@@ -28,20 +40,44 @@ NAMES: Final = "names"
 Reports = dict[str, Report]
 
 
-def reports_of(lines: OrderLines) -> Reports:
-    """Return the reports of lines by name; none without lines."""
+@dataclass(frozen=True, slots=True)
+class ReportRules:
+    """The choices of a shop: limits of the value scores, and regions of provinces in lower case."""
+
+    spent: tuple[float, ...] = SPENT
+    regions: dict[str, str] = field(default_factory=dict)
+
+
+DEFAULT_RULES: Final = ReportRules()
+
+
+def reports_of(
+    lines: OrderLines,
+    today: date,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    rules: ReportRules = DEFAULT_RULES,
+) -> Reports:
+    """Return the reports of lines by name; none without lines. Recency is counted up to a day."""
     if not len(lines):
         return {}
-    return {NAMES: _names_of(lines), **_collaborative(lines.only(lines.bought))}
+    reports = {NAMES: _names_of(lines), "statuses": statuses_report(lines)}
+    bought = lines.only(lines.bought)
+    if not len(bought):
+        return reports
+    return (
+        reports
+        | _collaborative(bought)
+        | _sales(bought, rules)
+        | _customers(bought, today, thresholds, rules)
+    )
 
 
 def main_categories(lines: OrderLines) -> list[str]:
     """Return the names of the categories with the most revenue."""
     bought = lines.only(lines.bought)
-    sales = sales_by(bought, bought.categories)
-    return [
-        lines.directory.categories.texts[sales.groups[number]] for number in sales.by_revenue(MAIN_CATEGORIES)
-    ]
+    by_category = sales_by(bought, bought.categories)
+    texts = lines.directory.categories.texts
+    return [texts[by_category.groups[number]] for number in by_category.by_revenue(MAIN_CATEGORIES)]
 
 
 def without_customers(reports: Reports, erased: set[str]) -> Reports:
@@ -70,14 +106,37 @@ def _names_of(lines: OrderLines) -> Report:
 
 
 def _collaborative(bought: OrderLines) -> Reports:
-    if not len(bought):
-        return {}
     together, similar = co_purchases(bought), similarity_report(bought)
-    metrics = metrics_summary(bought, together) | dict(similar.summary)
+    metrics = metrics_summary(bought, together) | prediction_summary(bought) | dict(similar.summary)
     return {
         "collaborative-products": products_report(bought, together),
         "collaborative-pairs": pairs_report(bought, together),
         "co-purchase-graph": graph_report(bought, together),
         "customer-similarity": similar,
         "collaborative-metrics": Report(summary=metrics),
+    }
+
+
+def _sales(bought: OrderLines, rules: ReportRules) -> Reports:
+    return {
+        "totals": Report(summary=sales.totals_summary(bought)),
+        "products": sales.products_report(bought),
+        "popular": sales.popular_report(bought),
+        "categories": sales.categories_report(bought),
+        "brands": sales.brands_report(bought),
+        "provinces": sales.provinces_report(bought, rules.regions),
+        "cities": sales.cities_report(bought, rules.regions),
+        "category-provinces": sales.category_provinces_report(bought),
+        "sources": sales.sources_report(bought),
+        "imports": sales.imports_report(bought),
+        **{f"trend:{interval}": trend_report(bought, interval) for interval in INTERVALS},
+    }
+
+
+def _customers(bought: OrderLines, today: date, thresholds: Thresholds, rules: ReportRules) -> Reports:
+    customers = customers_of(bought, today)
+    return {
+        **class_reports(bought, customers, rules.spent),
+        "segments-custom": custom_classes_report(customers, thresholds),
+        "cohorts": cohorts_report(bought),
     }

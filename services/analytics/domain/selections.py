@@ -51,6 +51,9 @@ class Thresholds:
     lost_r: int = 365
 
 
+DEFAULT_THRESHOLDS: Final = Thresholds()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The order lines that a report covers. Texts are compared without case."""
@@ -60,7 +63,7 @@ class Selection:
     province: str | None = None
     city: str | None = None
     source: str | None = None
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
 
     @classmethod
     def of(
@@ -70,7 +73,7 @@ class Selection:
         province: str | None = None,
         city: str | None = None,
         source: str | None = None,
-        thresholds: Thresholds = Thresholds(),
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> Self:
         """Return the selection of a request's parameters; `categories` are separated by commas.
 
@@ -120,12 +123,12 @@ class Selection:
 
         `names` has the `categories`, `provinces` and `cities` of all lines, as they are compared.
         """
-        wanted: dict[str, set[str | None]] = {
+        chosen: dict[str, set[str | None]] = {
             "provinces": {self.province},
             "cities": {self.city},
             "categories": set(self.categories),
         }
-        return any(any(texts) and texts.isdisjoint(names[name]) for name, texts in wanted.items())
+        return any(any(texts) and texts.isdisjoint(names[name]) for name, texts in chosen.items())
 
     def days(self, today: date) -> tuple[date | None, date | None]:
         """Return the first and the last day, UTC, seen from a day; None where the period is open."""

@@ -47,8 +47,8 @@ def similarity_report(lines: OrderLines) -> Report:
     )[:MAX_ROWS]:
         cosines = shared[place] / np.sqrt(sizes[place] * sizes)
         cosines[~is_similar[place]] = 0
-        others = np.flatnonzero(is_similar[place])
-        nearest = others[np.lexsort((ids[others].astype(str), -cosines[others]))][:NEIGHBOURS]
+        similar = np.flatnonzero(is_similar[place])
+        nearest = similar[np.lexsort((ids[similar].astype(str), -cosines[similar]))][:NEIGHBOURS]
         user_id, customer = lines.directory.customer(int(customers[place]))
         rows.append(
             {
@@ -57,7 +57,7 @@ def similarity_report(lines: OrderLines) -> Report:
                 "similar_customers_count": int(similar_counts[place]),
                 "avg_similarity_score": share(float(cosines[nearest].sum()), len(nearest)),
                 "actual_recommendations": _candidates(bought, place, nearest),
-                "top_shared_products": _top_shared(lines, products, bought, place, others),
+                "top_shared_products": _top_shared(lines, products, bought, place, similar),
             }
         )
     for row in rows:
@@ -90,11 +90,11 @@ def _candidates(bought: sparse.csr_array, place: int, nearest: Integers) -> int:
 
 
 def _top_shared(
-    lines: OrderLines, products: Integers, bought: sparse.csr_array, place: int, others: Integers
+    lines: OrderLines, products: Integers, bought: sparse.csr_array, place: int, similar: Integers
 ) -> list[Row]:
     """Return the customer's products that most similar customers bought, too."""
     mine = _items_of(bought, place)
-    buyers = np.asarray(bought[others].sum(axis=0)).ravel()[mine] if len(others) else np.zeros(len(mine))
+    buyers = np.asarray(bought[similar].sum(axis=0)).ravel()[mine] if len(similar) else np.zeros(len(mine))
     ids = [lines.directory.items.texts[products[item]] for item in mine]
     ranked = sorted(range(len(mine)), key=lambda number: (-int(buyers[number]), ids[number]))
     rows = []

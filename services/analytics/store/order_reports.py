@@ -82,7 +82,7 @@ class OrderReports:
         """Return the tenants that have items."""
         return [row["tenant"] for row in await self._database.fetch(*SQL.tenants_with_items())]
 
-    async def asked(self, tenant: str) -> list[str]:
+    async def asked_selections(self, tenant: str) -> list[str]:
         """Return the selections that people have asked for beside the usual ones."""
         rows = await self._database.fetch(*SQL.asked_selections(tenant=tenant, rows=MAX_ASKED))
         return [row["selection"] for row in rows]

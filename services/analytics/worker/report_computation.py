@@ -29,12 +29,13 @@ class ReportComputation:
 
     def __init__(self, reports: OrderReports, settings: Settings) -> None:
         self._reports = reports
-        self._settings = settings
+        self._hour = settings.reports_hour
+        self._rules = settings.report_rules
 
     async def queue_night(self) -> None:
         """Queue the computations of the last night, unless that is done."""
         now = datetime.now(UTC)
-        night = now - timedelta(hours=self._settings.reports_hour)
+        night = now - timedelta(hours=self._hour)
         for tenant in await self._reports.tenants():
             await self._reports.ask_for_all(tenant, f"night:{night:%Y-%m-%d}")
 
@@ -46,26 +47,25 @@ class ReportComputation:
             today = snapshot.read_at.astimezone(UTC).date()
             known: dict[bytes, Reports] = {}
             usual: set[str] = set()
-            if (asked := job.payload.get("selection")) is not None:
-                keys = [asked]
+            if (single := job.payload.get("selection")) is not None:
+                keys = [single]
             else:
                 categories = await asyncio.to_thread(main_categories, snapshot.lines)
                 usual = {selection.key for selection in usual_selections(categories)}
-                keys = [*usual, *await self._reports.asked(tenant)]
+                keys = [*usual, *await self._reports.asked_selections(tenant)]
             for key in dict.fromkeys(keys):
-                reports = await asyncio.to_thread(_computed, snapshot.lines, key, today, known)
+                reports = await asyncio.to_thread(self._computed, snapshot.lines, key, today, known)
                 await self._reports.store(tenant, key, reports, snapshot, is_usual=key in usual)
-            if asked is None:
+            if single is None:
                 await self._reports.forget(tenant, snapshot)
                 REPORTS_AT.set(snapshot.read_at.timestamp())
         log.info("reports.computed", tenant=tenant, selections=len(keys), lines=len(snapshot.lines))
 
-
-def _computed(lines: OrderLines, key: str, today: date, known: dict[bytes, Reports]) -> Reports:
-    """Return the reports of a selection; selections with the same lines share theirs."""
-    selection = Selection.parsed(key)
-    mask = lines.mask_of(selection, today)
-    digest = sha256(mask.tobytes() + repr(selection.thresholds).encode()).digest()
-    if digest not in known:
-        known[digest] = reports_of(lines.only(mask))
-    return known[digest]
+    def _computed(self, lines: OrderLines, key: str, today: date, known: dict[bytes, Reports]) -> Reports:
+        """Return the reports of a selection; selections with the same lines share theirs."""
+        selection = Selection.parsed(key)
+        mask = lines.mask_of(selection, today)
+        digest = sha256(mask.tobytes() + repr(selection.thresholds).encode()).digest()
+        if digest not in known:
+            known[digest] = reports_of(lines.only(mask), today, selection.thresholds, self._rules)
+        return known[digest]

@@ -93,7 +93,8 @@ def named(row: Mapping[str, Any]) -> str:
 def expected(selection: Selection) -> dict[str, Any]:
     """The reports of the rows, as the domain computes them."""
     lines = lines_of(row | {"order_id": named(row)} for row in ROWS)
-    return reports_of(lines.only(lines.mask_of(selection, datetime.now(UTC).date())))
+    today = datetime.now(UTC).date()
+    return reports_of(lines.only(lines.mask_of(selection, today)), today)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -163,7 +164,7 @@ async def test_a_selection_that_nobody_asked_for_before_is_computed_by_the_worke
     report = expected(selection)["collaborative-products"]
     assert 0 < answer["total_count"] == report.total
     assert answer["products"] == report.rows[:50]
-    assert await shop.reports.asked(shop.tenant.name) == [selection.key]
+    assert await shop.reports.asked_selections(shop.tenant.name) == [selection.key]
     nobody = await shop.get("analytics/collaborative-products", city="Nowhere")
     assert (nobody["products"], nobody["total_count"]) == ([], 0)
 

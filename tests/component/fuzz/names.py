@@ -90,7 +90,6 @@ def known(made: Mapping[str, str], tracking_id: str) -> Known:
         ],
         "operationName": ["Q"],
         "time_filter": ["all", "30days", "today"],
-        "order_source": ["oe", "pos"],
         **aws_names(made),
         **_ids(tracking_id),
     }

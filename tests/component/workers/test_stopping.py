@@ -37,7 +37,8 @@ from shared.kafka import committed, committed_up_to_end, encoded
 from shared.kafka.producer import Producer
 from shared.postgres import Database as Pool
 from shared.settings import KafkaSettings, PostgresSettings
-from tests.component.workers.subscriptions import CASES, EVENTS, Case, World
+from tests.component.workers.events import World
+from tests.component.workers.subscriptions import CASES, EVENTS, Case
 from tests.support.kafka import kafka_environment, raw_records, running, skip_to_end
 from tests.support.outage import stopped
 from tests.support.stack import Components, Database, ObjectStore

@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DEFAULTS: dict[str, Any] = {
     "user_id": None, "customer_name": None, "city": None, "province": None, "status": None,
     "is_bought": True, "ordered_at": NOW, "channel": "historical", "name": None, "category": None,
-    "price": 1.0, "quantity": 1.0, "remaining": None,
+    "price": 1.0, "quantity": 1.0, "remaining": None, "source": "files",
 }  # fmt: skip
 
 PURCHASES = """

@@ -10,10 +10,11 @@ import pytest
 from services.analytics.domain.order_lines import OrderLines
 from services.analytics.domain.report_set import Reports, main_categories, reports_of, without_customers
 from tests.unit.analytics import plain_reports as plain
-from tests.unit.analytics.order_rows import ONLINE_RETAIL, bought, lines_of, made_up_rows, online_retail
+from tests.unit.analytics.order_rows import NOW, ONLINE_RETAIL, bought, lines_of, made_up_rows, online_retail
 
 Rows = list[Mapping[str, Any]]
 LIMIT = 200
+TODAY = NOW.date()
 
 
 class Shop(NamedTuple):
@@ -35,7 +36,7 @@ def shop(request: pytest.FixtureRequest) -> Shop:
     lines: OrderLines = lines_of(rows)
     assert len(lines) == len(rows)
     purchases = sorted(bought(rows), key=lambda row: row["ordered_at"])
-    return Shop(purchases, plain.Baskets.of(purchases), reports_of(lines))
+    return Shop(purchases, plain.Baskets.of(purchases), reports_of(lines, TODAY))
 
 
 def assert_like(row: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -134,7 +135,7 @@ def test_the_graph_has_edges_above_chance_and_their_products(shop: Shop) -> None
 
 
 def test_reports_without_customers_who_were_erased() -> None:
-    reports = reports_of(lines_of(made_up_rows()))
+    reports = reports_of(lines_of(made_up_rows()), TODAY)
     first = reports["customer-similarity"].rows[0]["customer_id"]
 
     kept = without_customers(reports, {first})
@@ -159,9 +160,9 @@ def test_orders_of_customers_who_were_erased_are_those_of_guests() -> None:
 
 
 def test_no_orders_have_no_reports() -> None:
-    assert reports_of(lines_of([])) == {}
+    assert reports_of(lines_of([]), TODAY) == {}
     only = lines_of([{"order_id": "o1", "item_id": "i1", "is_bought": False}])
-    assert "collaborative-pairs" not in reports_of(only)
+    assert "collaborative-pairs" not in reports_of(only, TODAY)
 
 
 def test_the_main_categories_are_those_with_the_most_revenue() -> None:
