@@ -42,7 +42,7 @@ from services.router.worker import Bandits, Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS, SERVINGS
-from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.fast_path import RawFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing
@@ -103,7 +103,7 @@ def build(settings: Settings) -> FastPathApplication:
         http=settings.http,
     )
     front_ends = FrontEnds(runtime.routes, upstream, authenticator)
-    front = tracing.TracedRequests(AwsFastPath(app, front_ends, of_pages=True))
+    front = tracing.TracedRequests(RawFastPath(app, front_ends, of_pages=True))
     return FastPathApplication(front, app, settings.http, direct=RestFastPath(upstream, authenticator).direct)
 
 

@@ -30,7 +30,7 @@ from services.tracker.store import (
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
-from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.fast_path import RawFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
@@ -82,8 +82,8 @@ def build(settings: Settings) -> FastPathApplication:
         description=DESCRIPTION,
         http=settings.http,
     )
-    front_ends = AwsFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
-    front = AwsFastPath(front_ends, collector, of_pages=True)
+    front_ends = RawFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
+    front = RawFastPath(front_ends, collector, of_pages=True)
     return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
 
 

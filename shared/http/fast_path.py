@@ -76,7 +76,7 @@ class RawAnswer(Protocol):
 
 
 class RawRoutes(Protocol):
-    """Routes that answer a raw ASGI request, such as `shared.aws_server.RestJson`."""
+    """Routes that answer a raw ASGI request, such as `shared.aws_server.RestJson` and the tracker's `Collector`."""
 
     @property
     def paths(self) -> Container[str]:
@@ -86,10 +86,10 @@ class RawRoutes(Protocol):
         """Answer a request with this body."""
 
 
-class AwsFastPath:
-    """Answers plain requests of an AWS protocol in raw ASGI and passes all others on.
+class RawFastPath:
+    """Answers plain requests in raw ASGI and passes all others on: AWS protocols and wire formats of events.
 
-    The routes of FastAPI call the same `RestJson.answer`, so both ways differ in nothing but speed.
+    The routes of FastAPI call the same `RawRoutes.answer`, so both ways differ in nothing but speed.
     """
 
     def __init__(self, app: ASGIApp, routes: RawRoutes, *, of_pages: bool = False) -> None:

@@ -26,8 +26,8 @@ from aiokafka.errors import (
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
 from shared.kafka.micro_batcher import MicroBatcher
-from shared.kafka.reconnects import ProducerClient
-from shared.kafka.records import check_sizes, partition_of
+from shared.kafka.producer_client import ProducerClient
+from shared.kafka.records import check_sizes
 
 if TYPE_CHECKING:
     from shared.kafka.records import Record
@@ -139,7 +139,7 @@ class Producer:
         sent: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout_at(deadline):
-                await _send(producer, topic, records, sent)
+                await producer.deliver(topic, records, sent)
         except TimeoutError:
             self._failing = True
             self._alert.set()
@@ -226,33 +226,6 @@ class Producer:
                 self._replace(producer, TimeoutError(f"no confirmation for {silent:.0f} s"))
 
 
-async def _send(
-    producer: ProducerClient,
-    topic: str,
-    records: list[Record],
-    sent: list[asyncio.Future[Any]],
-) -> None:
-    """Send all records, then wait for all; the futures in `sent` show the progress of an interrupted call."""
-    try:
-        partitions = len(await producer.partitions_for(topic))
-        for record in records:
-            sent.append(  # noqa: PERF401 - an interrupted call needs the futures so far
-                await producer.send(
-                    topic,
-                    record.value,
-                    key=record.key,
-                    partition=None if record.key is None else partition_of(record.key, partitions),
-                    headers=list(record.headers),
-                )
-            )
-        for future in sent:
-            await future
-    except BaseException:
-        for future in sent:
-            future.add_done_callback(_retrieve_exception)
-        raise
-
-
 def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list[Record]:
     confirmed = {
         index
@@ -260,12 +233,6 @@ def _unconfirmed(records: list[Record], sent: list[asyncio.Future[Any]]) -> list
         if future.done() and not future.cancelled() and future.exception() is None
     }
     return [record for index, record in enumerate(records) if index not in confirmed]
-
-
-def _retrieve_exception(future: asyncio.Future[Any]) -> None:
-    """Mark the exception of a future without a waiter as retrieved; asyncio would log it."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def _answers(producer: ProducerClient) -> bool:

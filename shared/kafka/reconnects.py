@@ -12,7 +12,6 @@ import asyncio
 import random
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 
 FIRST_SECONDS: Final = 0.1
@@ -56,11 +55,3 @@ class ReconnectPauses:
             pause = min(FIRST_SECONDS * 2**attempts, MAX_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
             self._failures[node_id] = (min(attempts + 1, 16), asyncio.get_running_loop().time() + pause)
         return connection
-
-
-class ProducerClient(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's producer, with pauses between attempts to connect."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        ReconnectPauses(self.client)

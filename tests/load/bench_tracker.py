@@ -17,7 +17,7 @@ from shared.kafka.connection import client_options
 from shared.settings import KafkaSettings
 from tests.load.figures import Figure, cpu_seconds
 from tests.load.product import product
-from tests.load.tracker_formats import FORMATS
+from tests.load.tracker_formats import FORMATS, MOST_EVENTS_OF_GA4
 from tests.support.kafka import settings_for
 from tests.support.product import Endcap
 
@@ -45,13 +45,18 @@ class Sender:
     process: ProcessPoolExecutor
 
     def send(self, batch: int, seconds: float, name: str = "native") -> tuple[int, float]:
-        """Post batches in a format for some seconds; return (events acknowledged, seconds)."""
+        """Post batches in a format for some seconds; return (events acknowledged, seconds).
+
+        Raises RuntimeError if none was acknowledged. A 503 on a busy machine is not counted.
+        """
         wire_format, connections = FORMATS[name], self.size.connections
         url = self.endcap.urls["tracker"] + wire_format.path
         body = orjson.dumps(wire_format.body(batch))
         sent = self.process.submit(_posts, url, dict(self.headers), body, seconds, connections)
         requests, seconds = sent.result()
-        return requests * batch, seconds
+        if not requests:
+            raise RuntimeError(f"the tracker acknowledged no {name} batch of {batch}")
+        return requests * (min(batch, MOST_EVENTS_OF_GA4) if name == "GA4" else batch), seconds
 
 
 def run() -> list[Figure]:
@@ -61,7 +66,7 @@ def run() -> list[Figure]:
 
 
 def measure(endcap: Endcap, size: Size, headers: Mapping[str, str]) -> list[Figure]:
-    """Measure batches of 1 and of 100 beside a plain aiokafka producer, then batches of other formats.
+    """Measure batches of 1, 100 and 500 beside a plain aiokafka producer, then batches of other formats.
 
     A request of another format is repeated with the same ids, as a client does: the log stores it once.
     """
@@ -71,7 +76,8 @@ def measure(endcap: Endcap, size: Size, headers: Mapping[str, str]) -> list[Figu
         plain = asyncio.run(_plain_producer(settings_for(endcap.environment), size.seconds / 2))
         return [
             _measured(sender, 1, plain, "≤ 150 µs"),
-            _measured(sender, 100, plain, "≥ 20,000 events/s"),
+            _measured(sender, 100, plain, "≥ 20,000 events/s, ≤ 40 µs"),
+            _measured(sender, 500, plain, "≥ 20,000 events/s, ≤ 40 µs"),
             *(_measured_format(sender, name, batch) for name in list(FORMATS)[1:] for batch in (1, 100)),
         ]
 
@@ -85,7 +91,8 @@ def _measured(sender: Sender, batch: int, plain: float, budget: str) -> Figure:
         f"tracker, confirmed, batches of {batch}",
         events / seconds,
         "events/s",
-        f"{micros:.0f} µs CPU per event; plain aiokafka producer {plain:,.0f} events/s",
+        f"{micros:.0f} µs CPU per event; plain aiokafka producer {plain:,.0f} events/s, "
+        f"ratio {events / seconds / plain:.2f}",
         budget,
     )
 
@@ -132,11 +139,13 @@ async def _connection(host: str, port: int, request: bytes, seconds: float) -> i
     while time.monotonic() < until:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
+        status = head.split(b" ", 2)[1]
+        if status not in {b"200", b"204", b"503"}:
             raise RuntimeError(head.decode())
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        lines = head.lower().split(b"\r\n")
+        length = next((line for line in lines if line.startswith(b"content-length:")), b":0")
         await reader.readexactly(int(length.partition(b":")[2]))
-        count += 1
+        count += status != b"503"
     writer.close()
     return count
 

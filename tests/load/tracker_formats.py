@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-TIME: Final = "2026-11-20T08:00:00Z"
+NOW: Final = datetime.now(UTC)
+TIME: Final = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+"""The clocks of clients are right: events of the past would cost the note of what was claimed."""
+MOST_EVENTS_OF_GA4: Final = 25
 _ids = itertools.count()
 
 
 class Format(NamedTuple):
-    """The path of a format, and its body with so many events."""
+    """The path of a format, and its body with so many events; GA4 allows 25."""
 
     path: str
     body: Callable[[int], Any]
@@ -46,7 +50,13 @@ def _posthog(count: int) -> dict[str, object]:
 
 
 def _snowplow(count: int) -> dict[str, object]:
-    event = {"e": "se", "se_ca": "shop", "se_ac": "product_view", "dtm": "1790000000000", "tv": "node-4.8.0"}
+    event = {
+        "e": "se",
+        "se_ca": "shop",
+        "se_ac": "product_view",
+        "dtm": f"{NOW.timestamp():.0f}000",
+        "tv": "node-4.8.0",
+    }
     data = [
         event | {"uid": f"user-{number}", "se_la": f"item-{number}", "eid": f"snowplow-{next(_ids)}"}
         for number in range(count)
@@ -63,10 +73,20 @@ def _cloud_events(count: int) -> list[dict[str, object]]:
     ]
 
 
+def _ga4(count: int) -> dict[str, object]:
+    events = [
+        {"name": "view_item", "timestamp_micros": int(NOW.timestamp() * 1e6) + next(_ids)}
+        | {"params": {"currency": "EUR", "items": [{"item_id": f"item-{number}", "price": 9.5}]}}
+        for number in range(min(count, MOST_EVENTS_OF_GA4))
+    ]
+    return {"client_id": "client-1", "user_id": "user-1", "events": events}
+
+
 FORMATS: Final[Mapping[str, Format]] = {
     "native": Format("/v1/events", _native),
     "Segment": Format("/v1/batch", _segment),
     "PostHog": Format("/batch/", _posthog),
     "Snowplow": Format("/com.snowplowanalytics.snowplow/tp2", _snowplow),
     "CloudEvents": Format("/v1/events", _cloud_events),
+    "GA4": Format("/mp/collect", _ga4),
 }

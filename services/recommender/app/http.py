@@ -35,7 +35,7 @@ from services.recommender.store.serving_log import ServingLog
 from services.recommender.store.subject_feed import SubjectFeed
 from shared.auth import Authenticator
 from shared.events.topics import EXPOSURES, SERVINGS
-from shared.http.fast_path import AwsFastPath, FastPathApplication
+from shared.http.fast_path import RawFastPath, FastPathApplication
 from shared.http.runtime import application
 from shared.http.websockets import BoundedWebSocket
 from shared.kafka import Publisher, RecordReader
@@ -110,8 +110,8 @@ def build(settings: Settings) -> FastPathApplication:
         *(parts.experiments, parts.recorder),
     )
     front_ends = FrontEndAnswers(runtime.routes, answers, parts.experiments, catalogues, authenticator)
-    aws_front = AwsFastPath(graphql.realtime(app), front_ends, of_pages=True)
-    rest_front = RestFastPath(aws_front, answers, usual_lists, authenticator)
+    raw_front = RawFastPath(graphql.realtime(app), front_ends, of_pages=True)
+    rest_front = RestFastPath(raw_front, answers, usual_lists, authenticator)
     front = PlacementFastPath(
         graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct
     )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from shared.events.values import LARGEST, is_usable
+
+TEXT_OR_NUMBER: Final = frozenset({str, int, float})
+"""The types of a JSON value that may be a number or an id; a boolean is neither."""
 
 
 class NumberOutOfRange(ValueError):
@@ -16,10 +20,10 @@ def parse_number(value: object) -> float | None:
 
     Raises NumberOutOfRange for a number beyond the limits of `shared.events.values`.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if type(value) not in TEXT_OR_NUMBER:
         return None
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]  # one of the types above
     except (ValueError, OverflowError):
         return None
     if not math.isfinite(number):

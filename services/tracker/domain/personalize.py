@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from services.tracker.domain.dataset_schema import DatasetSchema, Kind, Record, record_without_schema
 from services.tracker.domain.ingest_context import IngestContext
-from services.tracker.domain.numbers import NumberOutOfRange, parse_number
+from services.tracker.domain.interactions import interaction
+from services.tracker.domain.numbers import TEXT_OR_NUMBER, NumberOutOfRange, parse_number
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
 from shared.aws import invalid_input
 from shared.aws.personalize.events import (
@@ -88,7 +89,7 @@ def _interaction(request: PutEventsRequest, event: PutEvent, context: IngestCont
         *(request.user_id, request.session_id, event_type, item_id, value),
         *(event.recommendation_id, event.impression, attribution_source, document),
     )
-    return InteractionRecorded(
+    return interaction(
         event_id=event.event_id or context.event_id(event.sent_at, *content),
         tenant=context.tenant,
         occurred_at=occurred_at,
@@ -160,7 +161,7 @@ def _record(kind: Kind, text: str | None, schema: DatasetSchema | None, place: s
 
 def _name(value: object) -> str | None:
     """Return an id from the properties, also if it is a number; None for a value that is not an id."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if type(value) not in TEXT_OR_NUMBER:
         return None
     text = str(value)
     return text if 1 <= len(text) <= LONGEST_ID and "\x00" not in text else None

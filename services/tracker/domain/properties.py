@@ -25,4 +25,6 @@ def nests_too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
         children = value
     else:
         return False
-    return levels == 0 or any(nests_too_deep(child, levels - 1) for child in children)
+    if levels == 0:
+        return True
+    return any(nests_too_deep(child, levels - 1) for child in children if isinstance(child, dict | list))

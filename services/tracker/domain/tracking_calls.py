@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from services.tracker.domain.event_ids import numbered_id
 from services.tracker.domain.ingest_context import IngestContext
-from services.tracker.domain.numbers import NumberOutOfRange, parse_number
+from services.tracker.domain.interactions import interaction
+from services.tracker.domain.numbers import TEXT_OR_NUMBER, NumberOutOfRange, parse_number
 from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
-from shared.events import InteractionRecorded, OrderLine, line_id
+from shared.events import OrderLine, line_id
 from shared.events.field_aliases import normalized_name
 from shared.events.interactions import Source
 
@@ -38,8 +39,7 @@ _ITEM_EVENT_TYPES = frozenset({"view", "click", "add_to_cart", "remove_from_cart
 """Event types that are rejected without an item."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackingCall:
+class TrackingCall(NamedTuple):
     """A call of a tracking SDK.
 
     `track` is an event: `event` names it, and `properties` contain the item (`product_id`, `item_id` or
@@ -59,7 +59,7 @@ class TrackingCall:
     message_id: str | None = None
     claimed: datetime | None = None
     sent_at: datetime | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = MappingProxyType({})
     historical: bool = False
 
 
@@ -142,36 +142,36 @@ def _read_products(properties: dict[str, Any], products: list[dict[str, Any]]) -
     """
     order = _read_fields({name: value for name, value in properties.items() if name != "products"}, (), ())
     currency = {"currency": properties["currency"]} if isinstance(properties.get("currency"), str) else {}
-    return [
-        _read_fields({**currency, **product}, _PRODUCT_ITEM_NAMES)._replace(
-            order_id=order.order_id, recommendation_id=order.recommendation_id
-        )
-        for product in products
-    ]
+    return [_read_fields({**currency, **product}, _PRODUCT_ITEM_NAMES, order=order) for product in products]
 
 
 def _read_fields(
-    properties: dict[str, Any], item_names: tuple[str, ...], value_names: tuple[str, ...] = _VALUE_NAMES
+    properties: dict[str, Any],
+    item_names: tuple[str, ...],
+    value_names: tuple[str, ...] = _VALUE_NAMES,
+    order: _Fields | None = None,
 ) -> _Fields:
-    """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name."""
-    by_name = {_normalized(name): value for name, value in properties.items()}
+    """Read fields from properties; `product_id`, `productId` and `Product ID` are the same name.
+
+    The ids of the order and of the recommendation are those of `order`, if the properties are of its product.
+    """
+    # Short names, which repeat, are remembered.
+    by_name = {
+        (_normalized_short if len(name) <= _SHORT_NAME else normalized_name)(name): value
+        for name, value in properties.items()
+    }
     return _Fields(
-        item_id=_first_id(by_name, item_names),
-        value=_first_number(by_name, value_names),
-        price=parse_number(by_name.get("price")),
-        quantity=parse_number(by_name.get("quantity")),
-        order_id=_id(by_name.get("orderid")),
-        recommendation_id=_id(by_name.get("recommendationid")),
-        properties=properties or None,
+        _first_id(by_name, item_names),
+        _first_number(by_name, value_names),
+        parse_number(by_name["price"]) if "price" in by_name else None,
+        parse_number(by_name["quantity"]) if "quantity" in by_name else None,
+        order.order_id if order else _id(by_name.get("orderid")),
+        order.recommendation_id if order else _id(by_name.get("recommendationid")),
+        properties or None,
     )
 
 
 _normalized_short = lru_cache(4_096)(normalized_name)
-
-
-def _normalized(name: str) -> str:
-    """Return a name as names are compared; short ones, which repeat, are remembered."""
-    return _normalized_short(name) if len(name) <= _SHORT_NAME else normalized_name(name)
 
 
 def _first_id(by_name: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
@@ -193,9 +193,10 @@ def _accept(
 ) -> AcceptedCall:
     occurred_at, changed_from = context.event_time(call.claimed, call.sent_at)
     order_lines: Counter[str] = Counter()
-    events = tuple(
-        InteractionRecorded(
-            event_id=_event_id(call, event_type, fields, number, len(lines), order_lines, context),
+    count = len(lines)
+    events = [
+        interaction(
+            event_id=_event_id(call, event_type, fields, number, count, order_lines, context),
             tenant=context.tenant,
             occurred_at=occurred_at,
             received_at=context.received_at,
@@ -214,8 +215,8 @@ def _accept(
             historical=call.historical,
         )
         for number, fields in enumerate(lines, 1)
-    )
-    return AcceptedCall(call.message_id or events[0].event_id, events)
+    ]
+    return AcceptedCall(call.message_id or events[0].event_id, tuple(events))
 
 
 def _event_id(
@@ -244,6 +245,6 @@ def _event_id(
 
 def _id(value: object) -> str | None:
     """Return an id that is a text or a number; None for any other value, also for an empty text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if type(value) not in TEXT_OR_NUMBER:
         return None
     return str(value).strip() or None

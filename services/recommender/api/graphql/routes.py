@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.recommender.api.graphql.endpoint import MAX_BODY_BYTES, PATH, Answer, of_api_error
 from shared.errors import ApiError
-from shared.http.fast_path import AwsFastPath
+from shared.http.fast_path import RawFastPath
 from shared.http.request_bodies import documented, read_body
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class GraphqlRoutes:
 
 
 class _Fast:
-    """The endpoint as `AwsFastPath` calls it."""
+    """The endpoint as `RawFastPath` calls it."""
 
     def __init__(self, endpoint: GraphqlEndpoint) -> None:
         self._endpoint = endpoint
@@ -95,7 +95,7 @@ class _Fast:
 
 def graphql_fast_path(app: ASGIApp, endpoint: GraphqlEndpoint) -> ASGIApp:
     """Return an application that answers plain POST requests of `/graphql`, and passes others on to `app`."""
-    return AwsFastPath(app, _Fast(endpoint), of_pages=True)
+    return RawFastPath(app, _Fast(endpoint), of_pages=True)
 
 
 def _response(answer: Answer) -> Response:

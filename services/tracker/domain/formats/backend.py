@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from services.tracker.domain.event_ids import numbered_id
 from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.interactions import interaction
 from services.tracker.domain.properties import with_claimed_time
 from services.tracker.domain.wire_format import RequestFormat
 from shared.events import InteractionRecorded
@@ -93,7 +94,7 @@ def parse_purchase(request: TrackPurchase, context: IngestContext) -> list[Inter
     if request.user_id is None and session_id is None:
         session_id = f"order:{request.order_id}"[:256]
     return [
-        InteractionRecorded(
+        interaction(
             event_id=_line_id(request, item, number, context),
             tenant=context.tenant,
             occurred_at=occurred_at,
@@ -140,7 +141,7 @@ def _product_event(
     occurred_at, changed_from = context.event_time(request.timestamp)
     product = request.product_data or ProductData()
     properties = product.model_dump(include={"name", "category"}, exclude_none=True)
-    return InteractionRecorded(
+    return interaction(
         event_id=request.id or _product_event_id(request, event_type, quantity, properties, context),
         tenant=context.tenant,
         occurred_at=occurred_at,

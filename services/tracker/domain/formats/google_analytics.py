@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.tracker.domain.formats.segment import OptionalName
 from services.tracker.domain.ingest_context import IngestContext
-from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
+from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected, validation_message
 from services.tracker.domain.tracking_calls import TrackingCall, parse_tracking_call
 from services.tracker.domain.wire_format import ClientRequest, ClientRoute, Upload
 from shared.errors import Permanent
-from shared.events.values import Document, Name
+from shared.events.values import Name
 
 MAX_EVENTS: Final = 25
 """Events of one request; the limit of Google."""
@@ -36,7 +36,7 @@ class Ga4Event(BaseModel):
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     name: Name
-    params: Document | None = None
+    params: dict[str, Any] | None = None
     timestamp_micros: int | None = Field(None, ge=0, le=_MOST_MICROSECONDS)
 
 
@@ -64,6 +64,7 @@ class _Sender(BaseModel):
     client_id: OptionalName = None
     app_instance_id: OptionalName = None
     user_id: OptionalName = None
+    timestamp_micros: int | None = Field(None, ge=0, le=_MOST_MICROSECONDS)
 
 
 def _read(request: ClientRequest) -> Upload:
@@ -77,38 +78,44 @@ def _read(request: ClientRequest) -> Upload:
         message = f"The request has {len(events)} events; {MAX_EVENTS} are allowed. Send fewer."
         raise Permanent(message)
     shared = {name: value for name, value in document.items() if name != "events"}
-    return Upload([{"request": shared, "event": event} for event in events])
+    sender = _sender(shared)
+    return Upload([{"request": shared, "event": event, "sender": sender} for event in events])
+
+
+def _sender(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a request that are needed for each event; or `problem`, why they are invalid."""
+    try:
+        return _Sender.model_validate(shared).model_dump()
+    except ValidationError as error:
+        return {"problem": validation_message(error)}
 
 
 def parse_ga4(record: Mapping[str, Any], context: IngestContext) -> AcceptedCall | Ignored | Rejected:
     """Return the interactions of an event. Raises pydantic's ValidationError for a wrong member."""
-    request = record["request"]
-    sender = _Sender.model_validate(request)
+    sender = record["sender"]
+    if "problem" in sender:
+        return Rejected(sender["problem"])
     event = Ga4Event.model_validate(record["event"])
     if event.name in _AUTOMATIC:
         return Ignored(f"{event.name} is about no item and no page; it is not stored.")
-    session_id = sender.client_id or sender.app_instance_id
-    if sender.user_id is None and session_id is None:
+    user_id, session_id = sender["user_id"], sender["client_id"] or sender["app_instance_id"]
+    if user_id is None and session_id is None:
         return Rejected("A request needs client_id, app_instance_id or user_id.")
     params = event.params or {}
     call = TrackingCall(
         kind="page" if event.name == "page_view" else "track",
         source="google_analytics",
-        user_id=sender.user_id,
+        user_id=user_id,
         session_id=session_id,
         event=event.name,
-        claimed=_time(event, request),
+        claimed=_time(event.timestamp_micros, sender["timestamp_micros"]),
         properties=_properties(params),
     )
     return parse_tracking_call(call, context)
 
 
-def _time(event: Ga4Event, request: Mapping[str, Any]) -> datetime | None:
-    micros = event.timestamp_micros
-    if micros is None:
-        micros = Ga4Event.model_validate(
-            {"name": event.name, "timestamp_micros": request.get("timestamp_micros")}
-        ).timestamp_micros
+def _time(own: int | None, of_request: int | None) -> datetime | None:
+    micros = of_request if own is None else own
     return None if micros is None else _EPOCH + timedelta(microseconds=micros)
 
 

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.interactions import interaction
 from services.tracker.domain.outcomes import Rejected
 from services.tracker.domain.properties import MAX_DEPTH, nests_too_deep, with_claimed_time
 from services.tracker.domain.wire_format import EventFormat
 from shared.events import InteractionRecorded
-from shared.events.values import Document, Name, Number, Text
+from shared.events.values import Name, Number, Text
 
 MAX_IMPRESSION = 500
 """Items that one event may list as shown: as many as one response with recommendations can have."""
@@ -43,7 +44,7 @@ class NativeEvent(BaseModel):
     quantity: Number | None = None
     order_id: Name | None = _aliases("order_id", "orderId")
     timestamp: datetime | None = None
-    properties: Document | None = None
+    properties: dict[str, Any] | None = None
     recommendation_id: Name | None = _aliases("recommendation_id", "recommendationId")
     impression: Annotated[tuple[Name, ...], Field(max_length=MAX_IMPRESSION)] | None = None
     city: Text | None = None
@@ -67,7 +68,7 @@ def _interaction(event: NativeEvent, context: IngestContext) -> InteractionRecor
         return Rejected(f"The properties are nested deeper than {MAX_DEPTH} levels.", event.event_id)
     occurred_at, changed_from = context.event_time(event.timestamp)
     event_type = context.canonical_type(event.event_type)
-    return InteractionRecorded(
+    return interaction(
         event_id=event.event_id or _event_id(event, event_type, properties, context),
         tenant=context.tenant,
         occurred_at=occurred_at,

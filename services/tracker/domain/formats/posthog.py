@@ -22,7 +22,7 @@ from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from services.tracker.domain.tracking_calls import CallKind, TrackingCall, parse_tracking_call
 from services.tracker.domain.wire_format import ClientRequest, ClientRoute, Upload
 from shared.errors import Permanent
-from shared.events.values import Document, Name
+from shared.events.values import Name
 
 _KINDS: Final[Mapping[str, CallKind]] = {
     "$pageview": "page",
@@ -59,7 +59,7 @@ class PostHogEvent(BaseModel):
 
     event: Name
     distinct_id: OptionalName = None
-    properties: Document | None = None
+    properties: dict[str, Any] | None = None
     timestamp: datetime | None = None
     offset: float | None = Field(None, ge=0, le=_LONGEST_OFFSET, description="milliseconds ago")
     sent_at: datetime | None = None

@@ -19,7 +19,7 @@ from services.tracker.domain.outcomes import AcceptedCall, Ignored, Rejected
 from services.tracker.domain.tracking_calls import MAX_PRODUCTS, CallKind, TrackingCall, parse_tracking_call
 from services.tracker.domain.wire_format import ClientRequest, ClientRoute, EventFormat, Upload
 from shared.errors import Permanent
-from shared.events.values import Document, Name
+from shared.events.values import Name
 
 __all__ = ["CALL_TYPES", "FORMAT", "MAX_PRODUCTS", "ROUTES", "Call", "parse_call"]
 
@@ -67,7 +67,7 @@ class Call(BaseModel):
     timestamp: datetime | None = None
     original_timestamp: datetime | None = None
     sent_at: datetime | None = Field(None, description="time of the request by the sender's clock")
-    properties: Document | None = None
+    properties: dict[str, Any] | None = None
 
 
 class CallBatch(BaseModel):

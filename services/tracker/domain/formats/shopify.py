@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.tracker.domain.ingest_context import IngestContext
+from services.tracker.domain.interactions import interaction
 from services.tracker.domain.properties import with_claimed_time
 from services.tracker.domain.wire_format import RequestFormat
 from shared.events import InteractionRecorded
@@ -56,7 +57,7 @@ def parse_widget_event(request: WidgetEvent, context: IngestContext) -> list[Int
         exclude_none=True,
     )
     return [
-        InteractionRecorded(
+        interaction(
             event_id=_event_id(request, event_type, properties, context),
             tenant=context.tenant,
             occurred_at=occurred_at,

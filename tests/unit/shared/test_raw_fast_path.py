@@ -11,7 +11,7 @@ from shared.auth import AuthError, Principal, Scope
 from shared.aws import WireModel, not_found
 from shared.aws_server import Call, Operation, RestJson
 from shared.aws_server.routes import MAX_BODY
-from shared.http.fast_path import AwsFastPath
+from shared.http.fast_path import RawFastPath
 
 PRINCIPAL = Principal(None, "000000000000", frozenset({"read"}), "sigv4")
 PATH = "/recommendations"
@@ -90,7 +90,7 @@ def client(app: Any) -> httpx.AsyncClient:
 async def test_both_ways_give_the_same_answer(
     routes: RestJson, long: Long, content: bytes, headers: dict[str, str], status: int
 ) -> None:
-    async with client(AwsFastPath(long, routes)) as short_way, client(long) as long_way:
+    async with client(RawFastPath(long, routes)) as short_way, client(long) as long_way:
         short = await short_way.post(PATH, content=content, headers=headers)
         assert long.taken == 0
         other = await long_way.post(PATH, content=content, headers=headers)
@@ -114,7 +114,7 @@ async def test_both_ways_give_the_same_answer(
 async def test_what_is_not_plain_takes_the_long_way(
     routes: RestJson, long: Long, method: str, path: str, content: bytes, headers: dict[str, str], status: int
 ) -> None:
-    async with client(AwsFastPath(long, routes)) as http:
+    async with client(RawFastPath(long, routes)) as http:
         answer = await http.request(method, path, content=content, headers=headers)
 
     assert (answer.status_code, long.taken) == (status, 1)
@@ -125,7 +125,7 @@ async def test_a_body_of_unknown_length_takes_the_long_way(routes: RestJson, lon
         yield b'{"name": '
         yield b'"x"}'
 
-    async with client(AwsFastPath(long, routes)) as http:
+    async with client(RawFastPath(long, routes)) as http:
         answer = await http.post(PATH, content=streamed())
 
     assert (answer.json(), long.taken) == ({"hello": "x"}, 1)
@@ -147,7 +147,7 @@ async def test_a_body_in_pieces_is_joined_and_one_that_ends_early_is_not_answere
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await AwsFastPath(long, routes)(scope, receive, send)
+        await RawFastPath(long, routes)(scope, receive, send)
         return sent
 
     whole = await answered(first, {"type": "http.request", "body": b'"x"}'})
