@@ -9,10 +9,11 @@ from services.engine.api import buckets, dead_letters, functions, keys, placemen
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
-from services.engine.jobs import attribution_scheduler, deadlines, garbage_collector
+from services.engine.jobs import attribution_scheduler, deadlines, garbage_collector, privacy_requests
 from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from services.engine.jobs.deadlines import Deadlines
 from services.engine.jobs.garbage_collector import GarbageCollector
+from services.engine.jobs.privacy_requests import PrivacyRequests
 from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.personalize.manager import Manager
@@ -76,6 +77,7 @@ def worker(settings: Settings) -> FastAPI:
     settings.limit_threads()
     jobs, training = EngineJobs(database, settings), AutoTraining(database, settings)
     collector = GarbageCollector(database, ObjectStorage.of(settings.s3), settings)
+    privacy = PrivacyRequests(database, settings)
     scheduler = AttributionScheduler(database, settings.garbage_hours)
     publisher = Publisher(settings.kafka, "engine", [CAMPAIGNS, ERASURES, FILTERS, PLACEMENTS, TRACKERS])
     consumer = Consumer(settings.kafka, "engine")
@@ -96,6 +98,7 @@ def worker(settings: Settings) -> FastAPI:
                 per_tenant=settings.worker_concurrency,
             ),
             PeriodicTask("auto-training", training.begin_due, seconds=schedule.EVERY_SECONDS),
+            PeriodicTask("privacy-requests", privacy.begin_due, seconds=privacy_requests.EVERY_SECONDS),
             PeriodicTask("sweeper", collector.run, seconds=garbage_collector.INTERVAL_SECONDS),
             PeriodicTask("counting", scheduler.run, seconds=attribution_scheduler.INTERVAL_SECONDS),
             PeriodicTask("deadlines", Deadlines(database).run, seconds=deadlines.INTERVAL_SECONDS),

@@ -642,6 +642,25 @@ DELETE FROM attribution_looks WHERE attribution IN (SELECT attribution FROM fail
 -- Delete finished counts after a day.
 DELETE FROM jobs WHERE kind = 'attribution' AND status = 'done' AND finished_at < now() - interval '1 day';
 
+-- privacy_requests_due --
+-- Return the oldest requests of shop systems without a deletion job, each with its dataset group.
+SELECT requests.tenant, requests.request_id, requests.user_ids, groups.id AS group_id
+FROM sync.privacy_requests_v1 AS requests
+JOIN resources AS groups
+    ON groups.type = 'dataset-group' AND groups.tenant = requests.tenant AND groups.status = 'ACTIVE'
+WHERE NOT EXISTS (
+    SELECT FROM privacy_jobs
+    WHERE privacy_jobs.tenant = requests.tenant AND privacy_jobs.request_id = requests.request_id
+)
+ORDER BY requests.received_at
+LIMIT 20;
+
+-- add_privacy_job --
+-- Note the deletion job of a request; return nothing if it has one.
+INSERT INTO privacy_jobs (tenant, request_id) VALUES (:tenant, :request_id)
+ON CONFLICT DO NOTHING
+RETURNING request_id;
+
 -- request_erasures --
 -- Request the erasure of users for a job; return the new users with the time of the request.
 INSERT INTO erasures (job, tenant, user_id, requested_at)

@@ -42,7 +42,7 @@ from services.router.worker import Bandits, Monitor
 from shared.auth import Authenticator
 from shared.errors import ApiError
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, EXPERIMENTS, EXPOSURES, INTERACTIONS, SERVINGS
-from shared.http.fast_path import RawFastPath, FastPathApplication
+from shared.http.fast_path import FastPathApplication, RawFastPath
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher
 from shared.observability import tracing

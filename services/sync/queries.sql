@@ -445,6 +445,22 @@ RETURNING event_id;
 -- Return the newest row of the outbox.
 SELECT max(seq) FROM outbox;
 
+-- add_privacy_request --
+-- Store a request to erase a user, or without one all users of a source's orders; return nothing for a repeated
+-- one, and if there is nobody.
+INSERT INTO privacy_requests (tenant, request_id, source, user_ids, received_at)
+SELECT :tenant, :request_id, :source, array_agg(DISTINCT user_id), :received_at
+FROM (
+    SELECT :user_id::text AS user_id
+    UNION ALL
+    SELECT unified_customer_id FROM orders
+    WHERE :user_id::text IS NULL AND tenant = :tenant AND source_id = :source
+) AS users
+WHERE user_id IS NOT NULL
+HAVING count(*) > 0
+ON CONFLICT DO NOTHING
+RETURNING request_id;
+
 -- add_erased_user --
 -- Mark a user as erased; return the row counts of earlier attempts.
 INSERT INTO erased_users (tenant, user_id, erasure_id, erased_at)

@@ -30,7 +30,7 @@ from services.tracker.store import (
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
-from shared.http.fast_path import RawFastPath, FastPathApplication
+from shared.http.fast_path import FastPathApplication, RawFastPath
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing

@@ -76,7 +76,7 @@ class RawAnswer(Protocol):
 
 
 class RawRoutes(Protocol):
-    """Routes that answer a raw ASGI request, such as `shared.aws_server.RestJson` and the tracker's `Collector`."""
+    """Routes that answer a raw ASGI request: `shared.aws_server.RestJson`, and the tracker's `Collector`."""
 
     @property
     def paths(self) -> Container[str]:

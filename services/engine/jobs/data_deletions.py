@@ -76,13 +76,16 @@ class DataDeletion(ResourceJob[DataDeletionJob]):
 
     async def _request_erasure(self, job: Job, resource: DataDeletionJob) -> None:
         """Exclude the users from now on, request their erasure, and count their received rows, once."""
-        invalid = dataset_import.INVALID_LOCATION
-        source = locations.parse(resource.document.data_source.data_location or "", invalid)
-        tenant_store = await self._authorize(resource, reads=[(source, invalid)])
         with make_workspace(self.settings.work_folder, job) as workspace:
-            spec = row_deletion.Spec((source.bucket, source.key), [], "")
-            result = await self._compute(job, ROW_DELETION, spec, workspace, tenant_store)
             path = workspace / USERS_FILE
+            if resource.facts.users is None:
+                invalid = dataset_import.INVALID_LOCATION
+                source = locations.parse(resource.document.data_source.data_location or "", invalid)
+                tenant_store = await self._authorize(resource, reads=[(source, invalid)])
+                spec = row_deletion.Spec((source.bucket, source.key), [], "")
+                count = (await self._compute(job, ROW_DELETION, spec, workspace, tenant_store)).users
+            else:
+                count = _write_ids(path, resource.facts.users)
             if "received" not in job.progress:
                 received = 0
                 for users in _chunks(path):
@@ -92,7 +95,7 @@ class DataDeletion(ResourceJob[DataDeletionJob]):
                 async with self.database.transaction() as connection:
                     requested = await erasures.request(connection, resource.id, resource.owner, users)
                     await deleted_users.delete(connection, resource.owner, requested)
-        await job.report(users=result.users)
+        await job.report(users=count)
 
     async def _delete_rows(self, job: Job, resource: DataDeletionJob) -> None:
         """Rewrite the imported parts that have rows of the users, until no unread part is left."""
@@ -112,8 +115,7 @@ class DataDeletion(ResourceJob[DataDeletionJob]):
 
     async def _write_users(self, resource: DataDeletionJob, workspace: Path) -> None:
         """Write the ids of the job's users to the workspace, for computations."""
-        users = await erasures.users_of(self.database, resource.id)
-        pq.write_table(pa.table({"USER_ID": pa.array(users, pa.string())}), workspace / USERS_FILE)
+        _write_ids(workspace / USERS_FILE, await erasures.users_of(self.database, resource.id))
 
     async def _replace_parts(
         self, connection: Connection, job: Job, resource: DataDeletionJob, results: dict[str, PartResult]
@@ -255,6 +257,12 @@ async def _parts(
 def _flat(parts: dict[int, list[datasets.Part]]) -> Iterator[datasets.Part]:
     for dataset_parts in parts.values():
         yield from dataset_parts
+
+
+def _write_ids(path: Path, users: Sequence[str]) -> int:
+    """Write a file of users for computations; return how many there are."""
+    pq.write_table(pa.table({"USER_ID": pa.array(users, pa.string())}), path)
+    return len(users)
 
 
 def _chunks(path: Path) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/personalize/latest/dg/API_DataDeletionJob.html.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from services.engine.domain import state
@@ -114,6 +115,23 @@ async def create(context: OperationContext, request: CreateDataDeletionJob) -> D
     job = await jobs.create_job(context, state.DataDeletionJob, request, group, (document, facts), limit)
     await context.enqueue(job)
     return DataDeletionJobCreated(data_deletion_job_arn=str(job.arn))
+
+
+async def begin(
+    context: OperationContext, group: state.DatasetGroup, name: str, users: Sequence[str]
+) -> state.DataDeletionJob:
+    """Delete users whose ids are known, without a file. Raises WireError as `create` does."""
+    document = state.DataDeletionJobDocument(
+        dataset_group_arn=group.arn,
+        data_source=DataSource(),
+        role_arn=f"arn:aws:iam::{group.account}:role/endcap",
+    )
+    facts = state.DataDeletionJobFacts(users=list(users))
+    limit = context.settings.max_pending_deletions
+    request = NewJob(job_name=name)
+    job = await jobs.create_job(context, state.DataDeletionJob, request, group, (document, facts), limit)
+    await context.enqueue(job)
+    return job
 
 
 async def describe(context: OperationContext, request: DataDeletionJobName) -> DataDeletionJobDescribed:

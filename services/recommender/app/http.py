@@ -35,7 +35,7 @@ from services.recommender.store.serving_log import ServingLog
 from services.recommender.store.subject_feed import SubjectFeed
 from shared.auth import Authenticator
 from shared.events.topics import EXPOSURES, SERVINGS
-from shared.http.fast_path import RawFastPath, FastPathApplication
+from shared.http.fast_path import FastPathApplication, RawFastPath
 from shared.http.runtime import application
 from shared.http.websockets import BoundedWebSocket
 from shared.kafka import Publisher, RecordReader

@@ -122,7 +122,13 @@ class CartRecord(_Record):
     at: Instant
 
 
-Record: TypeAlias = OrderRecord | RefundRecord | ItemRecord | UserRecord | CartRecord
+class ErasureRecord(_Record):
+    """A request to erase a person; without a user, every user of the source's orders."""
+
+    user_id: OptionalId = None
+
+
+Record: TypeAlias = OrderRecord | RefundRecord | ItemRecord | UserRecord | CartRecord | ErasureRecord
 
 
 Valid = TypeVar("Valid", bound=_Record)
@@ -173,6 +179,11 @@ def user(user_id: Any, updated_at: Any, fields: Mapping[str, Any], **attributes:
             "attributes": _present(attributes),
         },
     )
+
+
+def erasure(user_id: Any) -> ErasureRecord:
+    """Return a request to erase a user, or with None all users of the source's orders. Raises Permanent."""
+    return _valid(ErasureRecord, {"user_id": user_id})
 
 
 def instant(value: Any, name: str) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from services.sync.domain.webhooks.deliveries import names_user
 from services.sync.store.statements import SQL
 from shared import outbox
-from shared.events import UserErased, UserErasureRequested
+from shared.events import UserErased, UserErasureRequested, derived_id
 from shared.events.topics import ERASURE_RECEIPTS, USERS
 
 if TYPE_CHECKING:
@@ -43,6 +43,18 @@ class Erasures:
             await connection.execute(*SQL.save_erased_rows(**user, rows=rows))
             await outbox.append_tombstone(connection, USERS, tenant, f"{tenant}:{user_id}")
             await outbox.append(connection, ERASURE_RECEIPTS, [UserErased.of(request, "sync", rows)])
+
+    async def request(
+        self, connection: Connection, tenant: str, source_id: str, user_id: str | None, received_at: datetime
+    ) -> bool:
+        """Ask the engine to erase a user, or without one all users of a source's orders, from all services.
+
+        Return False for a repeated request, and if there is nobody to erase.
+        """
+        request_id = derived_id(tenant, "erase", source_id, user_id or "", received_at)
+        values = {"tenant": tenant, "source": source_id, "user_id": user_id, "received_at": received_at}
+        added = await connection.fetchval(*SQL.add_privacy_request(**values, request_id=request_id))
+        return added is not None
 
     async def erased(self, connection: Connection, tenant: str, users: Sequence[str]) -> dict[str, datetime]:
         """Return when each of the users was erased; users that were not are omitted."""

@@ -10,6 +10,7 @@ from services.sync.domain.catalogue import to_microseconds
 from services.sync.domain.order_revisions import FollowedOrder, Revision, is_older, revise, revise_returns
 from services.sync.domain.records import (
     CartRecord,
+    ErasureRecord,
     ItemRecord,
     OrderRecord,
     Record,
@@ -79,6 +80,10 @@ class RecordMerge:
                     users.append(Update(record.user_id, *_values(record, origin)))
                 case CartRecord():
                     changed += await self._add_to_cart(connection, origin, record)
+                case ErasureRecord():
+                    changed += await self._erasures.request(
+                        connection, origin.tenant, origin.source_id, record.user_id, origin.received_at
+                    )
         changed += await self._save_items(connection, origin.tenant, items)
         return changed + await self._save_users(connection, origin.tenant, users)
 

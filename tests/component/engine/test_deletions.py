@@ -158,6 +158,34 @@ def test_a_segment_of_an_older_model_leaves_deleted_users_out(engine: Engine, sh
     assert after["output"]["usersList"][0] == second
 
 
+def test_users_of_a_request_of_a_shop_system_are_deleted(engine: Engine, shop: dict[str, str]) -> None:
+    name = asyncio.run(requested(engine.database.url, "deletions", ["u21", "nobody"]))
+    arn = f"{shop['group'].rpartition(':')[0]}:data-deletion-job/{name}"
+
+    def described() -> dict[str, Any]:
+        jobs = engine.personalize.list_data_deletion_jobs(datasetGroupArn=shop["group"])["dataDeletionJobs"]
+        return next((job for job in jobs if job["jobName"] == name), {"status": "PENDING"})
+
+    until(described, f"{arn} ended", enough=lambda job: job["status"] in {"COMPLETED", "FAILED"})
+    job = engine.personalize.describe_data_deletion_job(dataDeletionJobArn=arn)["dataDeletionJob"]
+    assert (job["status"], job["numDeleted"]) == ("COMPLETED", 16)
+
+
+async def requested(url: str, tenant: str, users: list[str]) -> str:
+    """Store a request as sync does; return the name of its job."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "INSERT INTO sync.privacy_requests (tenant, request_id, source, user_ids, received_at) "
+            "SELECT id, 'r1', 'web', $2, now() FROM engine.tenants WHERE id LIKE $1 || '%'",
+            tenant,
+            users,
+        )
+    finally:
+        await connection.close()
+    return "privacy-r1"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

@@ -53,6 +53,23 @@ async def test_an_order_with_its_refund_and_its_product(shop: Shop) -> None:
     assert "Bob" not in repr(versions)
 
 
+async def test_a_customer_and_a_whole_shop_ask_to_be_erased_once(shop: Shop) -> None:
+    source = await SourceOfShop.add(shop, SHOPIFY)
+    other = await SourceOfShop.add(shop, SHOPIFY, "other")
+    await source.merge(("orders/create", shopify_order()))
+    await source.send("customers/redact", {"customer": {"id": 5}}, delivery="d-redact")
+    await source.send("customers/redact", {"customer": {"id": 5}}, delivery="d-redact")
+    await source.send("shop/redact", {"shop_id": 1})
+    await other.send("shop/redact", {"shop_id": 2})
+
+    assert await source.merge() == ["applied"] * 4
+    await shop.pool.execute("UPDATE inbox SET status = 'waiting'")  # as a replay does
+    await source.merge()
+
+    requests = await shop.rows("SELECT user_ids FROM privacy_requests ORDER BY received_at")
+    assert [row["user_ids"] for row in requests] == [["5"], ["207119551"]]
+
+
 async def test_any_order_of_arrival_and_any_repetition_ends_in_the_same_state(shop: Shop) -> None:
     deliveries = [
         ("orders/create", later(0)),

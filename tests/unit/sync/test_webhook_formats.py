@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from services.sync.domain.records import (
     CartRecord,
+    ErasureRecord,
     Ignored,
     ItemRecord,
     OrderRecord,
@@ -164,8 +165,6 @@ def test_what_brings_nothing_says_why(form: str, topic: str, body: Any) -> None:
         ("shopify", "orders/create", shopify_order(line_items={"id": 1})),
         ("shopify", "orders/create", shopify_order(id="x" * 300)),
         ("shopify", "orders/create", []),
-        ("shopify", "shop/redact", {"shop_id": 1}),
-        ("shopify", "customers/redact", {"customer": {"id": 1}}),
         ("woocommerce", "order.updated", woocommerce_order(line_items=[1])),
         ("saleor", "order_created", [1]),
     ],
@@ -173,6 +172,17 @@ def test_what_brings_nothing_says_why(form: str, topic: str, body: Any) -> None:
 def test_a_body_that_can_not_be_used_is_kept_for_a_person(form: str, topic: str, body: Any) -> None:
     with pytest.raises(Permanent, match=r".+\."):
         read(form, topic, body)
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "user_id"),
+    [
+        ("customers/redact", {"shop_id": 1, "customer": {"id": 7, "email": "a@b.c"}}, "7"),
+        ("shop/redact", {"shop_id": 1}, None),
+    ],
+)
+def test_a_request_to_erase_names_the_user_or_all(topic: str, body: Any, user_id: str | None) -> None:
+    assert read("shopify", topic, body) == ErasureRecord(user_id=user_id)
 
 
 @pytest.mark.parametrize(

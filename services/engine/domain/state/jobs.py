@@ -97,9 +97,11 @@ class DataDeletionJobFacts(JobFacts):
     """The results of a data deletion job so far.
 
     `deleted` counts rows, `models` counts models that were rewritten. With `rows_erased` the imported parts
-    were rewritten too. `receipt` says what each service has erased, once all have confirmed.
+    were rewritten too. `receipt` says what each service has erased, once all have confirmed. `users` are the
+    ids of a job without a file.
     """
 
+    users: list[str] | None = None
     rows_erased: bool | None = None
     deleted: int | None = None
     models: int | None = None

@@ -139,14 +139,14 @@ def cart(body: Body, options: VendorOptions, received_at: datetime) -> list[Reco
 
 
 def redact(body: Body, options: VendorOptions, _: datetime) -> list[Record] | Ignored:
-    """Raise Permanent with the customer to erase, so that the delivery waits for a person.
+    """Return the request to erase a customer.
 
     Shopify gives 30 days (https://shopify.dev/docs/apps/build/privacy-law-compliance).
     """
     user_id = _user_id(body, _object(body, "customer"), options)
     if user_id is None:
         return Ignored(f"The customer has no {options.user_id}, by which this source knows users.")
-    raise Permanent(f"Erase the user {user_id} with a data deletion job within 30 days.")
+    return [records.erasure(user_id)]
 
 
 def identifier(value: Any) -> str | None:
@@ -237,13 +237,11 @@ def _objects(body: Body, name: str) -> Sequence[Body]:
 
 
 def _data_request(_: Body, __: VendorOptions, ___: datetime) -> Ignored:
-    return Ignored("Send the shop what GET /v1/users/{id}, /v1/orders?user_id= and /v1/events answer.")
+    return Ignored("Send the shop the answer of GET /v1/users/{id}/export of the engine within 30 days.")
 
 
 def _shop_redact(_: Body, __: VendorOptions, ___: datetime) -> list[Record]:
-    raise Permanent(
-        "The shop was uninstalled and asks to delete its data: delete the dataset group, then this source."
-    )
+    return [records.erasure(None)]
 
 
 _TOPICS: Final[Mapping[str, Callable[[Body, VendorOptions, datetime], list[Record] | Ignored]]] = {
