@@ -365,6 +365,24 @@ JOIN unnest(:kinds::text[], :order_ids::text[]) AS k (kind, order_id)
     ON o.kind = k.kind AND o.order_id = k.order_id
 WHERE o.tenant = :tenant;
 
+-- remains_of_lines --
+-- Return what remains of the lines of orders that have a cancellation of the same id, and that no source follows.
+SELECT order_id, product_id, n, sum(quantity)::float8 AS quantity,
+       max(ordered_at) FILTER (WHERE kind = 'order') AS placed_at
+FROM order_items
+WHERE tenant = :tenant
+  AND order_id IN (
+      SELECT cancellations.order_id FROM orders AS cancellations
+      WHERE cancellations.tenant = :tenant AND cancellations.kind = 'cancellation'
+        AND cancellations.order_id = ANY(:order_ids::text[])
+  )
+  AND NOT EXISTS (
+      SELECT FROM orders AS followed
+      WHERE followed.tenant = :tenant AND followed.kind = 'order' AND followed.order_id = order_items.order_id
+        AND followed.source_id IS NOT NULL
+  )
+GROUP BY order_id, product_id, n;
+
 -- order_by_id --
 -- Return an order, and the cancellation with the same id.
 SELECT kind, order_id, unified_customer_id, customer_name, city, province, country, currency,

@@ -48,7 +48,7 @@ def imports_router(
 
     @router.post("", status_code=202, operation_id="create_import", openapi_extra=FORM)
     async def create_import(request: Request, principal: Principal = loader) -> Accepted:
-        """Import a CSV file of orders, items, users or interactions. The import is queued when this responds.
+        """Import a file of orders, items, users or interactions. The import is queued when this responds.
 
         The columns are detected by the header, or set by a `source`, or by a `mapping` of fields to the
         columns of the file. Sending the same file again changes nothing.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import tempfile
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -16,6 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from services.sync.domain import builtin_mappings
 from services.sync.domain.decompression import Decompressor
 from services.sync.domain.imports import Import
+from services.sync.domain.json_lines import as_csv
 from services.sync.domain.limits import HEADER_BYTES
 from services.sync.domain.mapping import FILE_FIELDS, KINDS, Kind, Mapping, find_columns
 from services.sync.domain.table import Table
@@ -49,7 +53,7 @@ FORM: dict[str, Any] = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "CSV with a header, or gzip of it",
+                            "description": "CSV with a header, or JSON Lines; or gzip of either",
                         },
                         "kind": {
                             "type": "string",
@@ -100,9 +104,24 @@ async def parse_form(
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise ApiError(400, "MissingFile", "The form has no file in the field `file`.")
-        yield await _import(form, file, tenant), file.file
+        with tempfile.TemporaryFile() as converted:
+            file = await _as_csv(file, converted, max_bytes)
+            yield await _import(form, file, tenant), file.file
     finally:
         await form.close()
+
+
+async def _as_csv(file: UploadFile, converted: IO[bytes], max_bytes: int) -> UploadFile:
+    """Return the file, or JSON Lines as CSV. Raises ApiError 400 if they can't be converted."""
+    try:
+        content = await asyncio.to_thread(as_csv, file.file, converted, max_bytes)
+    except Permanent as error:
+        raise ApiError(400, "UnusableFile", str(error)) from error
+    if content is file.file:
+        return file
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    return UploadFile(cast("BinaryIO", content), size=size, filename=file.filename)
 
 
 async def _import(form: FormData, file: UploadFile, tenant: str) -> Import:

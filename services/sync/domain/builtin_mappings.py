@@ -78,6 +78,37 @@ SHOPIFY_CUSTOMERS = Mapping(
     },
 )
 
+# WooCommerce's own extension for exports, in the format with one row per item
+# (https://woocommerce.com/document/ordercustomer-csv-export/). Ids are those of its webhooks.
+WOOCOMMERCE_ORDERS = Mapping(
+    source="woocommerce-orders",
+    columns={
+        "order_id": "order_id",
+        "kind": "status",
+        "user_id": "customer_id",
+        "ordered_at": "date",
+        "product_id": "item_product_id",
+        "product_name": "item_name",
+        "quantity": "item_quantity",
+        "price": "item_total",
+        "currency": "order_currency",
+        "city": "shipping_city",
+        "province": "shipping_state",
+        "country": "shipping_country",
+    },
+    date_formats=("iso", "%Y-%m-%d %H:%M:%S"),
+    guest_ids=frozenset({"0"}),
+    prices_of_lines=True,
+)
+# The suite for imports and exports names two columns differently
+# (https://woocommerce.com/document/import-and-export-of-woocommerce-orders/).
+WOOCOMMERCE_SUITE_ORDERS = WOOCOMMERCE_ORDERS.model_copy(
+    update={
+        "source": "woocommerce-suite-orders",
+        "columns": WOOCOMMERCE_ORDERS.columns | {"ordered_at": "order_date"},
+    }
+)
+
 # The export of WooCommerce's products page (https://woocommerce.com/document/product-csv-importer-exporter/).
 WOOCOMMERCE_PRODUCTS = Mapping(
     source="woocommerce-products",
@@ -93,6 +124,8 @@ WOOCOMMERCE_PRODUCTS = Mapping(
 _DETECTED: tuple[tuple[Kind, Mapping], ...] = (
     ("orders", ONLINE_RETAIL),
     ("orders", SHOPIFY_ORDERS),
+    ("orders", WOOCOMMERCE_ORDERS),
+    ("orders", WOOCOMMERCE_SUITE_ORDERS),
     ("items", SHOPIFY_PRODUCTS),
     ("items", WOOCOMMERCE_PRODUCTS),
     ("users", SHOPIFY_CUSTOMERS),

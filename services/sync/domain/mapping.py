@@ -93,6 +93,8 @@ class Mapping(BaseModel):
     inherits_kind: bool = Field(
         False, description="an order line without a kind has that of the row before it in its order"
     )
+    guest_ids: frozenset[Text] = Field(frozenset(), description="ids of users that stand for a guest")
+    prices_of_lines: bool = Field(False, description="a price is that of a whole line, not of one piece")
     positive_price: bool = Field(False, description="reject order lines without a price above zero")
 
     @model_validator(mode="before")

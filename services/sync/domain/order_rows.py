@@ -78,6 +78,7 @@ def order_row_parser(mapping: Mapping, layout: Layout, width: int) -> Callable[[
     parse_price, check_product = _price_parser(mapping, parse_number), _product_check(mapping)
     prefix = (mapping.cancellation_prefix or "\0").upper()
     has_kinds, inherits_kind = "kind" in at, mapping.inherits_kind
+    guests, prices_of_lines = mapping.guest_ids, mapping.prices_of_lines
 
     def parse_row(cells: list[str]) -> OrderRow:
         """Return the order line of a row. Raises RowRejected."""
@@ -92,17 +93,21 @@ def order_row_parser(mapping: Mapping, layout: Layout, width: int) -> Callable[[
             row_kind = INHERITED_KIND
         else:
             row_kind = _kind(cells[kind])
+        pieces = parse_number(cells[quantity], "quantity")
+        if prices_of_lines and unit_price is not None and pieces:
+            unit_price /= abs(pieces)
+        user = _user(cells[user_id], whole=mapping.whole_user_ids)
         return OrderRow(
             row_kind,
             row_order_id,
             _position(cells[line]),
-            _user(cells[user_id], whole=mapping.whole_user_ids),
+            None if user in guests else user,
             optional_text(cells[customer], "customer_name"),
             time,
             product,
             optional_text(cells[product_name], "product_name"),
             optional_text(cells[category], "category"),
-            signed_quantity(parse_number(cells[quantity], "quantity"), row_kind),
+            signed_quantity(pieces, row_kind),
             unit_price,
             optional_text(cells[currency], "currency"),
             optional_text(cells[city], "city"),

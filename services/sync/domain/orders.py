@@ -9,10 +9,11 @@ has been published.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -55,6 +56,17 @@ class RejectedLine(NamedTuple):
     detail: str
 
 
+LineKey = tuple[str, str, int]
+"""The id of an order, that of a product, and the number of the product's line in it."""
+
+
+class Remains(NamedTuple):
+    """What remains bought of a line with a cancellation; `placed_at` is None if its order is not known."""
+
+    quantity: float
+    placed_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of an order; `n` numbers the lines of the same product, from 1."""
@@ -91,8 +103,18 @@ class Order:
         """Return whether a stored hash is that of this order."""
         return content in {self.content, self.unfilled_content}
 
-    def event(self, tenant: str, source: str, *, names_cancelled_order: bool) -> OrderPlaced | OrderCancelled:
-        """Return the event of the order; a cancellation may name its id as that of the cancelled order."""
+    def event(
+        self,
+        tenant: str,
+        source: str,
+        *,
+        names_cancelled_order: bool,
+        remains: Mapping[LineKey, Remains] = MappingProxyType({}),
+    ) -> OrderPlaced | OrderCancelled:
+        """Return the event of the order; a cancellation may name its id as that of the cancelled order.
+
+        `remains` has the lines of orders with a cancellation of the same id.
+        """
         values = {
             "event_id": derived_id(tenant, self.order_id, self.kind),
             "tenant": tenant,
@@ -104,16 +126,26 @@ class Order:
             "province": self.province,
             "country": self.country,
             "currency": self.currency,
-            "lines": tuple(map(_line, self.items)),
+            "lines": tuple(_line(item, remains.get(self._key(item))) for item in self.items),
             "source": source,
             "historical": True,
         }
         if self.kind == CANCELLATION:
-            return OrderCancelled(**values, cancels=self.order_id if names_cancelled_order else None)
+            placed_at = [known.placed_at for item in self.items if (known := remains.get(self._key(item)))]
+            return OrderCancelled(
+                **values,
+                cancels=self.order_id if names_cancelled_order else None,
+                placed_at=next(filter(None, placed_at), None),
+                # A version of the order, so that what it cancels stays cancelled when the order comes later.
+                revision=1 if placed_at else 0,
+            )
         return OrderPlaced(**values)
 
+    def _key(self, item: Item) -> LineKey:
+        return self.order_id, item.row.product_id, item.n
 
-def _line(item: Item) -> OrderLine:
+
+def _line(item: Item, remains: Remains | None) -> OrderLine:
     row = item.row
     return OrderLine(
         item_id=row.product_id,
@@ -122,6 +154,7 @@ def _line(item: Item) -> OrderLine:
         category=row.category,
         quantity=row.quantity,
         price=row.price,
+        remaining=None if remains is None else max(0.0, remains.quantity),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.sync.domain.imports import Import
-from services.sync.domain.orders import Order
+from services.sync.domain.orders import LineKey, Order, Remains
 from services.sync.store.statements import SQL
 
 if TYPE_CHECKING:
@@ -78,6 +78,16 @@ class Orders:
         )
         return {
             (row["kind"], row["order_id"]): Known(row["content"], row["import_id"], row["is_followed"])
+            for row in rows
+        }
+
+    async def remains(
+        self, connection: Connection, tenant: str, order_ids: Sequence[str]
+    ) -> dict[LineKey, Remains]:
+        """Return the lines of orders with a cancellation of the same id; those of sources are left out."""
+        rows = await connection.fetch(*SQL.remains_of_lines(tenant=tenant, order_ids=list(order_ids)))
+        return {
+            (row["order_id"], row["product_id"], row["n"]): Remains(row["quantity"], row["placed_at"])
             for row in rows
         }
 

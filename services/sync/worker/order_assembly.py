@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from services.sync.domain.builtin_mappings import ENDCAP
+from services.sync.domain.builtin_mappings import BUILT_IN, ENDCAP
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits
 from services.sync.domain.order_rows import CANCELLATION
 from services.sync.domain.orders import (
     INCOMPLETE_CODE,
+    LineKey,
     Order,
     RejectedLine,
+    Remains,
     StagedLine,
     assemble_orders,
     rejected_as_changed,
@@ -22,6 +24,8 @@ from shared.events import OrderCancelled, OrderPlaced
 from shared.events.topics import ORDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.sync.store import Imports, Orders, Staging
     from services.sync.store.orders import Key, Known
     from services.sync.store.staging import RejectedCount
@@ -103,11 +107,29 @@ class OrderAssembly:
             await self._staging.save_filled_lines(
                 connection, [line for order in orders for line in order.filled_lines]
             )
-            await outbox.append(
-                connection, ORDERS, [_event(import_, order) for order in orders if _key(order) in new]
-            )
+            added = [order for order in orders if _key(order) in new]
+            await outbox.append(connection, ORDERS, await self._events(connection, import_, added))
             await self._imports.save(connection, updated)
         return updated
+
+    async def _events(
+        self, connection: Connection, import_: Import, orders: Sequence[Order]
+    ) -> list[OrderPlaced | OrderCancelled]:
+        """Return the events of new orders. What a cancellation of the same id undoes is no purchase."""
+        names_cancelled_order = _names_cancelled_order(import_)
+        remains: dict[LineKey, Remains] = {}
+        if orders and names_cancelled_order:
+            ids = [order.order_id for order in orders]
+            remains = await self._orders.remains(connection, import_.tenant, ids)
+        return [
+            order.event(
+                import_.tenant,
+                import_.source or "import",
+                names_cancelled_order=names_cancelled_order,
+                remains=remains,
+            )
+            for order in orders
+        ]
 
     async def _reject(self, connection: Connection, import_: Import, rejected: list[RejectedLine]) -> None:
         moved = await self._staging.reject_lines(
@@ -123,11 +145,10 @@ def _count(import_: Import, rejected: RejectedCount, codes: list[str]) -> None:
     import_.reject_bytes += rejected.bytes
 
 
-def _event(import_: Import, order: Order) -> OrderPlaced | OrderCancelled:
-    names_cancelled_order = import_.source == ENDCAP.source
-    return order.event(
-        import_.tenant, import_.source or "import", names_cancelled_order=names_cancelled_order
-    )
+def _names_cancelled_order(import_: Import) -> bool:
+    """Return whether a cancellation has the id of its order, and not one that a prefix tells from orders."""
+    mapping = import_.own_mapping or BUILT_IN.get(import_.source or "", ENDCAP)
+    return mapping.cancellation_prefix is None
 
 
 def _key(order: Order) -> Key:

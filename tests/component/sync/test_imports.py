@@ -173,6 +173,15 @@ def test_a_mapping_comes_as_text_or_as_a_file(sync: Sync, worker: Process) -> No
     assert sync.ended(file.json()["id"])["rows"]["duplicate"] == 1
 
 
+def test_json_lines_are_posted_as_csv_is(sync: Sync, worker: Process) -> None:
+    line = {"order_id": "j1", "ordered_at": "2026-03-01T10:00:00Z", "product_id": "x", "quantity": 2}
+
+    report = sync.load(gzip.compress(json.dumps(line).encode() + b"\n[]\n"))
+
+    assert (report["rows"]["accepted"], report["rows"]["rejected"]) == (1, 1)
+    assert report["source"] == "endcap"
+
+
 def test_an_uploaded_file_is_imported_when_the_store_announces_it(
     sync: Sync, worker: Process, relay: Process
 ) -> None:

@@ -32,6 +32,28 @@ async def test_rows_become_orders_and_one_event_each(shop: Shop) -> None:
     assert (cancelled.lines[0].quantity, cancelled.cancels) == (-1.0, "4")
 
 
+async def test_a_cancellation_undoes_the_order_of_its_id_whichever_comes_first(shop: Shop) -> None:
+    at = "2026-03-01T10:00:00Z"
+    placed = f"1,u1,Ada,{at},a,Cup,2,5,EUR,Austria,\n1,u1,Ada,{at},b,Plate,1,8,EUR,Austria,\n"
+    undone = (
+        "1,u1,Ada,2026-03-05T10:00:00Z,a,Cup,2,5,EUR,Austria,cancellation\n"
+        "2,u1,Ada,2026-03-05T10:00:00Z,a,Cup,1,5,EUR,Austria,cancellation\n"
+    )
+    await shop.load("orders", HEADER + placed)
+    await shop.load("orders", HEADER + undone)
+    await shop.load("orders", HEADER + f"2,u1,Ada,{at},a,Cup,1,5,EUR,Austria,\n")
+
+    first, *cancelled, second = await shop.published("orders-v1")
+    assert [line.get("remaining") for line in first["lines"]] == [None, None]
+    assert sorted(
+        (event["cancels"], event["revision"], event.get("placed_at"), event["lines"][0]["remaining"])
+        for event in cancelled
+    ) == [("1", 1, at, 0), ("2", 1, None, 0)]
+    assert [line["remaining"] for line in second["lines"]] == [0]
+    # The history stays.
+    assert len(await shop.rows("SELECT FROM orders")) == 4
+
+
 async def test_the_lines_carry_what_people_ask_about(shop: Shop) -> None:
     await shop.load("orders", FILE)
 

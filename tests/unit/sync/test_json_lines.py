@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+from collections.abc import Callable
 
 import pytest
 
-from services.sync.domain.json_lines import is_json_lines, to_csv
+from services.sync.domain.json_lines import MAX_LINE_BYTES, as_csv, is_json_lines, to_csv
 from services.sync.domain.limits import MAX_COLUMNS
 from services.sync.domain.table import Table
 from shared.errors import Permanent
@@ -51,3 +53,33 @@ def test_too_many_members_are_refused() -> None:
 
     with pytest.raises(Permanent, match="members"):
         rows(line)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(("text", "expected"), [(b'{"a": 1}\n', b"a\r\n1\r\n"), (b"a\n1\n", None)])
+def test_json_lines_become_csv_and_csv_stays_as_it_is(
+    pack: Callable[[bytes], bytes], text: bytes, expected: bytes | None
+) -> None:
+    content = as_csv(io.BytesIO(pack(text)), io.BytesIO(), 1_000).read()
+
+    assert content == (pack(text) if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b'{"a": "' + b"x" * MAX_LINE_BYTES + b'"}', "a line of more than"),
+        (b'{"a": 1}\n' * 10_000, "more than 50,000 bytes"),
+        (b'{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}\n' + b"{}\n" * 12_000, "as CSV"),
+    ],
+)
+def test_what_unpacks_to_too_much_is_refused(text: bytes, sentence: str) -> None:
+    with pytest.raises(Permanent, match=sentence):
+        as_csv(io.BytesIO(gzip.compress(text)), io.BytesIO(), 50_000)
+
+
+def test_damaged_gzip_is_refused() -> None:
+    packed = gzip.compress(b'{"a": 1}\n' * 100)
+
+    with pytest.raises(Permanent, match="unpacked"):
+        as_csv(io.BytesIO(packed[:-12]), io.BytesIO(), 1_000)

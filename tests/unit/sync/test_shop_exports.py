@@ -39,6 +39,13 @@ ID,Type,SKU,Name,Published,In stock?,Stock,Sale price,Regular price,Categories,I
 93,simple,C,Cup,1,backorder,,,6.50,Kitchen,https://shop.example.org/c.png
 94,simple,D,Dish,1,0,0,,8,Kitchen,
 """
+WOOCOMMERCE_ORDERS = """\
+order_id,order_number,date,status,order_total,order_currency,customer_id,billing_email,shipping_city,\
+shipping_state,shipping_country,item_id,item_product_id,item_name,item_sku,item_quantity,item_total,item_refunded
+727,727,2026-11-01 10:00:00,completed,33.00,EUR,26,ann@example.org,Ulm,BW,DE,315,93,Cup,C,2,13.00,0
+727,727,2026-11-01 10:00:00,completed,33.00,EUR,26,ann@example.org,Ulm,BW,DE,316,22,Pot,P,1,20.00,0
+728,728,2026-11-02 10:00:00,refunded,6.50,EUR,0,bob@example.org,Ulm,BW,DE,317,93,Cup,C,1,6.50,6.50
+"""
 
 
 def parsed(kind: Kind, text: str) -> tuple[str, list[Any]]:
@@ -69,6 +76,20 @@ def test_an_order_of_shopify_has_its_values_in_the_first_row() -> None:
         ("C-1", 2, 5), ("P-1", 1, 20),
     ]  # fmt: skip
     assert (second.kind, [item.row.quantity for item in second.items]) == ("cancellation", [-1, -1])
+
+
+@pytest.mark.parametrize(("date", "source"), [("date", "orders"), ("order_date", "suite-orders")])
+def test_orders_of_woocommerce_have_one_row_per_item(date: str, source: str) -> None:
+    name, rows = parsed("orders", WOOCOMMERCE_ORDERS.replace(",date,", f",{date},"))
+
+    lines = [StagedLine(number, row) for number, row in enumerate(rows, 2)]
+    first, second = (order for order, _ in assemble_orders(lines) if order is not None)
+    assert name == f"woocommerce-{source}"
+    assert (first.order_id, first.user_id, first.currency, first.city) == ("727", "26", "EUR", "Ulm")
+    assert [(item.row.product_id, item.row.quantity, item.row.price) for item in first.items] == [
+        ("93", 2, 6.5), ("22", 1, 20),
+    ]  # fmt: skip
+    assert (second.kind, second.user_id) == ("cancellation", None)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import re
 import tempfile
 import uuid
-import zlib
 from contextlib import aclosing
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from services.sync.domain.imports import Import
-from services.sync.domain.json_lines import is_json_lines, to_csv
+from services.sync.domain.json_lines import as_csv
 from services.sync.domain.mapping import KINDS, Kind
 from services.sync.domain.pulls.configs import Bucket, Folder
 from services.sync.metrics import PULLED
@@ -76,7 +74,8 @@ class FileRuns:
         mapping = config.mappings.get(kind)
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as copy, tempfile.TemporaryFile() as converted:
             await place.copy(file, copy)
-            content = await asyncio.to_thread(_as_csv, copy, converted, self._max_bytes)
+            copy.seek(0)
+            content = await asyncio.to_thread(as_csv, copy, converted, self._max_bytes)
             size = content.seek(0, 2)
             content.seek(0)
             key = f"{source.tenant}/imports/{identity}/{name}"
@@ -100,20 +99,3 @@ class FileRuns:
 def _kind_of(key: str) -> Kind | None:
     match = _NAME.fullmatch(key.rpartition("/")[2])
     return None if match is None else next(kind for kind in KINDS if kind == match["kind"].lower())
-
-
-def _as_csv(copy: IO[bytes], converted: IO[bytes], max_bytes: int) -> IO[bytes]:
-    """Return the file, or JSON Lines (also in gzip) as CSV. Raises Permanent if they are too large."""
-    copy.seek(0)
-    packed = copy.read(2) == b"\x1f\x8b"
-    copy.seek(0)
-    lines = cast("IO[bytes]", gzip.GzipFile(fileobj=copy, mode="rb")) if packed else copy
-    try:
-        if not is_json_lines(lines):
-            return copy
-        to_csv(lines, converted)
-    except (OSError, EOFError, zlib.error) as error:
-        raise Permanent(f"The file can't be unpacked: {error}") from error
-    if converted.tell() > max_bytes:
-        raise Permanent(f"The file has more than {max_bytes:,} bytes as CSV; split it.")
-    return converted
