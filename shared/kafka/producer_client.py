@@ -49,24 +49,32 @@ class ProducerClient(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no
 
         A record without a key, and one whose batch is full, is sent as aiokafka does.
         """
+        future: asyncio.Future[Any]
         if record.key is None:
-            return await self.send(topic, record.value, headers=list(record.headers))
+            future = await self.send(topic, record.value, headers=list(record.headers))
+            return future
         partition = partition_of(record.key, partitions)
         accumulator = self._message_accumulator
         if not accumulator._closed and accumulator._exception is None:  # noqa: SLF001
             place = _topic_partition(topic, partition)
             batches = accumulator._batches.get(place)  # noqa: SLF001
             batch = (
-                batches[-1] if batches else accumulator._append_batch(accumulator.create_builder(), place)  # noqa: SLF001
+                batches[-1]
+                if batches
+                else accumulator._append_batch(  # noqa: SLF001
+                    accumulator.create_builder(), place
+                )
             )
             appended = batch._builder.append(  # noqa: SLF001
                 timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
             )
             if appended is not None:
-                return batch.future
-        return await self.send(
+                future = batch.future
+                return future
+        future = await self.send(
             topic, record.value, key=record.key, partition=partition, headers=list(record.headers)
         )
+        return future
 
 
 @lru_cache(maxsize=4_096)
