@@ -9,18 +9,15 @@ has been published.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
 
 from services.sync.domain.cells import RowRejected
-from services.sync.domain.order_rows import CANCELLATION, INHERITED_KIND, ORDER, OrderRow, signed_quantity
-from shared.events import OrderCancelled, OrderLine, OrderPlaced, derived_id
+from services.sync.domain.file_orders import Item, Order, StagedLine
+from services.sync.domain.order_rows import INHERITED_KIND, ORDER, OrderRow, signed_quantity
 
 MAX_ORDER_LINES = 5_000
 MAX_ORDER_BYTES = 800_000
@@ -36,126 +33,12 @@ INCOMPLETE_REASON = (
 TOO_LARGE_REASON = f"order %s is larger than {MAX_ORDER_LINES:,} lines or {MAX_ORDER_BYTES:,} bytes; split it"
 
 
-class StagedLine(NamedTuple):
-    """An order line, its line in the file, and its ctid in the table of staged lines.
-
-    `is_filled`: empty cells were filled from other rows of the order, and are not yet saved.
-    """
-
-    file_line: int
-    row: OrderRow
-    ctid: tuple[int, int] | None = None
-    is_filled: bool = False
-
-
 class RejectedLine(NamedTuple):
     """A line that is not imported: its line in the file, the code and the sentence of the reason."""
 
     file_line: int
     code: str
     detail: str
-
-
-LineKey = tuple[str, str, int]
-"""The id of an order, that of a product, and the number of the product's line in it."""
-
-
-class Remains(NamedTuple):
-    """What remains bought of a line with a cancellation; `placed_at` is None if its order is not known."""
-
-    quantity: float
-    placed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One line of an order; `n` numbers the lines of the same product, from 1."""
-
-    row: OrderRow
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order, or a cancellation, with all its lines in one file.
-
-    `content` is the SHA-256 of its lines, which does not depend on their order, nor on the rows that have the
-    cells of the whole order. `unfilled_content` is that of the rows as they are in the file, which earlier
-    releases have stored. `filled_lines` are the lines with cells from other rows.
-    """
-
-    kind: str
-    order_id: str
-    user_id: str | None
-    customer_name: str | None
-    city: str | None
-    province: str | None
-    country: str | None
-    currency: str | None
-    ordered_at: datetime
-    content: bytes
-    items: tuple[Item, ...] = field(repr=False)
-    file_lines: tuple[int, ...] = field(repr=False)
-    unfilled_content: bytes = b""
-    filled_lines: tuple[StagedLine, ...] = field(default=(), repr=False)
-
-    def matches(self, content: bytes) -> bool:
-        """Return whether a stored hash is that of this order."""
-        return content in {self.content, self.unfilled_content}
-
-    def event(
-        self,
-        tenant: str,
-        source: str,
-        *,
-        names_cancelled_order: bool,
-        remains: Mapping[LineKey, Remains] = MappingProxyType({}),
-    ) -> OrderPlaced | OrderCancelled:
-        """Return the event of the order; a cancellation may name its id as that of the cancelled order.
-
-        `remains` has the lines of orders with a cancellation of the same id.
-        """
-        values = {
-            "event_id": derived_id(tenant, self.order_id, self.kind),
-            "tenant": tenant,
-            "occurred_at": self.ordered_at,
-            "order_id": self.order_id,
-            "user_id": self.user_id,
-            "customer_name": self.customer_name,
-            "city": self.city,
-            "province": self.province,
-            "country": self.country,
-            "currency": self.currency,
-            "lines": tuple(_line(item, remains.get(self._key(item))) for item in self.items),
-            "source": source,
-            "historical": True,
-        }
-        if self.kind == CANCELLATION:
-            placed_at = [known.placed_at for item in self.items if (known := remains.get(self._key(item)))]
-            return OrderCancelled(
-                **values,
-                cancels=self.order_id if names_cancelled_order else None,
-                placed_at=next(filter(None, placed_at), None),
-                # A version of the order, so that what it cancels stays cancelled when the order comes later.
-                revision=1 if placed_at else 0,
-            )
-        return OrderPlaced(**values)
-
-    def _key(self, item: Item) -> LineKey:
-        return self.order_id, item.row.product_id, item.n
-
-
-def _line(item: Item, remains: Remains | None) -> OrderLine:
-    row = item.row
-    return OrderLine(
-        item_id=row.product_id,
-        n=item.n,
-        name=row.product_name,
-        category=row.category,
-        quantity=row.quantity,
-        price=row.price,
-        remaining=None if remains is None else max(0.0, remains.quantity),
-    )
 
 
 def assemble_orders(lines: Iterable[StagedLine]) -> Iterator[tuple[Order | None, list[RejectedLine]]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from services.sync.domain.file_orders import LineKey, Order, Remains
 from services.sync.domain.imports import Import
-from services.sync.domain.orders import LineKey, Order, Remains
 from services.sync.store.statements import SQL
 
 if TYPE_CHECKING:

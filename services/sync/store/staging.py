@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from services.sync.domain.catalogue import parse_times, to_microseconds
+from services.sync.domain.file_orders import StagedLine
 from services.sync.domain.imports import Import, RejectCapacity
 from services.sync.domain.order_rows import OrderRow
 from services.sync.domain.orders import (
@@ -15,7 +16,6 @@ from services.sync.domain.orders import (
     MAX_ORDER_LINES,
     TOO_LARGE_REASON,
     RejectedLine,
-    StagedLine,
 )
 from services.sync.domain.rows import PutRow
 from services.sync.domain.table import MAX_RAW_CHARACTERS

@@ -6,19 +6,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from services.sync.domain.builtin_mappings import BUILT_IN, ENDCAP
+from services.sync.domain.file_orders import LineKey, Order, Remains, StagedLine
 from services.sync.domain.imports import Import
 from services.sync.domain.limits import Limits
 from services.sync.domain.order_rows import CANCELLATION
-from services.sync.domain.orders import (
-    INCOMPLETE_CODE,
-    LineKey,
-    Order,
-    RejectedLine,
-    Remains,
-    StagedLine,
-    assemble_orders,
-    rejected_as_changed,
-)
+from services.sync.domain.orders import INCOMPLETE_CODE, RejectedLine, assemble_orders, rejected_as_changed
 from shared import outbox
 from shared.events import OrderCancelled, OrderPlaced
 from shared.events.topics import ORDERS

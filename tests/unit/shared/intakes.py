@@ -16,9 +16,10 @@ from services.router.domain.experiments import Definition
 from services.sync.domain import builtin_mappings
 from services.sync.domain.catalogue import State, merge_put
 from services.sync.domain.cells import RowRejected
+from services.sync.domain.file_orders import StagedLine
 from services.sync.domain.mapping import Kind, find_columns
 from services.sync.domain.order_rows import order_row_parser
-from services.sync.domain.orders import StagedLine, assemble_orders
+from services.sync.domain.orders import assemble_orders
 from services.sync.domain.rows import interaction_row_parser, item_row_parser
 from services.tracker.api.events import ROUTE
 from services.tracker.domain.batch import parse_events

@@ -9,16 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.sync.domain.file_orders import Order, StagedLine
 from services.sync.domain.mapping import Layout
 from services.sync.domain.order_rows import INHERITED_KIND, NON_SALE_CODES, OrderRow
-from services.sync.domain.orders import (
-    MAX_ORDER_LINES,
-    Order,
-    RejectedLine,
-    StagedLine,
-    assemble_orders,
-    rejected_as_changed,
-)
+from services.sync.domain.orders import MAX_ORDER_LINES, RejectedLine, assemble_orders, rejected_as_changed
 from services.sync.domain.rejected_orders import RejectedOrders
 from services.sync.domain.table import Record
 from shared.events import OrderCancelled, OrderPlaced, line_id

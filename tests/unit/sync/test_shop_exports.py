@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from services.sync.domain.builtin_mappings import detect
+from services.sync.domain.file_orders import StagedLine
 from services.sync.domain.mapping import Kind, find_columns
 from services.sync.domain.order_rows import order_row_parser
-from services.sync.domain.orders import StagedLine, assemble_orders
+from services.sync.domain.orders import assemble_orders
 from services.sync.domain.rows import item_row_parser, user_row_parser
 
 ORDERS = """\
