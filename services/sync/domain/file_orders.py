@@ -29,7 +29,7 @@ LineKey = tuple[str, str, int]
 
 
 class Remains(NamedTuple):
-    """What remains bought of a line with a cancellation; `placed_at` is None if its order is not known."""
+    """The quantity that stays bought of a cancelled line; `placed_at` is None if its order is not known."""
 
     quantity: float
     placed_at: datetime | None
