@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -10,18 +9,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from services.tracker.domain.bots import is_bot
 from shared.events import canonical_type
 from shared.events.field_aliases import normalized_name
 from shared.events.interactions import Withheld, normalized_type
 from shared.events.values import Name
-
-_BOT: Final = re.compile(
-    r"(?<!cu)bot(?![a-z])|crawl|spider|slurp|lighthouse|pingdom|phantomjs|prerender|facebookexternalhit"
-    r"|mediapartners|bingpreview",
-    re.IGNORECASE,
-)
-"""Parts of user agents of programs that fetch pages: those of the large search engines, and of tests of
-speed. "Cubot" is a brand of telephones."""
 
 _LONGEST_AGENT: Final = 1_024
 """Characters of a user agent that are read; arbitrary, browsers send about 120."""
@@ -124,7 +116,7 @@ class IntakeRules:
         if user_agent is None or not self._rules.withhold_bots:
             return False
         agent = user_agent[:_LONGEST_AGENT]
-        if _BOT.search(agent) is not None:
+        if is_bot(agent):
             return True
         return bool(self._agents) and any(part in agent.lower() for part in self._agents)
 
