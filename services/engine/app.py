@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.engine import schedule
-from services.engine.api import buckets, dead_letters, functions, keys, placements, status
+from services.engine.api import buckets, dead_letters, functions, keys, placements, status, users
 from services.engine.computations.launcher import ForkServer
 from services.engine.handlers import Handlers
 from services.engine.identity.operations import operations as identity_operations
@@ -65,6 +65,7 @@ def build(settings: Settings) -> FastAPI:
             keys.router(requests, authenticator, settings),
             buckets.router(requests, authenticator, settings),
             dead_letters.router(letters, authenticator),
+            users.router(requests, letters, authenticator),
         ],
         description=DESCRIPTION,
         http=settings.http,

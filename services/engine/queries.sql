@@ -680,6 +680,29 @@ FROM (
 ) AS sessions
 GROUP BY user_id;
 
+-- user_data --
+-- Return what the services have of a user and of the user's sessions, with the service and the table of each row.
+SELECT store, content FROM (
+SELECT 'tracker.' || store AS store, content FROM tracker.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+UNION ALL
+SELECT 'sync.' || store AS store, content FROM sync.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+UNION ALL
+SELECT 'loader.' || store AS store, content FROM loader.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+UNION ALL
+SELECT 'recommender.' || store AS store, content FROM recommender.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+UNION ALL
+SELECT 'router.' || store AS store, content FROM router.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+UNION ALL
+SELECT 'analytics.' || store AS store, content FROM analytics.user_data_v1
+WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
+) AS rows
+LIMIT :limit;
+
 -- erasures_of_job --
 -- Return the users of a deletion job.
 SELECT user_id FROM erasures WHERE job = :job ORDER BY user_id;

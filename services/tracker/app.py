@@ -25,7 +25,9 @@ from services.tracker.store import (
     Erasures,
     IntakeRulesTable,
     InteractionLog,
+    Retention,
     Tenants,
+    retention,
 )
 from shared.auth import Authenticator
 from shared.events import TrackerChanged
@@ -34,6 +36,7 @@ from shared.http.fast_path import FastPathApplication, RawFastPath
 from shared.http.runtime import application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
+from shared.periodic_task import PeriodicTask
 from shared.postgres import Database
 
 if TYPE_CHECKING:
@@ -103,4 +106,8 @@ def worker(settings: Settings) -> FastAPI:
         batch=settings.store_batch,
         gather=STORE_SECONDS,
     )
-    return application("tracker-worker", parts=[database, publisher, consumer], description=DESCRIPTION)
+    parts = [database, publisher, consumer]
+    if settings.keep_events_days is not None:
+        clean = Retention(database, settings.keep_events_days).clean
+        parts.append(PeriodicTask("cleaning", clean, seconds=retention.EVERY_SECONDS))
+    return application("tracker-worker", parts=parts, description=DESCRIPTION)

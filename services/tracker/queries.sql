@@ -339,6 +339,29 @@ WITH deleted AS (
 )
 SELECT count(*) FROM deleted;
 
+-- delete_old_events --
+-- Delete up to a number of events that happened before a time, and correct the counts; return how many.
+WITH old AS (
+    SELECT interactions.tenant, interactions.event_id
+    FROM (SELECT DISTINCT tenant FROM interaction_counts) AS tenants
+    JOIN interactions ON interactions.tenant = tenants.tenant AND interactions.occurred_at < :before
+    LIMIT :rows
+), deleted AS (
+    DELETE FROM interactions USING old
+    WHERE interactions.tenant = old.tenant AND interactions.event_id = old.event_id
+    RETURNING interactions.tenant, interactions.event_type
+), counted AS (
+    UPDATE interaction_counts AS counts SET rows = counts.rows - gone.rows
+    FROM (SELECT tenant, event_type, count(*) AS rows FROM deleted GROUP BY tenant, event_type) AS gone
+    WHERE counts.tenant = gone.tenant AND counts.event_type = gone.event_type
+)
+SELECT count(*) FROM deleted;
+
+-- delete_old_conflicts --
+-- Delete the conflicts that were noticed before a time; return how many.
+WITH deleted AS (DELETE FROM event_conflicts WHERE noticed_at < :before RETURNING event_id)
+SELECT count(*) FROM deleted;
+
 -- lock_log --
 -- Wait for batches that are being stored, and block new ones until the erasure is committed.
 LOCK TABLE interactions IN SHARE ROW EXCLUSIVE MODE;

@@ -41,4 +41,7 @@ class Settings(ServiceSettings):
     oldest_event_days: int = Field(
         7_300, description="older event times are taken for a wrong clock, and replaced by this age"
     )
+    keep_events_days: int | None = Field(
+        None, ge=1, description="age in days at which events are deleted from the log; by default they stay"
+    )
     store_batch: int = Field(2_000, ge=1, description="maximum number of events stored in one transaction")

@@ -206,6 +206,9 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
     assert sent.status_code == 200
     assert shop.recommendations(user)["source"] in {"redis", "model"}
+    exported = shop.get("engine", f"/v1/users/{user}/export")
+    assert {"tracker.events", "sync.users", "sync.orders", "loader.lists"} <= exported["stores"].keys()
+    assert exported["complete"]
     name = f"erasure-{uuid.uuid4().hex[:8]}"
     location = f"s3://endcap-uploads/default/{name}.csv"
     s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())
@@ -240,6 +243,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
         (left,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", user)
         (others,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", kept)
         assert (left["n"], others["n"] > 0) == (0, True), table
+    assert shop.get("engine", f"/v1/users/{user}/export")["stores"] == {}
     assert shop.redis_keys(user) == []
     assert shop.redis_keys(session) == []
     assert shop.recommendations(user)["source"] == "popular"

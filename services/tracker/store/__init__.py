@@ -5,6 +5,7 @@ from services.tracker.store.erasures import Erasures
 from services.tracker.store.intake_rules import IntakeRulesTable
 from services.tracker.store.interactions import AddResult, InteractionLog
 from services.tracker.store.quotas import CatalogueQuotas
+from services.tracker.store.retention import Retention
 from services.tracker.store.tenants import Tenants
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Erasures",
     "IntakeRulesTable",
     "InteractionLog",
+    "Retention",
     "Tenants",
 ]

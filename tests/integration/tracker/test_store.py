@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ import pytest_asyncio
 from services.tracker.domain.ingest_context import IngestContext
 from services.tracker.domain.intake_rules import Rules
 from services.tracker.domain.personalize import interactions
-from services.tracker.store import AddResult, IntakeRulesTable, InteractionLog
+from services.tracker.store import AddResult, IntakeRulesTable, InteractionLog, Retention
 from shared.aws.personalize.events import PutEventsRequest
 from shared.events import InteractionRecorded
 from shared.kafka import encoded
@@ -36,6 +37,10 @@ def an_event(number: int = 0, **changes: Any) -> InteractionRecorded:
         "item_id": f"i{number}",
     }
     return InteractionRecorded(**fields | changes)
+
+
+def batched(events: list[InteractionRecorded]) -> list[list[InteractionRecorded]]:
+    return [events[start : start + 2_000] for start in range(0, len(events), 2_000)]
 
 
 @pytest_asyncio.fixture
@@ -86,6 +91,41 @@ async def test_an_event_is_kept_and_counted_once(store: InteractionLog) -> None:
     assert await store.add([an_event(200), an_event(200)]) == AddResult(1, 1, 0)
 
     assert await store.counts("shop") == {"view": 102}
+
+
+async def test_any_order_of_arrival_and_any_repetition_gives_the_same_log(
+    store: InteractionLog, opened: Database
+) -> None:
+    """Ten thousand events in order for one tenant, shuffled and with 5 % sent again for another."""
+    chance = random.Random(14)
+    events = [
+        an_event(number, event_type=("view", "click", "purchase")[number % 3]) for number in range(10_000)
+    ]
+    shuffled = [event.model_copy(update={"tenant": "other"}) for event in events]
+    shuffled += chance.sample(shuffled, 500)
+    chance.shuffle(shuffled)
+    for batch in (*batched(events), *batched(shuffled)):
+        await store.add(batch)
+
+    assert await store.counts("shop") == await store.counts("other")
+    columns = "event_id, user_id, event_type, item_id, occurred_at, fingerprint"
+    differing = await opened.fetchval(
+        f"SELECT count(*) FROM (SELECT {columns} FROM interactions WHERE tenant = 'shop' EXCEPT "
+        f"SELECT {columns} FROM interactions WHERE tenant = 'other') AS differing"
+    )
+    assert (differing, await opened.fetchval("SELECT count(*) FROM event_conflicts")) == (0, 0)
+
+
+async def test_old_events_are_deleted_and_not_counted(store: InteractionLog, opened: Database) -> None:
+    now = datetime.now(UTC)
+    old = [an_event(number, occurred_at=now - timedelta(days=31)) for number in range(3)]
+    new = an_event(9, occurred_at=now - timedelta(days=29), tenant="other")
+    await store.add([*old, new])
+
+    retention = Retention(opened, days=30)
+    assert [await retention.clean(), await retention.clean()] == [3, 0]
+
+    assert (await store.counts("shop"), await store.counts("other")) == ({"view": 0}, {"view": 1})
 
 
 async def test_tenants_do_not_share_ids_or_counts(store: InteractionLog) -> None:
