@@ -56,7 +56,7 @@ class Listed:
 
 def letter(value: bytes) -> DeadLetter:
     return DeadLetter(
-        Place("interactions-v1-tracker-dlq", 0, 1), None, "tracker", "shop", 0, Record(b"", value), {}
+        Place("interactions-v1-tracker-dlq", 0, 1), None, "tracker", "shop", 0, Record(b"", value), {}, 1
     )
 
 
