@@ -13,6 +13,7 @@ from tests.load import (
     bench_pipeline,
     bench_slow_clients,
     bench_tracker,
+    bench_webhooks,
 )
 from tests.load.__main__ import NAMES
 from tests.load.quality.product import Product
@@ -84,6 +85,13 @@ def test_the_tracker(endcap: Endcap) -> None:
         "batches of 100",
         "Segment, batches of 1",
     )
+
+
+def test_webhooks(endcap: Endcap) -> None:
+    headers = {"x-api-key": endcap.keys["service"], "x-endcap-tenant": SERVICE_TENANT}
+    size = bench_webhooks.Size(seconds=0.2, connections=2)
+
+    assert_measured(bench_webhooks.measure(endcap, size, headers), "webhooks, stored")
 
 
 def test_the_way_of_the_quality_figures(endcap: Endcap) -> None:
