@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UserExport(BaseModel):
-    """What Endcap has of a person."""
+    """The data of a person."""
 
     user_id: str
     exported_at: datetime

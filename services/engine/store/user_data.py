@@ -1,4 +1,4 @@
-"""What all services have of a user, for exports."""
+"""The data of a user in all services, for exports."""
 
 from __future__ import annotations
 
