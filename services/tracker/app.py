@@ -33,7 +33,7 @@ from shared.auth import Authenticator
 from shared.events import TrackerChanged
 from shared.events.topics import ERASURE_RECEIPTS, ERASURES, INTERACTIONS, ORDERS, PUTS, TRACKERS
 from shared.http.fast_path import FastPathApplication, RawFastPath
-from shared.http.runtime import application
+from shared.http.runtime import Part, application
 from shared.kafka import Consumer, Publisher, StateTable
 from shared.observability import tracing
 from shared.periodic_task import PeriodicTask
@@ -106,7 +106,7 @@ def worker(settings: Settings) -> FastAPI:
         batch=settings.store_batch,
         gather=STORE_SECONDS,
     )
-    parts = [database, publisher, consumer]
+    parts: list[Part] = [database, publisher, consumer]
     if settings.keep_events_days is not None:
         clean = Retention(database, settings.keep_events_days).clean
         parts.append(PeriodicTask("cleaning", clean, seconds=retention.EVERY_SECONDS))

@@ -206,7 +206,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     sent = shop.send({"user_id": user, "session_id": session, "event_type": "view", "item_id": "i-0001"})
     assert sent.status_code == 200
     assert shop.recommendations(user)["source"] in {"redis", "model"}
-    exported = shop.get("engine", f"/v1/users/{user}/export")
+    exported = shop.get("engine", f"/v1/user-exports/{user}")
     assert {"tracker.events", "sync.users", "sync.orders", "loader.lists"} <= exported["stores"].keys()
     assert exported["complete"]
     name = f"erasure-{uuid.uuid4().hex[:8]}"
@@ -243,7 +243,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
         (left,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", user)
         (others,) = await shop.query(f"SELECT count(*) AS n FROM {table} WHERE {column} = $1", kept)
         assert (left["n"], others["n"] > 0) == (0, True), table
-    assert shop.get("engine", f"/v1/users/{user}/export")["stores"] == {}
+    assert shop.get("engine", f"/v1/user-exports/{user}")["stores"] == {}
     assert shop.redis_keys(user) == []
     assert shop.redis_keys(session) == []
     assert shop.recommendations(user)["source"] == "popular"

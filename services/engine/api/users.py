@@ -34,20 +34,20 @@ def router(database: Database, letters: DeadLetters, authenticator: Authenticato
     api = APIRouter(tags=["Privacy"])
     admin = Depends(authenticator.require("admin"))
 
-    @api.get("/v1/users/{user_id}/export", operation_id="export_user", summary="All data of a user")
+    @api.get("/v1/user-exports/{user_id}", operation_id="export_user", summary="All data of a user")
     async def export(user_id: Annotated[Name, Path()], principal: Principal = admin) -> UserExport:
         """Return what the services have of a user, by store, as the receipt of an erasure lists stores.
 
         Redis and the event lake have copies of these rows. Datasets that were imported into the engine are
         read with a dataset export job.
         """
-        found = await user_data.collect(database, letters, principal.own_tenant, user_id)
+        data = await user_data.collect(database, letters, principal.own_tenant, user_id)
         return UserExport(
             user_id=user_id,
             exported_at=datetime.now(UTC),
-            sessions=found.sessions,
-            stores=found.stores,
-            complete=found.is_complete,
+            sessions=data.sessions,
+            stores=data.stores,
+            complete=data.is_complete,
         )
 
     return api

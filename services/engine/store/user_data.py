@@ -31,19 +31,19 @@ class UserData(NamedTuple):
 
 async def collect(database: Database, letters: DeadLetters, tenant: str, user_id: str) -> UserData:
     """Return the rows of a user in Postgres and in dead letters. Raises Transient without either."""
-    rows = await database.fetch(*SQL.sessions_of(tenant=tenant, users=[user_id]))
-    sessions = list(rows[0]["session_ids"]) if rows else []
+    logins = await database.fetch(*SQL.sessions_of(tenant=tenant, users=[user_id]))
+    sessions = list(logins[0]["session_ids"]) if logins else []
     subjects = [user_id, *sessions]
-    found = await database.fetch(*SQL.user_data(tenant=tenant, subjects=subjects, limit=MAX_ROWS + 1))
+    rows = await database.fetch(*SQL.user_data(tenant=tenant, subjects=subjects, limit=MAX_ROWS + 1))
     stores: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in found[:MAX_ROWS]:
+    for row in rows[:MAX_ROWS]:
         stores[row["store"]].append(row["content"])
     listed, has_all_letters = await letters.newest(tenant, MAX_LETTERS)
     for item in listed:
         record = _json(item.letter.record.value)
         if _names(record, user_id):
             stores["dead_letters"].append({"id": str(item.letter.place), "record": record})
-    return UserData(sessions, dict(stores), len(found) <= MAX_ROWS and has_all_letters)
+    return UserData(sessions, dict(stores), len(rows) <= MAX_ROWS and has_all_letters)
 
 
 def _json(value: bytes | None) -> Any:

@@ -70,13 +70,13 @@ async def rows(database: MigratedDatabase) -> None:
 
 
 @pytest.mark.usefixtures("rows")
-async def test_the_rows_of_a_user_and_of_the_users_sessions_are_found(store: Database) -> None:
+async def test_the_rows_of_a_user_and_of_the_users_sessions_are_data(store: Database) -> None:
     letters = Letters([orjson.dumps({"user_id": "u1"}), orjson.dumps({"user_id": "u12"}), b"\xff", b""])
 
-    found = await user_data.collect(store, letters, "shop", "u1")
+    data = await user_data.collect(store, letters, "shop", "u1")
 
-    assert found.sessions == ["s1"]
-    assert {name: len(rows) for name, rows in sorted(found.stores.items())} == {
+    assert data.sessions == ["s1"]
+    assert {name: len(rows) for name, rows in sorted(data.stores.items())} == {
         "analytics.logins": 1,
         "dead_letters": 1,
         "recommender.overrides": 1,
@@ -85,14 +85,14 @@ async def test_the_rows_of_a_user_and_of_the_users_sessions_are_found(store: Dat
         "tracker.event_conflicts": 1,
         "tracker.events": 2,
     }
-    assert {row["event_id"] for row in found.stores["tracker.events"]} == {"e1", "e2"}
-    assert found.is_complete
+    assert {row["event_id"] for row in data.stores["tracker.events"]} == {"e1", "e2"}
+    assert data.is_complete
 
 
 @pytest.mark.usefixtures("rows")
 async def test_an_export_has_a_limit(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_data, "MAX_ROWS", 2)
 
-    found = await user_data.collect(store, Letters(), "shop", "u1")
+    data = await user_data.collect(store, Letters(), "shop", "u1")
 
-    assert (sum(map(len, found.stores.values())), found.is_complete) == (2, False)
+    assert (sum(map(len, data.stores.values())), data.is_complete) == (2, False)

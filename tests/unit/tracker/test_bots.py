@@ -16,7 +16,7 @@ LISTED = [
 ]
 AGENTS = [agent for entry in LISTED for agent in entry["instances"]]
 PATTERN = re.compile("|".join(entry["pattern"] for entry in LISTED))
-CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36"
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36"
 
 
 def test_each_agent_of_the_list_is_a_bot() -> None:

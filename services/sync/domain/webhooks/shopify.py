@@ -237,7 +237,7 @@ def _objects(body: Body, name: str) -> Sequence[Body]:
 
 
 def _data_request(_: Body, __: VendorOptions, ___: datetime) -> Ignored:
-    return Ignored("Send the shop the answer of GET /v1/users/{id}/export of the engine within 30 days.")
+    return Ignored("Send the shop the answer of GET /v1/user-exports/{id} of the engine within 30 days.")
 
 
 def _shop_redact(_: Body, __: VendorOptions, ___: datetime) -> list[Record]:
