@@ -22,7 +22,7 @@ _LETTERS: Final = 4
 _PUNCTUATION: Final = re.compile(r"\\([^\w\s])")
 _PLAIN: Final = re.compile(r"[^\\\[\](){}|?*+^$.]+")
 
-_OTHERS: Final = (
+_UNLISTED_BOTS: Final = (
     r"(?<![cC][uU])[bB][oO][tT](?![a-z])|[cC]rawl|[sS]pider|[sS]lurp|[lL]ighthouse|[pP]ingdom|[pP]hantom[jJ][sS]"
     r"|[pP]rerender"
 )
@@ -32,7 +32,7 @@ _OTHERS: Final = (
 def _texts_and_expressions() -> tuple[dict[str, list[str]], re.Pattern[str]]:
     """Return the plain texts by their first letters, and the other patterns as one expression."""
     texts: dict[str, list[str]] = defaultdict(list)
-    expressions = [_OTHERS]
+    expressions = [_UNLISTED_BOTS]
     for entry in CRAWLER_USER_AGENTS_DATA:
         if not _NO_BOTS.isdisjoint(entry.get("tags", ())):
             continue
