@@ -38,11 +38,13 @@ from shared.settings import KafkaSettings
 from tests.integration.analytics.reference import expected
 from tests.support.kafka import kafka_environment, skip_to_end
 from tests.support.processes import Process, process
+from tests.support.proxy import Proxy
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
 from tests.support.waiting import PATIENCE, eventually
 
 GROUPS = ("analytics", "analytics-lake")
+KILLS = 5
 ITEMS = [f"i{number}" for number in range(6)]
 NOW = datetime.now(UTC).replace(microsecond=0)
 MEASURES = "SELECT grain, begins_at, name, value FROM measures WHERE tenant = $1 ORDER BY 1, 2, 3"
@@ -71,8 +73,8 @@ class Shop:
             process("analytics", "worker", self.environment, self.folder, ready=False)
         )
 
-    async def publish(self) -> None:
-        """Publish everything, events first: the worker reads the two topics in any order."""
+    async def publish(self, begin: int = 0, every: int = 1) -> None:
+        """Publish each so many events and answers, events first: the worker reads the topics in any order."""
         records = [
             RecommendationServed(
                 event_id=f"{self.tenant.name}-{number}",
@@ -83,9 +85,9 @@ class Shop:
                 servings=(answer,),
             )
             for number, answer in enumerate(self.answers)
-        ]
+        ][begin::every]
         producer = Producer(self.kafka, "test")
-        for topic, listed in ((INTERACTIONS, self.events), (SERVINGS, records)):
+        for topic, listed in ((INTERACTIONS, self.events[begin::every]), (SERVINGS, records)):
             await producer.deliver(topic.name, [encoded(each, "test", "") for each in listed], PATIENCE)
         await producer.stop()
 
@@ -264,6 +266,48 @@ async def test_killed_workers_and_a_replay_change_no_figure(shop: Shop, own_envi
     stored = [len(lake.ids(shop.tenant.name, BY_NAME[name])) for name in ("interactions", "servings")]
     assert stored == [len(shop.events), len(shop.answers)]
     await answers_over_http(shop)
+
+
+async def test_the_lake_equals_the_log_after_kills_and_without_an_object_store(
+    shop: Shop, own_environment: None, s3: ObjectStore
+) -> None:
+    """Each of five workers is killed in its commit, soon after the object store answers again."""
+    chance = random.Random(7)
+
+    async def writes() -> bool:
+        """Return whether a worker has begun to write to the lake."""
+        return bool(
+            await shop.administrator.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+            )
+        )
+
+    async def is_free() -> bool:
+        return not await writes()
+
+    async with Proxy(s3.endpoint) as proxy:
+        shop.environment["AWS_ENDPOINT_URL_S3"] = proxy.url(s3.endpoint)
+        for number in range(KILLS):
+            proxy.hang()
+            await shop.publish(number, KILLS)
+            worker = shop.start()
+            await eventually(writes, "a worker writes to the lake", every=0.1)
+            proxy.resume()
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            worker.kill()
+            await eventually(is_free, "Postgres knows that the worker has ended", every=0.1)
+        proxy.cut_answers(2)  # the last worker doesn't know what became of its first requests
+        shop.start()
+        await eventually(shop.is_read, "everything is read", every=0.3)
+
+    of_tenant = ["--tenant", shop.tenant.name]
+    assert await asyncio.to_thread(app.lake, Settings(), ["check", *of_tenant]) == 0
+    lake = Lake(Settings().s3)
+    stored = [sorted(lake.ids(shop.tenant.name, BY_NAME[name])) for name in ("interactions", "servings")]
+    assert stored == [
+        sorted(event.event_id for event in shop.events),
+        sorted(answer.recommendation_id for answer in shop.answers),
+    ]
 
 
 async def answers_over_http(shop: Shop) -> None:
