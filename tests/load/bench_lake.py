@@ -51,7 +51,7 @@ QUERIES = {
 
 
 def run() -> Iterator[Figure]:
-    """Yield the figures of each query."""
+    """Yield the figures of each query; raise RuntimeError if one fails."""
     with TemporaryDirectory(prefix="endcap-bench-") as folder:
         # The peak memory of a query's process would include that of this one, which starts it.
         with ProcessPoolExecutor(1, get_context("spawn")) as writer:

@@ -9,26 +9,12 @@ from typing import Any
 from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.component.fuzz.aws_names import aws_names
-from tests.component.fuzz.other_services import ROWS
+from tests.component.fuzz.other_services import MAPPING, ROWS
 from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
 from tests.component.fuzz.source_names import source_values
 from tests.component.fuzz.vendors import vendor_values
 from tests.support.fuzz.documents import Embedded
 from tests.support.fuzz.targets import UNDOCUMENTED_QUERY, Known
-
-MAPPING = {
-    "source": "till",
-    "columns": {"item_id": "item_id", "name": "name"},
-    "constants": {"currency": "EUR"},
-    "date_formats": ["%d.%m.%Y"],
-    "timezone": "Europe/Berlin",
-    "decimal": ".",
-    "delimiter": ",",
-    "encoding": "utf-8",
-    "cancellation_prefix": "C",
-    "service_codes": ["POSTAGE"],
-    "whole_user_ids": True,
-}
 
 _numbers = itertools.count()
 

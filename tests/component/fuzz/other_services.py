@@ -45,6 +45,19 @@ _NAMES = (
 _TABLE = (
     "INSERT INTO analytics.query_tables (tenant, name, place, columns) VALUES ($1, 'made', 's3://a/b', '[]')"
 )
+MAPPING = {
+    "source": "till",
+    "columns": {"item_id": "item_id", "name": "name"},
+    "constants": {"currency": "EUR"},
+    "date_formats": ["%d.%m.%Y"],
+    "timezone": "Europe/Berlin",
+    "decimal": ".",
+    "delimiter": ",",
+    "encoding": "utf-8",
+    "cancellation_prefix": "C",
+    "service_codes": ["POSTAGE"],
+    "whole_user_ids": True,
+}
 ROWS = {
     "orders": "order_id,ordered_at,product_id,quantity,price\no1,2026-01-01T00:00:00Z,i1,1,2.5\n",
     "items": "item_id,name,category,price\ni1,Tea,shelf-1,2.5\n",
