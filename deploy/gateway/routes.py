@@ -134,7 +134,14 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/experiments/*", "router"),
     # Metrics, reports and SQL.
     Route("/v1/metrics/*", "analytics"),
-    Route("/api/v1/analytics/*", "analytics"),
+    *(
+        Route(f"/api/v1/{path}", "analytics")
+        for path in (
+            *("analytics/*", "auth/*", "export/*", "locations/*", "recommendations/popular"),
+            *("ml/rfm-segments", "ml/top-products", "ml/product-pairs", "ml/customer-similarity"),
+            *("ml/collaborative-products", "ml/precomputed/*"),
+        )
+    ),
     Route("/v1/sql", "analytics"),
     Route("/v1/sql/*", "analytics"),
     # The control plane.

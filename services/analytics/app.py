@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from services.analytics.api import (
     AttributionRule,
     CollaborativeRoutes,
+    LoginRoutes,
     MetricsRoutes,
+    ReportFileRoutes,
     ReportReader,
+    ShopReportRoutes,
     SqlRoutes,
 )
 from services.analytics.api.athena import Athena
@@ -87,6 +90,9 @@ def build(settings: Settings) -> FastAPI:
             MetricsRoutes(Reports(reading), authenticator, rule).router(),
             SqlRoutes(runner, authenticator).router(),
             CollaborativeRoutes(reader).router(),
+            ShopReportRoutes(reader).router(),
+            ReportFileRoutes(reader).router(),
+            LoginRoutes(authenticator).router(),
             JsonServices(authenticator, [athena.service(), catalogue.glue()]).router(),
         ],
         description=DESCRIPTION,

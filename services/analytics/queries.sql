@@ -724,8 +724,8 @@ SET is_usual = excluded.is_usual, computed_at = excluded.computed_at;
 -- Store the reports of a selection, a JSON array of objects.
 INSERT INTO reports (tenant, selection, name, rows, total, summary, customer_field)
 SELECT :tenant, :selection, report.*
-FROM jsonb_to_recordset(:reports)
-    AS report (name text, rows jsonb, total bigint, summary jsonb, customer_field text);
+FROM json_to_recordset(:reports::json)
+    AS report (name text, rows json, total bigint, summary jsonb, customer_field text);
 
 -- stored_report --
 -- A report of a selection that is computed, without rows if there are no orders.
@@ -763,12 +763,12 @@ WHERE tenant = :tenant AND (
 WITH changed AS (
     UPDATE reports
     SET rows = (
-        SELECT coalesce(jsonb_agg(entry ORDER BY place), '[]')
-        FROM jsonb_array_elements(rows) WITH ORDINALITY AS listed (entry, place)
+        SELECT coalesce(json_agg(entry ORDER BY place), '[]')
+        FROM json_array_elements(rows) WITH ORDINALITY AS listed (entry, place)
         WHERE entry ->> customer_field IS DISTINCT FROM :user_id
     )
     WHERE tenant = :tenant AND customer_field IS NOT NULL
-        AND rows @> jsonb_build_array(jsonb_build_object(customer_field, :user_id::text))
+        AND rows::jsonb @> jsonb_build_array(jsonb_build_object(customer_field, :user_id::text))
     RETURNING name
 )
 SELECT count(*) FROM changed;

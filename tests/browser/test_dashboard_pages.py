@@ -17,6 +17,7 @@ ITEM = "i-0241"
 PAGES = (
     "overview?range=7d&placement=home",
     "live",
+    "reports?range=all",
     "customers",
     "customers?user_id={user}",
     "customers/similar?user_id={user}",

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.analytics.domain.report_rows import MAX_ROWS
 from services.analytics.domain.report_set import NAMES
-from services.analytics.domain.selections import ORDER_SOURCES, PERIODS, Selection
+from services.analytics.domain.selections import ORDER_SOURCES, PERIODS, Selection, thresholds_of
 from services.analytics.store import OrderReports, StoredReport
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
@@ -24,6 +25,9 @@ MAX_LENGTH = 1_000
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="rows of the answer")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ROWS, description="rows before the first one of the answer")]
 Place = Annotated[str | None, Query(max_length=200)]
+_Days = Annotated[int | None, Query(ge=0, le=36_500)]
+_Orders = Annotated[int | None, Query(ge=0, le=1_000_000)]
+_Spent = Annotated[float | None, Query(ge=0, le=1e12)]
 
 
 class ReportBody(BaseModel):
@@ -44,6 +48,7 @@ class ReportPage(ReportBody):
 
 
 def selection(
+    *,
     time_filter: Annotated[
         str,
         Query(
@@ -60,16 +65,55 @@ def selection(
     order_source: Annotated[
         str | None, Query(max_length=MAX_LENGTH, description=f"{', '.join(ORDER_SOURCES)}; all without it")
     ] = None,
+    delivered_only: Annotated[
+        bool, Query(description="only orders that are fulfilled, or of which no status is known")
+    ] = False,
 ) -> Selection:
     """Return the selection of a request; raises ApiError 400."""
     named = ",".join(filter(None, (category, categories)))
     try:
-        return Selection.of(time_filter, named, province, city, order_source)
+        chosen = Selection.of(time_filter, named, province, city, order_source)
     except ValueError as error:
         raise ApiError(400, "InvalidRequest", f"{error}.") from None
+    return replace(chosen, delivered_only=delivered_only)
 
 
 Selected = Annotated[Selection, Depends(selection)]
+
+
+def with_thresholds(
+    *,
+    chosen: Selected,
+    champion_r: _Days = None,
+    champion_f: _Orders = None,
+    champion_m: _Spent = None,
+    loyal_r: _Days = None,
+    loyal_f: _Orders = None,
+    loyal_m: _Spent = None,
+    at_risk_r_min: _Days = None,
+    at_risk_r_max: _Days = None,
+    at_risk_f: _Orders = None,
+    hibernating_r: _Days = None,
+    lost_r: _Days = None,
+) -> Selection:
+    """Return the selection of a request with its limits of customer classes."""
+    values = {
+        "champion_r": champion_r,
+        "champion_f": champion_f,
+        "champion_m": champion_m,
+        "loyal_r": loyal_r,
+        "loyal_f": loyal_f,
+        "loyal_m": loyal_m,
+        "at_risk_r_min": at_risk_r_min,
+        "at_risk_r_max": at_risk_r_max,
+        "at_risk_f": at_risk_f,
+        "hibernating_r": hibernating_r,
+        "lost_r": lost_r,
+    }
+    return replace(chosen, thresholds=thresholds_of(values))
+
+
+WithThresholds = Annotated[Selection, Depends(with_thresholds)]
 
 
 class ReportReader:

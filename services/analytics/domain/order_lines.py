@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from services.analytics.domain.order_outcomes import outcome_of
 from services.analytics.domain.selections import Selection, folded
 
 Codes = npt.NDArray[np.int32]
@@ -141,6 +142,11 @@ class OrderLines:
         ):
             if any(chosen):
                 mask &= np.isin(codes, _codes(names, chosen))
+        if selection.delivered_only:
+            delivered = [
+                code for text, code in directory.statuses.codes.items() if outcome_of(text) == "fulfilled"
+            ]
+            mask &= np.isin(self.statuses, [-1, *delivered])
         return mask
 
     @property

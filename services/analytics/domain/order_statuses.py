@@ -1,26 +1,12 @@
-"""Orders by status, those that are not bought included."""
+"""Orders by status, and the newest ones, those that are not bought included."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import numpy as np
 
-from services.analytics.domain.order_lines import OrderLines
-from services.analytics.domain.report_rows import Report, Row, money, sales_by
-
-Outcome = Literal["fulfilled", "lost", "pipeline", "other"]
-
-_OUTCOMES: Final[dict[str, Outcome]] = {
-    **dict.fromkeys(("delivered", "completed", "fulfilled", "paid", "shipped"), "fulfilled"),
-    **dict.fromkeys(("cancelled", "canceled", "returned", "refund", "refunded", "failed", "voided"), "lost"),
-    **dict.fromkeys(
-        (
-            *("pending", "dispatched", "awaiting assigning", "courier in-process", "processing", "on-hold"),
-            *("authorized", "partially_paid", "unfulfilled", "draft"),
-        ),
-        "pipeline",
-    ),
-}
-"""Outcomes of orders by their status in lower case; others are `other`."""
+from services.analytics.domain.order_lines import Customer, OrderLines, instant_of
+from services.analytics.domain.order_outcomes import outcome_of
+from services.analytics.domain.report_rows import MAX_ROWS, Report, Row, money, sales_by
 
 
 def statuses_report(lines: OrderLines) -> Report:
@@ -47,11 +33,6 @@ def statuses_report(lines: OrderLines) -> Report:
     return Report(rows, len(rows))
 
 
-def outcome_of(status: str) -> Outcome:
-    """Return what a status means for an order."""
-    return _OUTCOMES.get(status.strip().casefold(), "other")
-
-
 def of_source(report_rows: list[Row], source: str) -> Row:
     """Return the statuses of an order source, and their sums."""
     rows = [row for row in report_rows if row["order_source"] == source]
@@ -60,3 +41,30 @@ def of_source(report_rows: list[Row], source: str) -> Row:
         "total_revenue": money(sum(row["total_revenue"] for row in rows)),
         "statuses": rows,
     }
+
+
+def orders_report(lines: OrderLines) -> Report:
+    """Return the newest orders, with their amounts as ordered."""
+    names = lines.directory
+    orders, first, places = np.unique(lines.orders, return_index=True, return_inverse=True)
+    amounts, units = np.bincount(places, lines.amounts), np.bincount(places, lines.units)
+    rows: list[Row] = []
+    for number in np.lexsort((orders, -lines.times[first]))[:MAX_ROWS]:
+        line = int(first[number])
+        customer = int(lines.customers[line])
+        user_id, known = names.customer(customer) if customer >= 0 else (None, Customer())
+        rows.append(
+            {
+                "order_id": names.orders.texts[lines.orders[line]],
+                "order_date": instant_of(int(lines.times[line])),
+                "order_source": names.sources.text(int(lines.sources[line])),
+                "status": names.statuses.text(int(lines.statuses[line])),
+                "customer_id": user_id,
+                "customer_name": known.name,
+                "city": names.cities.text(int(lines.cities[line])),
+                "province": names.provinces.text(int(lines.provinces[line])),
+                "total_quantity": round(float(units[number]), 6),
+                "total_amount": money(float(amounts[number])),
+            }
+        )
+    return Report(rows, len(orders), customer_field="customer_id")

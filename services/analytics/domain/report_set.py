@@ -25,7 +25,7 @@ from services.analytics.domain.customer_classes import (
     customers_of,
 )
 from services.analytics.domain.order_lines import OrderLines
-from services.analytics.domain.order_statuses import statuses_report
+from services.analytics.domain.order_statuses import orders_report, statuses_report
 from services.analytics.domain.report_rows import Report, sales_by
 from services.analytics.domain.sales_trends import INTERVALS, trend_report
 from services.analytics.domain.selections import DEFAULT_THRESHOLDS, Thresholds, folded
@@ -60,7 +60,7 @@ def reports_of(
     """Return the reports of lines by name; none without lines. Recency is counted up to a day."""
     if not len(lines):
         return {}
-    reports = {NAMES: _names_of(lines), "statuses": statuses_report(lines)}
+    reports = {NAMES: _names_of(lines), "statuses": statuses_report(lines), "orders": orders_report(lines)}
     bought = lines.only(lines.bought)
     if not len(bought):
         return reports

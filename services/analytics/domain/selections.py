@@ -64,6 +64,7 @@ class Selection:
     city: str | None = None
     source: str | None = None
     thresholds: Thresholds = DEFAULT_THRESHOLDS
+    delivered_only: bool = False
 
     @classmethod
     def of(
@@ -144,13 +145,14 @@ class Selection:
 def usual_selections(categories: list[str]) -> list[Selection]:
     """Return the selections that are computed without being asked for.
 
-    Every period of all orders, of each order source, and of each of these categories.
+    Every period of all orders, of delivered ones, of each order source, and of each of these categories.
     """
     return [
         selection
         for period in PERIODS
         for selection in (
             Selection(period),
+            Selection(period, delivered_only=True),
             *(Selection(period, source=source) for source in ORDER_SOURCES),
             *(Selection.of(period, category) for category in categories if "," not in category),
         )

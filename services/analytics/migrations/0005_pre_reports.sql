@@ -15,7 +15,7 @@ CREATE TABLE reports (
     tenant text NOT NULL,
     selection text NOT NULL,
     name text NOT NULL,
-    rows jsonb NOT NULL,
+    rows json NOT NULL,                  -- with the members in their order, which files keep
     total bigint NOT NULL,
     summary jsonb NOT NULL,
     customer_field text,

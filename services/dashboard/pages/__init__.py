@@ -18,6 +18,7 @@ from services.dashboard.pages import (
     overview,
     placements,
     quality,
+    reports,
     rules,
     schedules,
     sources,
@@ -30,6 +31,7 @@ from services.dashboard.pages.site import Page
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     live.PAGE,
+    reports.PAGE,
     customers.PAGE,
     items.PAGE,
     placements.PAGE,

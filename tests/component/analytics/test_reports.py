@@ -183,6 +183,91 @@ async def test_selections_that_can_not_be(shop: Shop, parameters: dict[str, str]
     assert (answer.status_code, answer.json()["error"]) == (400, "InvalidRequest")
 
 
+SHOP_READS: dict[str, dict[str, Any]] = {
+    "analytics/product-categories": {"categories": "category"},
+    "analytics/dashboard": {"": "total_revenue avg_order_value total_orders total_customers total_products "
+                                "top_selling_product success"},
+    "recommendations/popular": {"recommendations": "product_id product_name category avg_price score "
+                                                   "purchase_count unique_customers"},
+    "analytics/revenue-trend": {"trend_data": "period label total_revenue percentage"},
+    "analytics/pos-vs-oe-revenue": {"": "success summary top_products_per_type",
+                                    "revenue_breakdown": "order_type revenue_percentage"},
+    "analytics/order-status-breakdown": {"": "oe pos"},
+    "analytics/historical/store-channels": {"": "success total_historical",
+                                            "channels": "channel customers share_pct provinces"},
+    "analytics/geographic/provinces": {"provinces": "province region cities_covered total_orders"},
+    "analytics/geographic/cities": {"cities": "city province region"},
+    "analytics/geographic/category-by-province": {"categories": "province category total_revenue"},
+    "analytics/geographic/city-performance/lahore": {"": "city total_orders"},
+    "ml/rfm-segments": {"segments": "segment_name customer_count total_revenue avg_order_value percentage"},
+    "analytics/customers/rfm-segments": {"segments": "segment_name"},
+    "analytics/customers/segment-details/Lost": {"customers": "customer_id rfm_score days_since_last_order"},
+    "analytics/customers/at-risk": {"customers": ""},
+    "analytics/customers/rfm-custom": {"": "total_customers", "segments": "segment_name customer_count"},
+    "analytics/customer-profiling": {"": "success new_customers returning_customers",
+                                     "geographic_distribution": "region customer_count revenue"},
+    "analytics/brands/performance": {"brands": "brand_name total_orders total_customers market_share"},
+    "analytics/products": {"products": "product_id product_name price total_quantity_sold last_order_date"},
+    "analytics/cohorts": {"cohorts": "cohort customers retention"},
+    "locations/provinces": {"provinces": "province order_count customer_count"},
+    "locations/cities": {"cities": "city province order_count customer_count"},
+    "locations/users": {"users": "customer_id customer_name city province order_count total_spent"},
+    "ml/top-products": {"products": "product_id"},
+    "ml/product-pairs": {"": "summary", "pairs": "confidence_score"},
+    "ml/customer-similarity": {"customers": "customer_id"},
+    "ml/collaborative-products": {"products": "recommendation_count"},
+    "ml/precomputed/top_products": {"data": "product_id"},
+}  # fmt: skip
+"""The members that the dashboard of an existing shop reads, of the answer ("") and of rows."""
+
+
+@pytest.mark.parametrize("path", SHOP_READS)
+async def test_a_shops_dashboard_finds_the_members_that_it_reads(shop: Shop, path: str) -> None:
+    answer = await shop.get(path, time_filter="custom")
+    nothing = await shop.http.get(f"/api/v1/{path}", params={"province": "Nowhere"})
+
+    for member, names in SHOP_READS[path].items():
+        rows = answer[member] if member else [answer]
+        assert rows or not names
+        for row in rows:
+            assert not set(names.split()) - row.keys()
+        if nothing.status_code != 404:
+            assert (member or "computed_at") in nothing.json()
+
+
+async def test_a_login_answers_the_read_key_that_is_its_password(shop: Shop) -> None:
+    async def login(password: str) -> httpx.Response:
+        body = {"email": "ann@shop.example", "password": password}
+        return await shop.http.post("/api/v1/auth/login", json=body, headers={"authorization": "Bearer null"})
+
+    accepted = await login(shop.tenant.read)
+    refused = [(await login(password)).status_code for password in (shop.tenant.ingest, "wrong")]
+    token = accepted.json()["access_token"]
+    person = await shop.http.get("/api/v1/auth/me", headers={"authorization": f"Bearer {token}"})
+    nobody = await shop.http.get("/api/v1/auth/me", headers={"authorization": "Bearer null"})
+
+    assert (accepted.status_code, refused) == (200, [401, 401])
+    assert person.json() == {
+        "id": shop.tenant.name, "email": shop.tenant.name, "full_name": None, "is_active": True,
+    }  # fmt: skip
+    assert nobody.status_code == 401
+
+
+async def test_exports_are_csv_that_no_spreadsheet_runs(shop: Shop) -> None:
+    whole = await shop.http.get("/api/v1/export/dashboard-csv", params={"sections": "orders,geographic"})
+    segment = await shop.http.get("/api/v1/export/rfm-campaign-csv", params={"segment": "Lost"})
+    unknown = await shop.http.get("/api/v1/export/rfm-campaign-csv", params={"segment": "=1+1"})
+
+    assert whole.headers["content-disposition"] == 'attachment; filename="endcap-orders-geographic.csv"'
+    titles = [line.split(",")[0] for line in whole.text.splitlines()]
+    assert [title for title in titles if title in {"orders", "provinces", "cities"}] == [
+        "orders", "provinces", "cities",
+    ]  # fmt: skip
+    assert titles.count("order_id") == 1
+    assert segment.text.splitlines()[1].startswith("customer_id,customer_name,customer_phone")
+    assert unknown.status_code == 404
+
+
 async def test_an_erased_customer_is_in_no_report(shop: Shop) -> None:
     before = await shop.get("analytics/customer-similarity", limit=500)
     user = before["customers"][0]["customer_id"]

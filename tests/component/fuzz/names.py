@@ -11,6 +11,7 @@ from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.component.fuzz.aws_names import aws_names
 from tests.component.fuzz.other_services import MAPPING, ROWS
 from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
+from tests.component.fuzz.report_names import report_values
 from tests.component.fuzz.source_names import source_values
 from tests.component.fuzz.vendors import vendor_values
 from tests.support.fuzz.documents import Embedded
@@ -231,10 +232,9 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "sync GET /v1/orders": {"user_id": ["u1"], "limit": ["2"]},
         "sync GET /v1/items/{item_id}": {"item_id": ["i1"]},
         "sync DELETE /v1/items/{item_id}": {"item_id": ["spare"]},
-        "analytics AWSGlue.DeleteTable": {"Name": ["made"]},
+        **report_values(made),
         "loader DynamoDB_20120810.DescribeTable": {"TableName": ["recommendations"]},
         "engine POST /2015-03-31/functions/{name}/invocations": {"name": ["x-personalize-manager"]},
-        "analytics POST /v1/sql": {"query": ["SELECT item_id FROM items LIMIT 1"]},
         "sync GET /v1/users/{user_id}": {"user_id": ["u1"]},
         "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
         "engine GET /v1/user-exports/{user_id}": {"user_id": ["u1"]},

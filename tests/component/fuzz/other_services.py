@@ -40,7 +40,8 @@ _SELECTIONS = (
 )
 _NAMES = (
     "INSERT INTO analytics.reports (tenant, selection, name, rows, total, summary) VALUES "
-    "($1, $2, 'names', '[]', 0, '{\"categories\": [], \"provinces\": [], \"cities\": []}')"
+    "($1, $2, 'names', '[]', 0, '{\"categories\": [], \"provinces\": [], \"cities\": []}'), "
+    "($1, $2, 'cities', '[{\"city\": \"Lahore\", \"order_count\": 1}]', 1, '{}')"
 )
 _TABLE = (
     "INSERT INTO analytics.query_tables (tenant, name, place, columns) VALUES ($1, 'made', 's3://a/b', '[]')"
@@ -125,6 +126,7 @@ def other_services(installation: Installation) -> dict[str, str]:
     return {
         **keys,
         "query": started["QueryExecutionId"],
+        "read-key": installation.tenant.read,
         **_experiments(request),
         "run": str(run["id"]),
         "sync-import": accepted["id"],

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from services.analytics.domain.customer_classes import CLASSES, class_of
-from services.analytics.domain.order_statuses import of_source, outcome_of
+from services.analytics.domain.order_outcomes import outcome_of
+from services.analytics.domain.order_statuses import of_source
 from services.analytics.domain.report_set import ReportRules, reports_of
 from services.analytics.domain.selections import PERIODS, Selection, Thresholds, usual_selections
 from tests.unit.analytics.order_rows import NOW, bought, lines_of, made_up_rows
@@ -227,7 +228,7 @@ def test_selections_are_read_from_their_keys() -> None:
     assert Selection().key == Selection.of("custom", "all", "", None, "all").key == "{}"
     assert Selection("mtd").days(date(2026, 11, 30)) == (date(2026, 11, 1), None)
     assert Selection.of("2026-01-01:2026-01-31").days(TODAY) == (date(2026, 1, 1), date(2026, 1, 31))
-    assert len({each.key for each in usual_selections(["a", "b"])}) == len(PERIODS) * 6
+    assert len({each.key for each in usual_selections(["a", "b"])}) == len(PERIODS) * 7
 
 
 def test_the_lines_of_a_selection() -> None:
@@ -235,6 +236,7 @@ def test_the_lines_of_a_selection() -> None:
 
     for selection, chosen in (
         (Selection("30days"), lambda row: row["ordered_at"].date() >= TODAY - timedelta(days=30)),
+        (Selection(delivered_only=True), lambda row: row["status"] == "delivered"),
         (Selection(source="pos"), lambda row: row["channel"] == "pos"),
         (Selection.of(None, "C1,c2"), lambda row: row["category"] in {"c1", "c2"}),
         (Selection.of(None, None, "punjab", "LAHORE"), lambda row: row["city"] == "Lahore"),
