@@ -10,8 +10,8 @@ from tests.component.engine.conftest import ROLE
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
 from tests.component.fuzz.aws_names import aws_names
 from tests.component.fuzz.other_services import MAPPING, ROWS
-from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
 from tests.component.fuzz.report_names import report_values
+from tests.component.fuzz.shop import FILTER, METRIC, RECIPES
 from tests.component.fuzz.source_names import source_values
 from tests.component.fuzz.vendors import vendor_values
 from tests.support.fuzz.documents import Embedded
