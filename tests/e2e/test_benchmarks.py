@@ -9,6 +9,7 @@ from tests.e2e.measured import assert_measured
 from tests.load import (
     bench_assignments,
     bench_engine,
+    bench_lake,
     bench_personalize,
     bench_pipeline,
     bench_slow_clients,
@@ -35,6 +36,12 @@ def test_no_benchmark_is_left_out() -> None:
 
 def test_assignments() -> None:
     assert_measured(list(bench_assignments.measure(1_000)), "assignment, all traffic", "moved by a ramp")
+
+
+def test_sql_over_the_event_lake() -> None:
+    figures = list(bench_lake.measure(365))
+
+    assert_measured(figures, *(f"{name}, 365 rows" for name in bench_lake.QUERIES))
 
 
 def test_the_engine(endcap: Endcap) -> None:

@@ -14,8 +14,8 @@ import pytest
 from tests.support.stack import Database
 
 ROOT = Path(__file__).resolve().parents[2]
-WITH_JOBS = ["sync", "trainer", "loader", "engine"]
-OWNERS = {"jobs": WITH_JOBS, "outbox": [*WITH_JOBS, "router"]}
+WITH_BOTH = ["sync", "trainer", "loader", "engine"]
+OWNERS = {"jobs": [*WITH_BOTH, "analytics"], "outbox": [*WITH_BOTH, "router"]}
 """The services with the tables of each shared package."""
 TABLES = {"jobs": ["jobs"], "outbox": ["outbox", "outbox_set_aside"]}
 

@@ -51,11 +51,16 @@ QUERIES = {
 
 
 def run() -> Iterator[Figure]:
-    """Yield the figures of each query; raise RuntimeError if one fails."""
+    """Yield the figures of each query over `ROWS` rows."""
+    yield from measure(ROWS)
+
+
+def measure(size: int) -> Iterator[Figure]:
+    """Yield the figures of each query over about `size` rows; raise RuntimeError if one fails."""
     with TemporaryDirectory(prefix="endcap-bench-") as folder:
         # The peak memory of a query's process would include that of this one, which starts it.
         with ProcessPoolExecutor(1, get_context("spawn")) as writer:
-            rows = writer.submit(_write, Path(folder)).result()
+            rows = writer.submit(_write, Path(folder), size).result()
         for name, query in QUERIES.items():
             seconds, processor, megabytes, answer = _measured(query, folder)
             if "error" in answer:  # with the memory that the service allows
@@ -70,11 +75,11 @@ def run() -> Iterator[Figure]:
             )
 
 
-def _write(folder: Path) -> int:
-    """Write the rows of each day, as many as of the others; return their number."""
+def _write(folder: Path, size: int) -> int:
+    """Write the rows of each day, as many as of the others; return the number of all."""
     random = np.random.default_rng(3)
     table = DeltaTable.create(str(folder), schema=SCHEMA, partition_by=["dt"], configuration=PROPERTIES)
-    count = ROWS // DAYS
+    count = size // DAYS
     for begin in range(0, DAYS, DAYS_OF_COMMIT):
         days = range(begin, min(begin + DAYS_OF_COMMIT, DAYS))
         write_deltalake(table, pa.concat_tables([_rows(random, day, count) for day in days]), mode="append")
@@ -134,13 +139,13 @@ def _measured(query: str, folder: str) -> tuple[float, float, float, dict[str, A
     }
     words = [sys.executable, "-m", "services.analytics.computations.query_process"]
     began = time.perf_counter()
-    process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(orjson.dumps(task))
-    process.stdin.close()
-    answer = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(orjson.dumps(task))
+        process.stdin.close()
+        answer = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, orjson.loads(answer)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from services.analytics.domain.lake_tables import TABLES, LakeTable, Row
-from services.analytics.store.lake_files import delete, literal, remove_replaced, repeated_places
+from services.analytics.store.lake_files import delete, literal, repeated_places
+from shared import s3
 from shared.errors import Transient
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Lake:
 
     def __init__(self, settings: S3Settings) -> None:
         self._bucket = settings.endcap_data_bucket
+        self._objects = s3.client(settings)
         self._options = storage_options(settings)
 
     def uri(self, tenant: str, name: str) -> str:
@@ -101,8 +104,28 @@ class Lake:
             predicate = _of_person(table, user_id, session_ids)
             with failures_as_transient(f"{table.name} of {tenant} kept the rows of a user"):
                 deleted += delete(target, f"({predicate}) AND occurred_at <= {_time(until)}")
-                remove_replaced(target)
+                self._remove(target, hours=0)  # a query that reads one of them is repeated
         return deleted
+
+    def remove_unused(self, target: DeltaTable) -> int:
+        """Remove files that were unused for an hour, longer than a query may read them; return their number.
+
+        These are replaced files, and those of writers that ended before their commit. Raises Transient if S3
+        is unavailable.
+        """
+        with failures_as_transient(f"{target.table_uri} kept unused files"):
+            target.create_checkpoint()
+            return self._remove(target, hours=1, untracked=True)
+
+    def _remove(self, target: DeltaTable, hours: int, *, untracked: bool = False) -> int:
+        """Remove files one by one: S3 may check a request for many against the policy of the whole bucket."""
+        paths = target.vacuum(
+            retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=untracked
+        )
+        bucket, prefix = s3.split_uri(target.table_uri)
+        for path in paths:
+            self._objects.delete_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{path}")
+        return len(paths)
 
     def offsets(self, tenant: str, table: LakeTable) -> dict[int, int]:
         """Return the last stored offset of each partition; -1 for none."""
@@ -126,7 +149,7 @@ def failures_as_transient(sentence: str) -> Iterator[None]:
     """Raise Transient, with the sentence, for failures of the object store and commits that came too late."""
     try:
         yield
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, BotoCoreError, ClientError) as error:
         raise Transient(f"the event lake: {sentence}: {error}") from error
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import ColumnProperties, WriterProperties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,13 @@ the rows. A single day may have more. Arbitrary."""
 
 CHUNK: Final = 500
 """Rows that one deletion names by their offsets; arbitrary."""
+
+REWRITTEN: Final = WriterProperties(
+    default_column_properties=ColumnProperties(statistics_enabled="NONE"),
+    column_properties={"occurred_at": ColumnProperties(statistics_enabled="CHUNK")},
+)
+"""Properties of the files that a deletion writes. Their texts are of Arrow's type string_view: pyarrow cannot
+compare the statistics of these with a condition on a text, and would refuse the query."""
 
 
 def day_groups(target: DeltaTable) -> list[list[str]]:
@@ -108,26 +116,12 @@ def _predicates(rows: Sequence[Mapping[str, Any]], id_column: str) -> Iterator[s
 
 def delete(target: DeltaTable, predicate: str) -> int:
     """Delete rows; return their number."""
-    return int(target.delete(predicate).get("num_deleted_rows") or 0)
+    return int(target.delete(predicate, writer_properties=REWRITTEN).get("num_deleted_rows") or 0)
 
 
 def has_older_days(target: DeltaTable, oldest_day: str) -> bool:
     """Return whether the table has days before `oldest_day`."""
     return any(entry["dt"] < oldest_day for entry in target.partitions())
-
-
-def remove_unused(target: DeltaTable) -> int:
-    """Remove files that were unused for an hour, longer than a query may read them; return their number.
-
-    These are replaced files, and those of writers that ended before their commit.
-    """
-    target.create_checkpoint()
-    return len(target.vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False, full=True))
-
-
-def remove_replaced(target: DeltaTable) -> None:
-    """Remove all replaced files at once; a query that reads one of them is repeated."""
-    target.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
 
 def literal(text: str) -> str:

@@ -99,7 +99,7 @@ class LakeMaintenance:
 
     def _remove_unused(self, tenant: str, name: str) -> int:
         target = self._lake.open(tenant, name)
-        return 0 if target is None else lake_files.remove_unused(target)
+        return 0 if target is None else self._lake.remove_unused(target)
 
 
 def _delete_now(target: DeltaTable, predicate: str) -> int:

@@ -121,4 +121,5 @@ def _environment(
         "REDIS_URL": address,
         "RECOMMENDER_MODELS_FOLDER": str(folder / "models"),
         "RECOMMENDER_STREAM_SECONDS": "0.2",  # a request waits for the end of its answer
+        "ANALYTICS_REPORT_WAIT_SECONDS": "0.2",
     }

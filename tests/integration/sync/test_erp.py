@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
@@ -18,7 +19,8 @@ from tests.integration.sync.shop import TENANT, Shop
 from tests.support.erp import TOKEN, Erp, running_erp
 from tests.support.tenants import SECRET_KEY
 
-TODAY = datetime.now(UTC).date()
+TODAY = datetime.now(ZoneInfo("Asia/Karachi")).date()
+"""The day at the ERP, whose zone is that of the sources below."""
 DAYS = [str(TODAY - timedelta(days=back)) for back in range(6, -1, -1)]
 
 

@@ -23,6 +23,8 @@ _CLOSING_STATUSES = frozenset((408, 413, 414, 431))
 _INTERNALS = re.compile(r"asyncpg|Traceback|codec can't|object has no attribute|/site-packages/|\bNoneType\b")
 _PROBE = b"GET /livez HTTP/1.1\r\nhost: fuzz\r\n\r\n"
 _RETRY_SECONDS = 1.0
+_NOT_READY = b'"ReportNotReady"'
+"""In a 503 for a report that nobody asked for before: no worker runs here that would compute it."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Session:
     async def _answer(self, request: Request) -> Answer:
         wire = request.wire(f"{self.host}:{self.port}")
         answer = await self._connection.send(wire)
-        if answer.status == 503 and answer.header(b"retry-after"):
+        if answer.status == 503 and answer.header(b"retry-after") and _NOT_READY not in answer.body:
             # A busy machine: retry as clients do. A deterministic fault stays a 503.
             await asyncio.sleep(_RETRY_SECONDS)
             answer = await self._connection.send(wire)
@@ -154,6 +156,8 @@ class Session:
 
 
 def _problem(request: Request, answer: Answer) -> str:
+    if answer.status == 503 and _NOT_READY in answer.body:
+        return ""
     if answer.status >= 500:
         return f"status {answer.status}"
     if answer.status < 400 or request.is_malformed or request.method == "OPTIONS":

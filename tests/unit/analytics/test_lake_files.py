@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from services.analytics.domain.lake_tables import BY_NAME
 from services.analytics.store import lake_files
+from services.analytics.store.lake import PROPERTIES
 
 Row = tuple[str, str, int, int, str]
 COLUMNS = ("dt", "event_id", "kafka_partition", "kafka_offset", "source")
@@ -21,7 +23,7 @@ def table_of(*rows: Row) -> pa.Table:
 
 def delta(folder: Path, *polls: pa.Table) -> DeltaTable:
     for poll in polls:
-        write_deltalake(folder, poll, mode="append", partition_by=["dt"])
+        write_deltalake(folder, poll, mode="append", partition_by=["dt"], configuration=PROPERTIES)
     return DeltaTable(folder)
 
 
@@ -77,3 +79,17 @@ def test_deletions_name_the_repeated_rows_alone(tmp_path: Path, monkeypatch: pyt
     rows = table.to_pyarrow_table(columns=["event_id", "kafka_offset"]).to_pylist()
     assert {(row["event_id"], row["kafka_offset"]) for row in rows} == {("it's a", 1), ("b", 2), ("c", 3)}
     assert (len(rows), len(predicates)) == (3, 3)
+
+
+def test_texts_of_a_file_that_a_deletion_wrote_can_be_compared(tmp_path: Path) -> None:
+    """An erasure writes files anew; a query with a condition on a text was refused then."""
+    rows = table_of(*(("2026-01-01", id_, 0, place, "events") for place, id_ in enumerate("abc")))
+
+    assert lake_files.delete(delta(tmp_path, rows), "event_id = 'a'") == 1
+
+    connection = duckdb.connect()
+    connection.register("rows", DeltaTable(tmp_path).to_pyarrow_dataset())
+    for condition, count in (("= 'b'", 1), ("> 'b'", 1), ("IN ('a', 'c')", 1), ("<> 'b'", 1)):
+        found = connection.execute(f"SELECT count(*) FROM rows WHERE event_id {condition}").fetchone()
+        assert found == (count,), condition
+    connection.close()
