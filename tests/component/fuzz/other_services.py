@@ -115,6 +115,7 @@ def other_services(installation: Installation) -> dict[str, str]:
         name: str(request("POST", "engine", "/v1/keys", json={"kind": "read", "label": name})["id"])
         for name in ("key", "spare-key")
     }
+    request("PUT", "trainer", "/v1/schedules/kept", json={"cron": "0 2 * * *"})
     request("PUT", "engine", "/v1/placements/spare", json={"strategies": [{"strategy": "popular"}]})
     started = request(
         "POST",
