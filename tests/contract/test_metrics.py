@@ -44,7 +44,7 @@ def test_every_metric_is_named_and_described_as_prometheus_advises() -> None:
 
 
 def test_no_declaration_escapes_the_page() -> None:
-    """What the modules of metrics have made is what is read from their source."""
+    """The metrics that the modules make are those read from their source."""
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for service in SERVICES

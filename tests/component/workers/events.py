@@ -31,7 +31,7 @@ RECEIPTS = ERASURE_RECEIPTS.name
 
 @dataclass(frozen=True)
 class World:
-    """What the workers share, and one tenant."""
+    """The servers that the workers share, and one tenant."""
 
     kafka: KafkaSettings
     database: Database

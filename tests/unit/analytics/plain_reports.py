@@ -104,7 +104,7 @@ def customers(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def hit_rate(rows: list[Mapping[str, Any]], whole: Baskets) -> tuple[int, int]:
-    """How many last orders can be predicted, and how many are, by ten products."""
+    """Return the number of last orders that can be predicted, and of those that ten products predict."""
     times, owners = {}, {}
     for row in rows:
         times[row["order_id"]], owners[row["order_id"]] = row["ordered_at"], row["user_id"]

@@ -31,7 +31,7 @@ class Stopped:
 
 @dataclass(eq=False)
 class Item:
-    """What is read of a test."""
+    """The members of a test that the product reads."""
 
     file: str
     fixturenames: tuple[str, ...] = ()
