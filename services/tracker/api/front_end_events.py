@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import ValidationError
 
+from services.tracker.api.replies import retry_after
 from services.tracker.domain.formats.native import parse_native
 from services.tracker.domain.outcomes import Rejected, validation_message
 from services.tracker.metrics import REJECTED
@@ -57,7 +58,7 @@ class FrontEndEvents:
             REJECTED.labels(SOURCE).inc()
             return Answer(400, _JSON, orjson.dumps({"error": validation_message(error)}))
         except ApiError as error:
-            return Answer(error.status, _JSON, orjson.dumps({"error": error.detail}))
+            return Answer(error.status, [*_JSON, *retry_after(error)], orjson.dumps({"error": error.detail}))
 
     async def _record(self, context: IngestContext, event: dict[str, Any], size: int) -> Answer:
         parsed = parse_native(event, context)

@@ -43,10 +43,13 @@ class EventsResponse(BaseModel):
 
 def error_answer(error: ApiError) -> Answer:
     """Return the answer of an error: `{"error": code, "detail": sentence}`."""
-    headers = [_JSON]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    return Answer(error.status, headers, orjson.dumps({"error": error.code, "detail": error.detail}))
+    document = {"error": error.code, "detail": error.detail}
+    return Answer(error.status, [_JSON, *retry_after(error)], orjson.dumps(document))
+
+
+def retry_after(error: ApiError) -> list[tuple[bytes, bytes]]:
+    """Return the header that says when to send a refused request again, if the error knows it."""
+    return [] if error.retry_after is None else [(b"retry-after", b"%d" % error.retry_after)]
 
 
 def reply(route: ClientRoute, outcomes: Sequence[Outcome]) -> Answer:

@@ -17,18 +17,21 @@ from tests.support.tenants import make_tenant
 from tests.support.waiting import PATIENCE, eventually
 
 
-async def test_it_serves_known_callers_while_postgres_is_away(
+async def test_no_event_passes_rules_that_were_never_read(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     unreachable = environment | {"TRACKER_DATABASE_URL": "postgresql://tracker@127.0.0.1:1/endcap"}
     with process("tracker", "serve", unreachable, tmp_path) as tracker:
         async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:
+            alive = await http.get("/livez")
+            # The service key needs no Postgres; the rules about consent do.
             service = await http.post("/v1/events", json=an_event(), headers=headers("t-away"))
             stranger = await http.post("/v1/events", json=an_event(), headers={"x-api-key": "ek_ingest_x"})
             reading = await http.get("/v1/stats", headers=headers("t-away"))
 
-    assert service.status_code == 200
-    assert (stranger.status_code, reading.status_code) == (503, 503)
+    assert alive.status_code == 200
+    assert [answer.status_code for answer in (service, stranger, reading)] == [503] * 3
+    assert service.headers["retry-after"]
 
 
 async def test_while_postgres_hangs_every_answer_comes_in_time(

@@ -136,3 +136,45 @@ async def test_every_format_follows_the_rules(tracker: Tracker, monkeypatch: pyt
         assert answer.is_success, answer.text
 
     assert [(event.event_type, event.withheld) for event in tracker.events] == [("view", "internal")] * 6
+
+
+async def test_events_wait_for_rules_that_were_never_read(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other rules than those of the shop could let events without consent into personalization."""
+
+    async def away(*_: object) -> Rules:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(IntakeRulesTable, "read", away)
+    flat = {"user_id": "u", "event_type": "view", "item_id": "i"}
+
+    answers = [
+        await tracker.http.post(path, json=flat, headers=HEADERS)
+        for path in ("/v1/events", "/events", "/shopify/events", "/v1/track")
+    ]
+
+    assert [(answer.status_code, "retry-after" in answer.headers) for answer in answers] == [(503, True)] * 4
+    assert tracker.events == []
+
+
+async def test_rules_that_were_read_hold_while_postgres_is_away() -> None:
+    database, now = _Rows(), 0.0
+    table = IntakeRulesTable(database, clock=lambda: now)  # type: ignore[arg-type] # it only reads a row
+    assert (await table.of("shop")).withheld("staff", NO_CIRCUMSTANCES, NO_CIRCUMSTANCES) == "internal"
+
+    database.is_away, now = True, 3_600.0
+
+    assert (await table.of("shop")).withheld("staff", NO_CIRCUMSTANCES, NO_CIRCUMSTANCES) == "internal"
+
+
+class _Rows:
+    """A database with the rules of one tenant, until it is away."""
+
+    is_away = False
+
+    async def fetchrow(self, *_: object) -> dict[str, Any]:
+        """Return the row of the rules."""
+        if self.is_away:
+            raise ConnectionRefusedError
+        return {"rules": {"internal_users": ["staff"]}}
