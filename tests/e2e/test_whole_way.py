@@ -211,6 +211,8 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     exported = shop.get("engine", f"/v1/user-exports/{user}")
     assert {"tracker.events", "sync.users", "sync.orders", "loader.lists"} <= exported["stores"].keys()
     assert exported["complete"]
+    read = {store.partition(".")[0] for store in exported["stores"]}
+    named = {store["store"].partition(":")[0] for store in exported["other_stores"]}
     name = f"erasure-{uuid.uuid4().hex[:8]}"
     location = f"s3://endcap-uploads/default/{name}.csv"
     s3.put_object(Bucket="endcap-uploads", Key=f"default/{name}.csv", Body=f"USER_ID\n{user}\n".encode())
@@ -232,6 +234,7 @@ async def test_an_erased_user_is_gone_everywhere_with_a_receipt(shop: Shop) -> N
     assert set(receipt["services"]) == {
         "tracker", "sync", "trainer", "loader", "recommender", "router", "analytics",
     }  # fmt: skip
+    assert set(receipt["services"]) - {"router"} <= read | named  # the user is in no experiment
     assert receipt["services"]["tracker"]["rows"]["interactions"] > 1
     assert receipt["services"]["loader"]["rows"]["lists"] >= 2
     assert receipt["models"] >= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from shared.postgres import Database
 
 
+class OtherStore(BaseModel):
+    """A store with data of persons that an export does not read."""
+
+    store: str = Field(description="the service and the place, as receipts of erasures and docs name them")
+    content: str = Field(description="what it has of a person")
+    copy_of: list[str] = Field(description="the stores of the export that have the same")
+
+
 class UserExport(BaseModel):
     """The data of a person."""
 
@@ -26,7 +34,38 @@ class UserExport(BaseModel):
     stores: dict[str, list[dict[str, Any]]] = Field(
         description="rows by service and table, such as tracker.events; and dead letters that name the user"
     )
+    other_stores: list[OtherStore] = Field(description="stores that are not read, and what they copy")
     complete: bool = Field(description="false if there is more than one export returns")
+
+
+OTHER_STORES: Final = [
+    OtherStore(store=store, content=content, copy_of=copy_of)
+    for store, content, copy_of in (
+        (
+            "recommender: Redis",
+            "the last events, purchases and logins",
+            ["tracker.events"],
+        ),
+        ("recommender: Redis", "counts of items that were shown without a click", []),
+        ("recommender: Redis", "place and attributes", ["sync.users"]),
+        ("recommender: Redis", "overrides", ["recommender.overrides"]),
+        ("loader: Redis", "lists of the active generations", ["loader.lists"]),
+        (
+            "analytics: event lake in S3",
+            "events, also those that the log no longer keeps; POST /v1/sql reads them",
+            ["tracker.events"],
+        ),
+        (
+            "trainer: files of runs in S3",
+            "the snapshot that a run read and the lists that it made, until the run is removed",
+            ["tracker.events", "sync.users", "loader.lists"],
+        ),
+        ("engine: datasets in S3", "imported rows; a dataset export job reads them", []),
+        ("engine: models in S3", "numbers that were learnt from the events above", ["tracker.events"]),
+        ("Kafka", "records of the last 14 days", ["tracker.events", "sync.users", "sync.orders"]),
+    )
+]
+"""Each service that confirms an erasure is here or in the stores of an export (docs/security.md)."""
 
 
 def router(database: Database, letters: DeadLetters, authenticator: Authenticator) -> APIRouter:
@@ -38,8 +77,8 @@ def router(database: Database, letters: DeadLetters, authenticator: Authenticato
     async def export(user_id: Annotated[Name, Path()], principal: Principal = admin) -> UserExport:
         """Return what the services have of a user, by store, as the receipt of an erasure lists stores.
 
-        Redis and the event lake have copies of these rows. Datasets that were imported into the engine are
-        read with a dataset export job.
+        `other_stores` names the stores that have copies of these rows, or rows of their own that another
+        route reads.
         """
         data = await user_data.collect(database, letters, principal.own_tenant, user_id)
         return UserExport(
@@ -47,6 +86,7 @@ def router(database: Database, letters: DeadLetters, authenticator: Authenticato
             exported_at=datetime.now(UTC),
             sessions=data.sessions,
             stores=data.stores,
+            other_stores=OTHER_STORES,
             complete=data.is_complete,
         )
 

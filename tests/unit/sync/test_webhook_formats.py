@@ -157,6 +157,13 @@ def test_what_brings_nothing_says_why(form: str, topic: str, body: Any) -> None:
     assert ignored.reason.endswith(".")
 
 
+def test_a_request_for_data_says_where_the_export_is() -> None:
+    ignored = read("shopify", "customers/data_request", {"customer": {"id": 207119551}})
+
+    assert isinstance(ignored, Ignored)
+    assert "GET /v1/user-exports/207119551 of the engine" in ignored.reason
+
+
 @pytest.mark.parametrize(
     ("form", "topic", "body"),
     [

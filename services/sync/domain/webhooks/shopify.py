@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from services.sync.domain import records
 from services.sync.domain.records import Ignored, Record
@@ -236,8 +237,13 @@ def _objects(body: Body, name: str) -> Sequence[Body]:
     return value
 
 
-def _data_request(_: Body, __: VendorOptions, ___: datetime) -> Ignored:
-    return Ignored("Send the shop the answer of GET /v1/user-exports/{id} of the engine within 30 days.")
+def _data_request(body: Body, options: VendorOptions, _: datetime) -> Ignored:
+    """Return where the export of the customer is; it is made when it is read, so no copy has to be erased."""
+    user_id = _user_id(body, _object(body, "customer"), options)
+    if user_id is None:
+        return Ignored(f"The customer has no {options.user_id}, by which this source knows users.")
+    path = f"/v1/user-exports/{quote(user_id, safe='')}"
+    return Ignored(f"Send the shop the answer of GET {path} of the engine within 30 days.")
 
 
 def _shop_redact(_: Body, __: VendorOptions, ___: datetime) -> list[Record]:
