@@ -67,6 +67,20 @@ def promtool() -> Path:
     return _installed("prometheus", [], install) / "usr/bin/promtool"
 
 
+def install_faketime() -> Path:
+    """Return Debian's library that moves the clock of a process that preloads it, unpacked."""
+
+    def install(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _run(["apt-get", "download", "libfaketime"], folder)
+        for package in folder.glob("libfaketime_*.deb"):
+            _run(["dpkg", "-x", str(package), str(folder)])
+            package.unlink()
+
+    folder = _installed("faketime", [], install)
+    return next(folder.glob("usr/lib/*/faketime/libfaketime.so.1"))
+
+
 @pytest.fixture(scope="session")
 def spark_packages() -> Path:
     """Return a folder with PySpark, to append to PYTHONPATH."""
@@ -99,6 +113,12 @@ def tracking_node() -> Path:
     """Return a folder whose node_modules contain the clients of Segment, RudderStack, PostHog and
     Snowplow."""
     return _node_modules("trackers")
+
+
+@pytest.fixture(scope="session")
+def browser_trackers() -> Path:
+    """Return the node_modules with the browser clients of Segment, RudderStack, PostHog and Snowplow."""
+    return _node_modules("browser_trackers") / "node_modules"
 
 
 def _node_modules(name: str) -> Path:
