@@ -1,4 +1,7 @@
-"""`python -m services.engine [serve|worker|bootstrap|keys|buckets|apply|export|migrate|settings|openapi]`."""
+"""`python -m services.engine [serve|worker|migrate|settings|openapi]`, or a command for people.
+
+These are bootstrap, keys, buckets, apply, export and dead-letters.
+"""
 
 from services.engine.settings import Settings
 from shared.http.runtime import main
@@ -12,5 +15,6 @@ main(
         "buckets": "services.engine.commands.grants:command",
         "apply": "services.engine.commands.declarations:apply",
         "export": "services.engine.commands.declarations:export",
+        "dead-letters": "services.engine.commands.dead_letters:command",
     },
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, Self
 
 from aiokafka import TopicPartition
 
+from shared.errors import Permanent
+from shared.events import Event
 from shared.events.topics import TOPICS, Topic
 from shared.kafka.deadletters import HEADERS, ORIGINAL, without_ours
 from shared.kafka.record_reader import BoundedReads, bounds, scan
@@ -107,10 +109,36 @@ class DeadLetter:
         """Return the topic of the record."""
         return dead_letter_topics()[self.place.topic].topic.name
 
+    def mended(self, value: bytes) -> Record:
+        """Return the record with another value, under the key of the event in it.
+
+        Raises Permanent unless the value is an event of the same topic, tenant and id: consumers that have
+        handled the record know it by its id.
+        """
+        source = dead_letter_topics()[self.place.topic]
+        event = Decoder(source.topic).decode(_Mended(self.place, self.timestamp, self.record, value))
+        if not isinstance(event, Event) or event.tenant != self.tenant:
+            message = f"the record must be an event of the tenant {self.tenant}"
+            raise Permanent(message)
+        if (event_id := self.ce("id")) and event.event_id != event_id:
+            message = f"event_id must stay {event_id}, by which consumers know the record"
+            raise Permanent(message)
+        return replace(self.record, key=event.key.encode(), value=value)
+
     def ce(self, attribute: str) -> str:
         """Return an attribute of the event, such as `id`; empty if the record has none."""
         values = [content for name, content in self.record.headers if name == f"ce_{attribute}"]
         return (values[-1] or b"").decode(errors="replace") if values else ""
+
+
+class _Mended:
+    """A record of a letter with another value, as it is read from its topic."""
+
+    def __init__(self, place: Place, timestamp: int, record: Record, value: bytes) -> None:
+        self.topic, self.partition, self.offset = place.topic, place.partition, place.offset
+        self.timestamp = timestamp
+        self.key, self.headers = record.key, record.headers
+        self.value: bytes | None = value
 
 
 def _is_number(text: str | None) -> bool:

@@ -84,15 +84,18 @@ class DataPages(PageRoutes):
 
     @post("/data/dead-letters/{letter_id}/replay")
     async def replay(self, request: Request, letter_id: LetterId, visitor: Admin) -> Response:
-        """Publish the record of a letter again."""
+        """Publish the record of a letter again, with the value of the form if it has one."""
+        value = visitor.text("value", "")
+        mended = {"value": value} if value else None
         segment = quote(letter_id, safe="")
         reply = await self._site.change(
             visitor,
             "replay dead letter",
             letter_id,
             lambda: self._services.call(
-                visitor.tenant, "POST", "engine", f"/v1/dead-letters/{segment}/replay"
+                visitor.tenant, "POST", "engine", f"/v1/dead-letters/{segment}/replay", json=mended
             ),
+            after=mended,
         )
         address = f"/data/dead-letters/{segment}"
         if not reply.ok:

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.engine.store.dead_letters import DeadLetters, ListedLetter
 from shared.auth import Authenticator, Principal
-from shared.errors import ApiError
+from shared.errors import ApiError, Permanent
 from shared.http.runtime import ErrorBody
-from shared.kafka import DeadLetter, Place
+from shared.kafka import DeadLetter, Place, Record
+from shared.kafka.records import MAX_RECORD_BYTES
 
 Id = Annotated[str, Path(max_length=240, description="the id in the list of letters")]
 Named = Annotated[str | None, Query(max_length=200)]
@@ -60,6 +61,14 @@ class WholeLetter(Letter):
     value: str | None = Field(description="the value as text; bytes that are not UTF-8 are replaced")
 
 
+class Mended(BaseModel):
+    """The value with which a record is published in place of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: str = Field(max_length=MAX_RECORD_BYTES, description="the event as JSON, with the same event_id")
+
+
 class Replay(BaseModel):
     """The outcome of a replay."""
 
@@ -99,19 +108,26 @@ def router(letters: DeadLetters, authenticator: Authenticator) -> APIRouter:
         summary="Publish a record again",
         responses=_MISSING | _PARTIAL,
     )
-    async def replay(id: Id, principal: Principal = admin) -> Replay:  # noqa: A002 - the name in the path
-        """Publish the record of a letter to its topic once; a repeated call changes nothing.
+    async def replay(
+        id: Id,  # noqa: A002 - the name in the path
+        principal: Principal = admin,
+        mended: Mended | None = None,
+    ) -> Replay:
+        """Publish the record of a letter to its topic once, mended if a body says how.
 
-        All consumers of the topic get it, and those that have handled it recognize its id. If it fails again,
-        it becomes another letter. Raise ApiError (409) if the letter does not contain the record.
+        A repeated call changes nothing. All consumers of the topic get the record, and those that have
+        handled it recognize its id. If it fails again, it becomes another letter. Raise ApiError (409) if the
+        letter does not contain the record, and (400) for a value that is no event of the topic, the tenant
+        and the id.
         """
         listed = await _find(letters, principal, id)
         letter = listed.letter
-        if not letter.is_whole:
+        if mended is None and not letter.is_whole:
             detail = "The record was too large for a letter, so it can't be published again from here."
             raise ApiError(409, "PartialLetter", detail)
         by = principal.credential or principal.kind
-        replayed_at = await letters.replay(principal.own_tenant, letter, by)
+        record = letter.record if mended is None else _mended(letter, mended.value)
+        replayed_at = await letters.replay(principal.own_tenant, letter, by, record)
         if replayed_at is not None:
             return Replay(id=id, topic=letter.topic, status="replayed", replayed_at=replayed_at)
         before = (await _find(letters, principal, id)).replayed_at
@@ -120,6 +136,14 @@ def router(letters: DeadLetters, authenticator: Authenticator) -> APIRouter:
         return Replay(id=id, topic=letter.topic, status="replayed before", replayed_at=before)
 
     return api
+
+
+def _mended(letter: DeadLetter, value: str) -> Record:
+    """Return the record with a value from a caller; raise ApiError (400) if it is not such an event."""
+    try:
+        return letter.mended(value.encode())
+    except (Permanent, UnicodeEncodeError) as error:
+        raise ApiError(400, "InvalidRecord", f"The mended record can't be read: {error}.") from None
 
 
 async def _find(letters: DeadLetters, principal: Principal, identifier: str) -> ListedLetter:

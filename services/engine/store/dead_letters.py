@@ -14,6 +14,7 @@ from services.engine.store.statements import SQL
 from shared.kafka import DeadLetter, DeadLetterReader, Place, Producer, dead_letter_topics
 
 if TYPE_CHECKING:
+    from shared.kafka import Record
     from shared.postgres import Database
     from shared.settings import KafkaSettings
 
@@ -84,8 +85,10 @@ class DeadLetters:
             return None
         return (await self._listed(tenant, [letter]))[0]
 
-    async def replay(self, tenant: str, letter: DeadLetter, by: str) -> datetime | None:
-        """Publish the record of a whole letter to its topic; return when, or None if it was replayed before.
+    async def replay(self, tenant: str, letter: DeadLetter, by: str, record: Record) -> datetime | None:
+        """Publish the record of a letter to its topic; return when, or None if it was replayed before.
+
+        `record` is that of a whole letter, or a mended one.
 
         Calls for one record wait for each other. A crash between Kafka and Postgres may publish a record
         twice; its id makes handlers take it once. Raise Transient if Kafka does not confirm it.
@@ -103,7 +106,7 @@ class DeadLetters:
             )
             if replayed_at is None:
                 return None
-            await self._producer.deliver(letter.topic, [letter.record], PUBLISH_SECONDS)
+            await self._producer.deliver(letter.topic, [record], PUBLISH_SECONDS)
         REPLAYS.labels(letter.topic).inc()
         return replayed_at
 

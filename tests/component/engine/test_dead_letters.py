@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -124,6 +125,28 @@ async def test_a_letter_without_its_record_is_not_replayed(
 
     assert not letter["replayable"]
     assert (answer.status_code, answer.json()["error"]) == (409, "PartialLetter")
+
+
+async def test_a_mended_record_is_published_in_place_of_its_own(
+    http: httpx.AsyncClient, other: Tenant, kafka_settings: KafkaSettings, module_database: Database
+) -> None:
+    event = interaction(tenant=other.name)
+    record = encoded(event, "tracker", "")
+    await bury(kafka_settings, replace(record, value=b'{"item_id": 7'), 9)
+    letter = (await listed(http, other, topic=INTERACTIONS.name))[0]
+    replay, headers = f"/v1/dead-letters/{letter['id']}/replay", {"x-api-key": other.admin}
+    wrong = {"event_id": "another", "tenant": "another"}
+    values = ["{", "\ud800", *(event.model_copy(update={k: v}).model_dump_json() for k, v in wrong.items())]
+
+    refused = [await http.post(replay, json={"value": value}, headers=headers) for value in values]
+    mended = await http.post(replay, json={"value": event.model_dump_json()}, headers=headers)
+
+    assert [answer.status_code for answer in refused] == [400] * 4
+    assert mended.json()["status"] == "replayed"
+    await eventually(
+        lambda: ids_of(module_database, other), "the event is stored",
+        enough=lambda ids: event.event_id in ids,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
