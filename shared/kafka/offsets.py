@@ -51,10 +51,17 @@ class Offsets:
         return {tp.partition: end for tp, end in ends.items() if end > begins[tp]}
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
-        """Return partition → the group's committed offset; partitions without one are left out."""
+        """Return partition → the group's committed offset; partitions without one are left out.
+
+        Raises Transient while the group has no coordinator, too: Kafka then answers with an error of the group
+        and no partition, and the client returns that as no offsets.
+        """
         partitions = await self.partitions(topic)
         async with _bounded():
             offsets = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
+        if len(offsets) < len(partitions):
+            message = f"Kafka did not return the offsets of {group}: its coordinator is not available"
+            raise Transient(message)
         return {tp.partition: state.offset for tp, state in offsets.items() if state.offset >= 0}
 
 

@@ -39,6 +39,8 @@ class Watchdog:
         self._client_id = client_id
         self._stall_seconds = stall_seconds
         self._unreachable_at = 0.0
+        self._waiting_since: dict[Subscription, float] = {}
+        """Monotonic seconds of the first look that saw records for a subscription, until one sees none."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, subscriptions: Sequence[Subscription], end: Callable[[str], None]) -> None:
@@ -79,7 +81,11 @@ class Watchdog:
         unpolled = quiet if activity.busy else monotonic() - max(consumer.polled_at, self._unreachable_at)
         assigned = {tp.partition for tp in consumer.assignment()}
         waiting = missing({number: end for number, end in ends.items() if number in assigned}, done)
-        if not waiting:
+        if waiting:
+            # A record that comes after an hour without any may be seen here before the consumer gets it.
+            quiet = min(quiet, monotonic() - self._waiting_since.setdefault(subscription, monotonic()))
+        else:
+            self._waiting_since.pop(subscription, None)
             subscription.caught_up()
         if unpolled > self._stall_seconds:
             return f"{group} has not polled {topic} for {unpolled:.0f} s"
