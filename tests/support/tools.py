@@ -52,19 +52,30 @@ def _environment(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
-    """Return Prometheus's program that checks and tests rules: that of the path, else Debian's, unpacked."""
-    installed = shutil.which("promtool")
+    """Return Prometheus's program that checks and tests rules."""
+    return _program_of_debian("promtool", "prometheus")
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Path:
+    """Return Alertmanager's program that checks its configuration and tests its routes."""
+    return _program_of_debian("amtool", "prometheus-alertmanager")
+
+
+def _program_of_debian(name: str, package: str) -> Path:
+    """Return a program of the path, else from Debian's package, unpacked."""
+    installed = shutil.which(name)
     if installed is not None:
         return Path(installed)
 
     def install(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        _run(["apt-get", "download", "prometheus"], folder)
-        for package in folder.glob("prometheus_*.deb"):
-            _run(["dpkg", "-x", str(package), str(folder)])
-            package.unlink()
+        _run(["apt-get", "download", package], folder)
+        for file in folder.glob(f"{package}_*.deb"):
+            _run(["dpkg", "-x", str(file), str(folder)])
+            file.unlink()
 
-    return _installed("prometheus", [], install) / "usr/bin/promtool"
+    return _installed(package, [], install) / "usr/bin" / name
 
 
 def install_faketime() -> Path:

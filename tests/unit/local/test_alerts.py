@@ -98,8 +98,25 @@ def labels_of(written: str) -> set[str]:
 
 
 def test_the_rules_ring_when_they_should_and_not_before(promtool: Path) -> None:
-    for words in (["check", "rules", "alerts.yml", "host-alerts.yml"], ["test", "rules", *TESTS]):
-        done = subprocess.run(
-            [promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    run(promtool, "check", "rules", "alerts.yml", "host-alerts.yml")
+    run(promtool, "test", "rules", *TESTS)
+
+
+def run(program: Path, *words: str) -> None:
+    done = subprocess.run(
+        [program, *words], cwd=FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_reach_mail_slack_and_pagerduty(amtool: Path) -> None:
+    run(amtool, "check-config", "alertmanager.yml", "../compose/alertmanager/alertmanager.yml")
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in [*RULES, *HOST_RULES]}
+    for alert, receivers in (
+        ("EndcapProcessDown", "pagerduty,slack"),
+        ("EndcapRunFailed", "mail,slack"),
+        ("EndcapConsumerLag", "slack"),
+    ):
+        words = ["--config.file=alertmanager.yml", f"--verify.receivers={receivers}"]
+        labels = [f"alertname={alert}", f"severity={severities[alert]}"]
+        run(amtool, "config", "routes", "test", *words, *labels)
