@@ -64,6 +64,11 @@ class Settings(ServiceSettings):
     lake_days: int = Field(
         730, ge=15, description="days for which the event lake keeps events, by their time"
     )
+    lake_history_days: int | None = Field(
+        None,
+        ge=15,
+        description="the same for imported history, which is old when it comes; it is kept by default",
+    )
     reports_hour: int = Field(
         2, ge=0, le=23, description="hour of the day, UTC, from which the reports of the night are computed"
     )
@@ -82,6 +87,11 @@ class Settings(ServiceSettings):
     )
     sql_seconds: float = Field(30.0, gt=0, description="time limit of a SQL query")
     sql_memory_megabytes: int = Field(1_024, ge=64, description="memory limit of a SQL query")
+    sql_disk_megabytes: int = Field(
+        4_096,
+        ge=0,
+        description="what a SQL query may put on disk (in TMPDIR, else /tmp) when its memory is used up",
+    )
     sql_concurrency: int = Field(2, ge=1, description="SQL queries that a process runs at the same time")
     sql_catalogue_rows: int = Field(
         1_000_000, ge=1, description="most items or users that a SQL query can read; above it the query fails"

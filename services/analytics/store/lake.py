@@ -47,12 +47,19 @@ class Lake:
         return f"s3://{self._bucket}/{tenant}/lake/{name}"
 
     def open(self, tenant: str, name: str) -> DeltaTable | None:
-        """Return a table as it is now; None if it has no rows yet. Raises Transient if S3 is unavailable."""
+        """Return a table as it is now; None if it has no rows yet. Raises Transient if S3 is unavailable.
+
+        A table that lacks `PROPERTIES` gets them: readers would take the extremes that a deletion does not
+        write for null, and leave out files that have rows.
+        """
         with failures_as_transient(f"{name} of {tenant} can't be read"):
             try:
-                return DeltaTable(self.uri(tenant, name), storage_options=self._options)
+                target = DeltaTable(self.uri(tenant, name), storage_options=self._options)
             except TableNotFoundError:
                 return None
+            if not target.metadata().configuration.items() >= PROPERTIES.items():
+                target.alter.set_table_properties(PROPERTIES)
+            return target
 
     def append(self, table: LakeTable, tenant: str, rows: Sequence[Row], ends: Mapping[int, int]) -> int:
         """Add rows of records that are not stored yet; return their number.

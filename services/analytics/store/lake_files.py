@@ -119,9 +119,27 @@ def delete(target: DeltaTable, predicate: str) -> int:
     return int(target.delete(predicate, writer_properties=REWRITTEN).get("num_deleted_rows") or 0)
 
 
-def has_older_days(target: DeltaTable, oldest_day: str) -> bool:
-    """Return whether the table has days before `oldest_day`."""
-    return any(entry["dt"] < oldest_day for entry in target.partitions())
+def expired_rows(target: DeltaTable, table: LakeTable, oldest_day: str, *, is_history: bool) -> str | None:
+    """Return the predicate of the rows of days before `oldest_day`; None if there are none.
+
+    With `is_history` these are the rows of imported history, else all others.
+    """
+    knows_history = "historical" in table.schema.names
+    if is_history and not knows_history:
+        return None
+    condition = pc.field("dt") < oldest_day
+    if knows_history:
+        condition &= pc.coalesce(pc.field("historical"), False) == is_history
+    days: set[str] = set()
+    if any(entry["dt"] < oldest_day for entry in target.partitions()):
+        for batch in target.to_pyarrow_dataset().scanner(columns=["dt"], filter=condition).to_batches():
+            days.update(batch["dt"].unique().to_pylist())
+    if not days:
+        return None
+    predicate = f"dt IN ({', '.join(map(literal, sorted(days)))})"
+    if knows_history:
+        predicate += " AND historical IS TRUE" if is_history else " AND historical IS NOT TRUE"
+    return predicate
 
 
 def literal(text: str) -> str:

@@ -55,7 +55,7 @@ class LakeMaintenance:
         if state is None or target is None:
             return {}
         try:
-            expired = await self._expire(tenant, target) if is_night else 0
+            expired = await self._expire(tenant, BY_NAME[name], target) if is_night else 0
             repeated = 0
             for days in await asyncio.to_thread(lake_files.day_groups, target):
                 repeated += await self._maintain_days(tenant, BY_NAME[name], days)
@@ -84,12 +84,24 @@ class LakeMaintenance:
             predicates = await asyncio.to_thread(lake_files.repeated_rows, target, table, days)
         return sum([await self._delete(tenant, target, predicate) for predicate in predicates])
 
-    async def _expire(self, tenant: str, target: DeltaTable) -> int:
-        """Delete the days that are older than the lake keeps them; return the number of rows."""
-        oldest = f"{datetime.now(UTC) - timedelta(days=self._settings.lake_days):%Y-%m-%d}"
-        if not lake_files.has_older_days(target, oldest):
-            return 0
-        return await self._delete(tenant, target, f"dt < '{oldest}'")
+    async def _expire(self, tenant: str, table: LakeTable, target: DeltaTable) -> int:
+        """Delete the rows of days that are older than the lake keeps them; return their number.
+
+        Imported history is old when it comes, so it has a limit of its own, or none.
+        """
+        settings = self._settings
+        deleted = 0
+        for is_history, days in ((False, settings.lake_days), (True, settings.lake_history_days)):
+            if days is None:
+                continue
+            oldest = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
+            with failures_as_transient(f"old days of {table.name} of {tenant} were not read"):
+                predicate = await asyncio.to_thread(
+                    lake_files.expired_rows, target, table, oldest, is_history=is_history
+                )
+            if predicate is not None:
+                deleted += await self._delete(tenant, target, predicate)
+        return deleted
 
     async def _delete(self, tenant: str, target: DeltaTable, predicate: str) -> int:
         with failures_as_transient(f"rows of {tenant} were not deleted"):

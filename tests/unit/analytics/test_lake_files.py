@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from services.analytics.domain.lake_tables import BY_NAME
+from services.analytics.domain.lake_tables import BY_NAME, TABLES, LakeTable
 from services.analytics.store import lake_files
-from services.analytics.store.lake import PROPERTIES
+from services.analytics.store.lake import PROPERTIES, Lake
+from shared.settings import S3Settings
 
 Row = tuple[str, str, int, int, str]
 COLUMNS = ("dt", "event_id", "kafka_partition", "kafka_offset", "source")
@@ -87,9 +91,79 @@ def test_texts_of_a_file_that_a_deletion_wrote_can_be_compared(tmp_path: Path) -
 
     assert lake_files.delete(delta(tmp_path, rows), "event_id = 'a'") == 1
 
+    with query_of(tmp_path) as connection:
+        for condition, count in (("= 'b'", 1), ("> 'b'", 1), ("IN ('a', 'c')", 1), ("<> 'b'", 1)):
+            found = connection.execute(f"SELECT count(*) FROM rows WHERE event_id {condition}").fetchone()
+            assert found == (count,), condition
+
+
+@contextmanager
+def query_of(folder: Path) -> Iterator[Any]:
+    """Yield a connection of DuckDB that knows a table as `rows`."""
     connection = duckdb.connect()
-    connection.register("rows", DeltaTable(tmp_path).to_pyarrow_dataset())
-    for condition, count in (("= 'b'", 1), ("> 'b'", 1), ("IN ('a', 'c')", 1), ("<> 'b'", 1)):
-        found = connection.execute(f"SELECT count(*) FROM rows WHERE event_id {condition}").fetchone()
-        assert found == (count,), condition
+    connection.register("rows", DeltaTable(folder).to_pyarrow_dataset())
+    yield connection
     connection.close()
+
+
+def test_a_table_without_the_properties_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion wrote a file without extremes, and readers left it out."""
+    rows = table_of(*(("2026-01-01", id_, 0, place, "events") for place, id_ in enumerate("abc")))
+    write_deltalake(tmp_path, rows, partition_by=["dt"])
+    lake_files.delete(DeltaTable(tmp_path), "event_id = 'a'")
+    count = "SELECT count(*) FROM rows WHERE event_id = 'b'"
+    with query_of(tmp_path) as connection:
+        assert connection.execute(count).fetchone() == (0,)
+
+    lake = Lake(S3Settings())
+    monkeypatch.setattr(lake, "uri", lambda *_: str(tmp_path))
+    opened = lake.open("shop", "interactions")
+
+    assert opened is not None
+    assert opened.version() == 2
+    assert lake.open("shop", "interactions").version() == 2  # type: ignore[union-attr]
+    with query_of(tmp_path) as connection:
+        assert connection.execute(count).fetchone() == (1,)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_any_reader_of_delta_can_read_a_table(
+    table: LakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spark, Trino and Athena read the protocol 1 without further features."""
+    lake = Lake(S3Settings())
+    monkeypatch.setattr(lake, "uri", lambda *_: str(tmp_path))
+
+    assert lake.append(table, "shop", [], {0: 7}) == 0
+
+    opened = DeltaTable(tmp_path)
+    protocol = opened.protocol()
+    assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+    assert opened.transaction_version(f"{table.topic.name}/0") == 7
+
+
+def test_old_rows_are_those_of_imported_history_or_all_others(tmp_path: Path) -> None:
+    rows = [
+        {"dt": day, "event_id": f"{day}{historical}", "historical": historical}
+        for day, historical in (
+            ("2020-01-01", True),
+            ("2020-01-01", False),
+            ("2020-01-02", True),
+            ("2020-01-03", None),
+            ("2026-01-01", False),
+        )
+    ]
+    table = delta(tmp_path, pa.Table.from_pylist(rows))
+
+    def expired(day: str, name: str = "interactions", *, is_history: bool) -> str | None:
+        return lake_files.expired_rows(table, BY_NAME[name], day, is_history=is_history)
+
+    assert expired("2025-01-01", is_history=False) == (
+        "dt IN ('2020-01-01', '2020-01-03') AND historical IS NOT TRUE"
+    )
+    assert expired("2020-01-02", is_history=True) == "dt IN ('2020-01-01') AND historical IS TRUE"
+    assert expired("2020-01-01", is_history=False) is None
+    assert expired("2025-01-01", "exposures", is_history=True) is None
+    assert expired("2020-01-02", "exposures", is_history=False) == "dt IN ('2020-01-01')"
+    assert lake_files.delete(table, expired("2025-01-01", is_history=False) or "") == 2
+    assert expired("2025-01-01", is_history=False) is None
