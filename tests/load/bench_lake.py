@@ -28,6 +28,7 @@ from services.analytics.domain.lake_schemas import SCHEMAS
 from services.analytics.domain.sql import checked
 from services.analytics.settings import Settings
 from services.analytics.store.lake import PROPERTIES
+from services.analytics.store.spill_folders import spill_folder
 from tests.load.figures import Figure
 from tests.support.analysis_queries import POPULARITY, PURCHASES
 from tests.support.processes import ROOT
@@ -124,6 +125,11 @@ def _array(values: Any, kind: pa.DataType) -> Any:
 
 def _measured(query: str, folder: str) -> tuple[float, float, float, dict[str, Any]]:
     """Run a query as the service does; return its seconds, CPU seconds, peak MiB and answer."""
+    with spill_folder() as spilled:
+        return _measured_in(query, folder, spilled)
+
+
+def _measured_in(query: str, folder: str, spilled: str) -> tuple[float, float, float, dict[str, Any]]:
     settings = Settings()
     statement = checked(query, "trino")
     task = {
@@ -136,6 +142,8 @@ def _measured(query: str, folder: str) -> tuple[float, float, float, dict[str, A
         "form": "json",
         "seconds": MAX_SECONDS,
         "memory_bytes": settings.sql_memory_megabytes * 2**20,
+        "folder": spilled,
+        "disk_bytes": settings.sql_disk_megabytes * 2**20,
     }
     words = [sys.executable, "-m", "services.analytics.computations.query_process"]
     began = time.perf_counter()

@@ -1,7 +1,8 @@
 """Run one query in a process of its own, with limits of memory, time and files: `python -m` this module.
 
 The task is JSON on standard input, the answer JSON on standard output. DuckDB runs SQL of strangers without
-access to files, the network, extensions or settings; it reads the tables that this process registered.
+access to the network, extensions or settings; it reads the tables that this process registered. It writes
+what exceeds its memory to the folder of the task, and SQL can't write there: one SELECT is all that runs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _OVERHEAD_BYTES: Final = 3 * 2**30
 def main() -> int:
     """Run the task of standard input; return the exit code."""
     task = orjson.loads(sys.stdin.buffer.read())
-    _limit(task["memory_bytes"], task["seconds"])
+    _limit(task["memory_bytes"], task["seconds"], task["disk_bytes"])
     try:
         answer = run(task)
     except duckdb.Error as error:
@@ -52,12 +53,12 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     The `form` of the rows is json, texts (as Athena writes cells) or parquet (a file, in base64). The form
     columns returns the columns of the views instead.
     """
-    connection = connect(task["memory_bytes"], task["seconds"])
+    connection = connect(task["memory_bytes"], task["seconds"], task["folder"], task["disk_bytes"])
     register(connection, task["views"], task["tables"], task["options"], task["catalogue"])
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    lock(connection)
     if task["form"] == "columns":
         return {"views": {view: _columns_of(connection, view) for view in task["views"]}}
+    refuse_all_but_a_select(connection, task["sql"])
     started = time.perf_counter()
     answer = _file(connection, task) if task["form"] == "parquet" else _rows(connection, task)
     return answer | {"seconds": time.perf_counter() - started}
@@ -101,15 +102,15 @@ def _parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def connect(memory_bytes: int, seconds: float) -> duckdb.DuckDBPyConnection:
-    """Return a connection to an empty database in memory, which writes no files."""
+def connect(memory_bytes: int, seconds: float, folder: str, disk_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Return a connection to an empty database in memory, which may put `disk_bytes` into a folder."""
     connection = duckdb.connect(
         ":memory:",
         config={
             "memory_limit": f"{memory_bytes // 2**20}MiB",
             "threads": 2,
-            "temp_directory": "",
-            "max_temp_directory_size": "0KiB",
+            "temp_directory": folder if disk_bytes else "",
+            "max_temp_directory_size": f"{disk_bytes // 2**10}KiB",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
@@ -120,6 +121,22 @@ def connect(memory_bytes: int, seconds: float) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET max_execution_time = {int(seconds * 1000)}")
     return connection
+
+
+def lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take all access to files but those of the temporary folder, and to settings, from a connection."""
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def refuse_all_but_a_select(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Raise duckdb.PermissionException unless DuckDB itself reads one SELECT, or EXPLAIN of one.
+
+    COPY and ATTACH could write to the temporary folder.
+    """
+    statements = connection.extract_statements(text.removeprefix("EXPLAIN "))
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise duckdb.PermissionException("a query is one SELECT")
 
 
 def register(
@@ -160,12 +177,12 @@ def _time(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
-def _limit(memory_bytes: int, seconds: float) -> None:
+def _limit(memory_bytes: int, seconds: float, disk_bytes: int) -> None:
     """Limit address space, processor time and files of this process; it can't raise them again."""
     for limit, most in (
         (resource.RLIMIT_AS, memory_bytes + _OVERHEAD_BYTES),
         (resource.RLIMIT_CPU, math.ceil(seconds * 4) + 10),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, disk_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))

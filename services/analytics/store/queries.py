@@ -14,6 +14,7 @@ from services.analytics.domain.sql import CATALOGUE_VIEWS, VIEWS, Query
 from services.analytics.domain.views import SOURCES
 from services.analytics.metrics import QUERIES
 from services.analytics.store.lake import storage_options
+from services.analytics.store.spill_folders import remove_left_folders, spill_folder
 from services.analytics.store.sql import SQL
 from shared.errors import ApiError, unavailable
 
@@ -48,6 +49,7 @@ class QueryRunner:
         self._waiting = 0
         self._columns: dict[str, list[dict[str, str]]] | None = None
         self._running: dict[tuple[str, str], asyncio.subprocess.Process] = {}
+        remove_left_folders()
 
     async def run(
         self, tenant: str, query: Query, rows: int, query_id: str, form: Form = "json"
@@ -124,9 +126,14 @@ class QueryRunner:
             "rows": rows,
             "seconds": self._settings.sql_seconds,
             "memory_bytes": self._settings.sql_memory_megabytes * 2**20,
+            "disk_bytes": self._settings.sql_disk_megabytes * 2**20,
         }
 
     async def _answer(self, key: tuple[str, str], task: dict[str, Any]) -> dict[str, Any]:
+        with spill_folder() as folder:
+            return await self._answer_of_process(key, task | {"folder": folder})
+
+    async def _answer_of_process(self, key: tuple[str, str], task: dict[str, Any]) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from services.analytics.computations.query_process import run
+from services.analytics.computations.query_process import connect, lock, refuse_all_but_a_select, run
 from services.analytics.domain.lake_tables import BY_NAME
 from services.analytics.domain.sql import VIEWS, checked
 from shared.errors import ApiError
@@ -106,6 +106,8 @@ def task(query: str, folder: Path, **changes: Any) -> dict[str, Any]:
         "form": "json",
         "seconds": 20,
         "memory_bytes": 256 * 2**20,
+        "folder": str(folder),
+        "disk_bytes": 2**30,
         **changes,
     }
 
@@ -145,6 +147,36 @@ def test_duckdb_itself_reaches_no_file_no_network_and_no_setting(query: str, tmp
 
     with pytest.raises(duckdb.Error):
         run({**task("SELECT 1", tmp_path), "sql": query})
+    connection = connect(256 * 2**20, 20, str(tmp_path), 2**20)
+    lock(connection)
+    with pytest.raises(duckdb.Error):
+        connection.execute(query)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO '{folder}/attack'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{folder}/attack'",
+        "ATTACH '{folder}/attack' AS attack",
+        "EXPORT DATABASE '{folder}/attack'",
+        "SELECT 1; COPY (SELECT 1) TO '{folder}/attack'",
+        "CREATE TABLE attack AS SELECT 1",
+        "CALL pragma_version()",
+        "",
+    ],
+)
+def test_sql_writes_nothing_to_the_temporary_folder(query: str, tmp_path: Path) -> None:
+    connection = connect(256 * 2**20, 20, str(tmp_path), 2**20)
+    lock(connection)
+    with pytest.raises(duckdb.Error):
+        refuse_all_but_a_select(connection, query.format(folder=tmp_path))
+    refuse_all_but_a_select(connection, "EXPLAIN SELECT 1")
+    refuse_all_but_a_select(connection, "WITH a AS (SELECT 1) SELECT * FROM a")
+    connection.close()
+
+    assert not (tmp_path / "attack").exists()
 
 
 def test_a_file_without_rows_has_the_columns(tmp_path: Path) -> None:
@@ -169,11 +201,26 @@ def test_a_query_that_needs_too_much_ends_with_a_sentence(tmp_path: Path) -> Non
     numbers = "UNNEST(sequence(1, 9000))"
     rows = f"SELECT DISTINCT a.x, b.x AS y FROM {numbers} AS a(x) CROSS JOIN {numbers} AS b(x)"
 
-    of_memory = in_process(task(rows, tmp_path, memory_bytes=64 * 2**20))
+    of_memory = in_process(task(rows, tmp_path, memory_bytes=64 * 2**20, disk_bytes=0))
+    of_disk = in_process(task(rows, tmp_path, memory_bytes=64 * 2**20, disk_bytes=2**20))
     of_time = in_process(task(rows, tmp_path, seconds=0.05))
 
-    assert of_memory["kind"] == "OutOfMemoryException"
+    assert of_memory["kind"] == of_disk["kind"] == "OutOfMemoryException"
     assert of_time["kind"] == "InterruptException"
+
+
+def test_a_query_puts_on_disk_what_its_memory_cannot_hold(tmp_path: Path) -> None:
+    numbers = "UNNEST(sequence(1, 2000))"
+    rows = f"SELECT DISTINCT a.x, b.x AS y FROM {numbers} AS a(x) CROSS JOIN {numbers} AS b(x)"
+    query = f"SELECT count(*) FROM ({rows})"
+    (tmp_path / "spilled").mkdir()
+
+    def answered(disk_bytes: int) -> dict[str, Any]:
+        limits = {"memory_bytes": 64 * 2**20, "folder": str(tmp_path / "spilled"), "disk_bytes": disk_bytes}
+        return in_process(task(query, tmp_path) | limits)
+
+    assert answered(0)["kind"] == "OutOfMemoryException"
+    assert answered(2**30)["rows"] == [[4_000_000]]
 
 
 def test_rows_beyond_the_limit_are_left_out(tmp_path: Path) -> None:
