@@ -53,8 +53,8 @@ class Offsets:
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """Return partition → the group's committed offset; partitions without one are left out.
 
-        Raises Transient while the group has no coordinator, too: Kafka then answers with an error of the group
-        and no partition, and the client returns that as no offsets.
+        Raises Transient while the group has no coordinator, too: Kafka then answers with an error for the
+        group and no partition, and the client returns that as no offsets.
         """
         partitions = await self.partitions(topic)
         async with _bounded():
