@@ -129,11 +129,12 @@ def expired_rows(target: DeltaTable, table: LakeTable, oldest_day: str, *, is_hi
         return None
     condition = pc.field("dt") < oldest_day
     if knows_history:
-        condition &= pc.coalesce(pc.field("historical"), False) == is_history
+        historical = pc.field("historical")
+        condition &= historical if is_history else (~historical | historical.is_null())
     days: set[str] = set()
     if any(entry["dt"] < oldest_day for entry in target.partitions()):
         for batch in target.to_pyarrow_dataset().scanner(columns=["dt"], filter=condition).to_batches():
-            days.update(batch["dt"].unique().to_pylist())
+            days.update(map(str, batch["dt"].unique().to_pylist()))
     if not days:
         return None
     predicate = f"dt IN ({', '.join(map(literal, sorted(days)))})"
