@@ -32,6 +32,7 @@ def said(strategy: str, *signals: Signal) -> str:
         ("bought-together", [Signal("in_cart", None, "k")], "Goes with Blue Kettle in your cart"),
         ("similar", [Signal("list", 0.5, "k")], "Similar to Blue Kettle"),
         ("popular", [Signal("popular_in", detail="Lahore")], "Popular in Lahore"),
+        ("popular", [Signal("popular_in", detail="city:Lahore")], "Popular in Lahore"),
         ("popular", [Signal("popular_in", detail="all")], "Popular with other customers"),
         ("buy-again", [Signal("bought_before", 3.0)], "You bought this before"),
         ("new-arrivals", [Signal("new")], "New in the shop"),

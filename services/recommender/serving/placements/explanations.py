@@ -111,8 +111,9 @@ def sentence(candidate: Candidate, name_of: NameOf) -> str:
 
 
 def _sentence_of(signal: Signal, strategy: str, name_of: NameOf) -> str:
-    if signal.name == "popular_in" and signal.detail not in {None, GLOBAL_LIST_ID, "everywhere"}:
-        return f"Popular in {signal.detail}"
+    if signal.name == "popular_in" and signal.detail and signal.detail not in {GLOBAL_LIST_ID, "everywhere"}:
+        kind, _, place = signal.detail.partition(":")  # such as `city:Lahore`
+        return f"Popular in {place or kind}"
     if signal.item_id is not None:
         about = _ABOUT_ITEM.get(signal.name, "Similar to {}")
         return about.format(name_of(signal.item_id))
