@@ -550,6 +550,7 @@ ON CONFLICT (kind) DO UPDATE SET most = excluded.most WHERE catalogue_quotas.mos
 SELECT item_id, name, category, price, currency, available, created_at, attributes, updated_at
 FROM items
 WHERE tenant = :tenant
+    AND (:item_ids::text[] IS NULL OR item_id = ANY(:item_ids))
     AND (:available::bool IS NULL OR available = :available)
     AND (:category::text IS NULL OR lower(:category) = ANY(string_to_array(lower(category), '|')))
     AND (
@@ -569,6 +570,7 @@ LIMIT :limit OFFSET :offset;
 SELECT count(*) FROM (
     SELECT FROM items
     WHERE tenant = :tenant
+        AND (:item_ids::text[] IS NULL OR item_id = ANY(:item_ids))
         AND (:available::bool IS NULL OR available = :available)
         AND (:category::text IS NULL OR lower(:category) = ANY(string_to_array(lower(category), '|')))
         AND (

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_OFFSET = 10_000
 """Items before a page. Arbitrary: Postgres reads them all, and searches reach the others."""
 
+MAX_IDS = 200
+"""Items that a request may name: those of the largest page."""
+
 _Words = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
 _Category = Annotated[Text, StringConstraints(min_length=1, max_length=LONGEST_ID)]
 _After = Annotated[Text, StringConstraints(max_length=LONGEST_ID)]
@@ -33,6 +36,10 @@ def listings_router(authenticator: Authenticator, listings: Listings) -> APIRout
     @router.get("/items", operation_id="list_items")
     async def list_items(
         principal: Principal = caller,
+        item_ids: Annotated[
+            list[Name] | None,
+            Query(alias="id", max_length=MAX_IDS, description="only these items; repeat it for each"),
+        ] = None,
         category: Annotated[_Category | None, Query(description="letter case does not count")] = None,
         search: Annotated[
             _Words | None, Query(description="each word must begin a word of the item's name or category")
@@ -45,7 +52,8 @@ def listings_router(authenticator: Authenticator, listings: Listings) -> APIRout
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="items before the page")] = 0,
     ) -> ItemPage:
         """Return a page of the items that match, and the number of all that match."""
-        query = ItemQuery(category, search, available, sort, limit, offset)
+        chosen = None if item_ids is None else tuple(item_ids)
+        query = ItemQuery(category, search, available, sort, limit, offset, chosen)
         rows, total = await listings.items(principal.own_tenant, query)
         return ItemPage.model_validate({"items": rows, "total": total})
 

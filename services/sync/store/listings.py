@@ -20,7 +20,7 @@ MAX_CATEGORIES = 500
 
 @dataclass(frozen=True, slots=True)
 class ItemQuery:
-    """A selection of items: those of a category, with words, available or not; None is any."""
+    """A selection of items: those with ids, of a category, with words, available or not; None is any."""
 
     category: str | None = None
     search: str | None = None
@@ -28,6 +28,7 @@ class ItemQuery:
     sort: ItemSort = "id"
     limit: int = 50
     offset: int = 0
+    item_ids: tuple[str, ...] | None = None
 
 
 class Listings:
@@ -46,6 +47,7 @@ class Listings:
             "available": query.available,
             "category": query.category,
             "words": words,
+            "item_ids": query.item_ids,
         }
         page = {"sort": query.sort, "limit": query.limit, "offset": query.offset}
         rows = await self._database.fetch(*SQL.list_items(**matching, **page))

@@ -46,6 +46,8 @@ QUERIES = [
     (ItemQuery(sort="newest"), ("bcad", 4)),
     (ItemQuery(sort="name"), ("acbd", 4)),
     (ItemQuery(limit=2, offset=1), ("bc", 4)),
+    (ItemQuery(item_ids=("d", "x", "a")), ("ad", 2)),
+    (ItemQuery(item_ids=("d", "a"), available=True), ("a", 1)),
 ]
 
 
