@@ -43,6 +43,10 @@ logs: python
 env: python
 	@$(LOCAL) env
 
+.PHONY: admin-key  # Print the key that opens the dashboard
+admin-key: python
+	@$(LOCAL) env | sed -n 's/^export ENDCAP_ADMIN_KEY=//p'
+
 .PHONY: load  # Load a shop into the running stack: DATA=file or folder
 load: python
 	@$(LOCAL) load $(if $(DATA),--data '$(DATA)')

@@ -1,4 +1,4 @@
-"""The addresses that `make run` ends with."""
+"""The addresses that `make run` ends with, and what to do there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ _PAGES = (
 )
 """Each page with its process; the gateway itself has the list of API pages."""
 
+_STEPS = {
+    "shop": "In the shop, follow the three steps on its first page.",
+    "dashboard": "Sign in to the dashboard with the key that `make -s admin-key` prints: "
+    "the page Live shows what you do in the shop.",
+}
+
 
 def links(stack: Stack) -> str:
-    """Return a line for each page that this stack serves."""
+    """Return a line for each page that this stack serves, and the steps for those with a process."""
     running = {process.name for process in stack.processes()}
     address = stack.address.url
     lines = [
@@ -21,4 +27,6 @@ def links(stack: Stack) -> str:
         for process, title, path in _PAGES
         if process is None or process in running
     ]
-    return "\n".join(["Open in a browser:", "", *lines, ""])
+    steps = [step for process, step in _STEPS.items() if process in running]
+    numbered = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    return "\n".join(["Open in a browser:", "", *lines, "", *([*numbered, ""] if numbered else [])])

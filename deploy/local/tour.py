@@ -8,16 +8,22 @@ from deploy.local.components import postgres
 from deploy.local.stack import Stack
 
 # A customer with an average history, an item with similar items, and the country with the most orders.
+# Postgres has no statistics of freshly loaded tables. A hundred candidates bound the work of the worst plan.
 _USER = """
-    SELECT unified_customer_id FROM sync.order_items
-    WHERE tenant = 'default'
-      AND unified_customer_id IN (SELECT user_id FROM offline_user_recommendations)
-    GROUP BY 1 ORDER BY abs(count(*) - 20), 1 LIMIT 1
+    WITH customers AS MATERIALIZED (
+        SELECT unified_customer_id AS user_id, count(*) AS lines FROM sync.order_items
+        WHERE tenant = 'default' GROUP BY 1 ORDER BY abs(count(*) - 20), 1 LIMIT 100
+    )
+    SELECT user_id FROM customers WHERE user_id IN (SELECT user_id FROM offline_user_recommendations)
+    ORDER BY abs(lines - 20), 1 LIMIT 1
 """
 _PRODUCT = """
-    SELECT product_id, count(*) AS lines FROM sync.order_items
-    WHERE tenant = 'default' AND product_id IN (SELECT product_id FROM offline_similar_items)
-    GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1
+    WITH products AS MATERIALIZED (
+        SELECT product_id, count(*) AS lines FROM sync.order_items
+        WHERE tenant = 'default' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
+    )
+    SELECT product_id FROM products WHERE product_id IN (SELECT product_id FROM offline_similar_items)
+    ORDER BY lines DESC, 1 LIMIT 1
 """
 _COUNTRY = """
     SELECT country, count(*) AS lines FROM sync.order_items
