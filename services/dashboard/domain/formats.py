@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ NOTHING = "–"
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024.0
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 _DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
 
 
@@ -79,6 +81,17 @@ def moment(value: datetime | str | float | None) -> str:
     """Return an instant as `2026-11-29 21:55:04`, in UTC."""
     at = instant(value)
     return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def words(name: str) -> str:
+    """Return the name of a member as words, such as `created at` for `created_at`."""
+    return name.replace("_", " ").strip().lower()
+
+
+def fact(value: Any) -> str:
+    """Return a value of a JSON document as one line; an instant as people write it."""
+    is_instant = isinstance(value, str) and _INSTANT.fullmatch(value) and instant(value)
+    return f"{moment(value)} UTC" if is_instant else text(value)
 
 
 def ago(value: datetime | str | float | None, now: datetime) -> str:

@@ -5,13 +5,28 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 from shared.events.placements import StrategyName
 
 Definition = dict[str, Any]
 
-STRATEGIES: tuple[str, ...] = get_args(StrategyName)
+STRATEGIES: Mapping[StrategyName, str] = {
+    "for-you": "what suits the visitor",
+    "because-you-viewed": "similar to what they viewed",
+    "similar": "similar to the item of the page",
+    "bought-together": "goes with the item or the cart",
+    "buy-again": "bought before, and due again",
+    "recently-viewed": "what they viewed",
+    "trending": "wanted more than usual now",
+    "new-arrivals": "the newest items",
+    "popular": "popular in the category, near the visitor, everywhere",
+    "campaign": "live scores of a campaign",
+    "recipe": "the lists of a recipe",
+    "fixed": "items that you name",
+}
+"""What each strategy proposes, for people."""
+
 RULES = ("pins", "hide", "boosts", "caps", "promotions", "quotas")
 """The rules that are lists, in the order of the page."""
 
@@ -47,6 +62,20 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nothing(member) for member in value]
     return value
+
+
+def item_ids(definition: Mapping[str, Any]) -> list[str]:
+    """Return the ids of items that are pinned or hidden."""
+    rules = definition.get("rules")
+    if not isinstance(rules, dict):
+        return []
+    pinned = [rule.get("item_id") for rule in _mappings(rules.get("pins"))]
+    hidden = [item for rule in _mappings(rules.get("hide")) for item in rule.get("item_ids") or []]
+    return [str(item) for item in (*pinned, *hidden) if item]
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def edited(definition: Definition, edit: str, fields: Mapping[str, str]) -> Definition:
@@ -127,13 +156,23 @@ def _add_hide(draft: Definition, fields: Mapping[str, str]) -> None:
 def _add_boost(draft: Definition, fields: Mapping[str, str]) -> None:
     factor = _needed(fields, "boost_factor", "a factor, such as 2 to raise or 0.5 to lower")
     try:
-        boost = {"where": _needed(fields, "boost_where", "an expression"), "factor": float(factor)}
+        where = _expression(_needed(fields, "boost_where", "a column and its values"))
+        boost = {"where": where, "factor": float(factor)}
     except ValueError as error:
         if isinstance(error, InvalidDraft):
             raise
         message = f"{factor!r} is not a number: enter a factor, such as 2 to raise or 0.5 to lower."
         raise InvalidDraft(message) from None
     _list(draft, "boosts").append(boost | _period(fields))
+
+
+def _expression(text: str) -> str:
+    """Return a filter expression; `CATEGORY = Tea, Coffee` stands for items with one of these values."""
+    column, equals, values = text.partition("=")
+    if not equals or not column.strip().isidentifier():
+        return text
+    quoted = (json.dumps(value.strip(), ensure_ascii=False) for value in values.split(",") if value.strip())
+    return f"INCLUDE ItemID WHERE Items.{column.strip()} IN ({', '.join(quoted)})"
 
 
 def _add_cap(draft: Definition, fields: Mapping[str, str]) -> None:

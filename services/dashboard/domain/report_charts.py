@@ -10,6 +10,7 @@ from typing import Any
 Row = Mapping[str, Any]
 
 RADIUS = 100.0
+_LABEL_RADIUS = RADIUS + 5
 
 
 def monthly(rows: Sequence[Row]) -> dict[str, Any]:
@@ -18,6 +19,16 @@ def monthly(rows: Sequence[Row]) -> dict[str, Any]:
         "times": [int(datetime.fromisoformat(row["period"]).replace(tzinfo=UTC).timestamp()) for row in rows],
         "revenue": [{"name": "revenue", "values": [row["total_revenue"] for row in rows]}],
         "orders": [{"name": "orders", "values": [row["total_orders"] for row in rows]}],
+    }
+
+
+def _label(degrees: float) -> Row:
+    """Return the rotation, place and anchor of a name beside its node, which is never upside down."""
+    is_left = 90 < degrees < 270
+    return {
+        "turn": round(degrees - 180 if is_left else degrees, 2),
+        "label_x": -_LABEL_RADIUS if is_left else _LABEL_RADIUS,
+        "anchor": "end" if is_left else "start",
     }
 
 
@@ -32,7 +43,11 @@ def circle(nodes: Sequence[Row], edges: Sequence[Row]) -> dict[str, Any]:
     }
     most = max((edge["weight"] for edge in edges), default=1)
     return {
-        "nodes": [{**node, "x": places[node["id"]][0], "y": places[node["id"]][1]} for node in nodes],
+        "nodes": [
+            {**node, "x": places[node["id"]][0], "y": places[node["id"]][1]}
+            | _label(360 * number / len(nodes))
+            for number, node in enumerate(nodes)
+        ],
         "edges": [
             {
                 **edge,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Site
+from services.dashboard.store.item_names import item_names
 
 
 def routes(site: Site) -> APIRouter:
@@ -24,6 +25,10 @@ def routes(site: Site) -> APIRouter:
     ) -> Response:
         path = f"/v1/recommendations/{quote(recommendation_id, safe='')}"
         reply = await site.services.get(visitor.tenant, "recommender", path)
-        return site.render(request, visitor, "shown.html", reply=reply, recommendation_id=recommendation_id)
+        item_ids = [item["product_id"] for item in reply.get("items", [])]
+        names = await item_names(site.services, visitor.tenant, item_ids)
+        return site.render(
+            request, visitor, "shown.html", reply=reply, names=names, recommendation_id=recommendation_id
+        )
 
     return pages

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Page, Site
 from services.dashboard.store.event_lake import DAYS, LIMIT, similar_customers, similar_customers_query
+from services.dashboard.store.item_names import item_names
 from services.dashboard.store.services import Reply
 
-EVENTS, CITY_USERS = 50, 8
+EVENTS, CITY_USERS, USERS = 50, 8, 50
 """Rows of the page; arbitrary."""
 QUERY_SECONDS = 20.0
 """Time limit of a query of the event lake, which starts a process and may wait for two others; arbitrary."""
@@ -81,10 +82,14 @@ def routes(site: Site) -> APIRouter:
     pages, customers = site.router(), Customers(site)
 
     @pages.get("/customers")
-    async def customer(request: Request, visitor: Viewer, user_id: Id = "", session_id: Id = "") -> Response:
+    async def customer(
+        request: Request, visitor: Viewer, user_id: Id = "", session_id: Id = "", after: Id = ""
+    ) -> Response:
         user_id, session_id = user_id.strip(), session_id.strip()
         values: dict[str, Any] = {"user_id": user_id, "session_id": session_id}
         if not user_id and not session_id:
+            reply = await site.services.get(visitor.tenant, "sync", "/v1/users", after=after, limit=USERS)
+            values |= {"reply": reply, "after": after, "most": USERS}
             return site.render(request, visitor, "customers.html", **values)
         (listed, names), facts = await asyncio.gather(
             customers.placements(visitor.tenant), customers.facts(visitor.tenant, user_id, session_id)
@@ -94,6 +99,7 @@ def routes(site: Site) -> APIRouter:
             customers.answers(visitor.tenant, names, user_id=user_id, session_id=session_id),
             customers.neighbours(visitor.tenant, profile, user_id),
         )
+        item_ids = [event["item_id"] for event in facts["events"].get("events", [])]
         return site.render(
             request,
             visitor,
@@ -103,6 +109,7 @@ def routes(site: Site) -> APIRouter:
             neighbours=neighbours,
             events=facts["events"],
             profile=profile,
+            names=await item_names(site.services, visitor.tenant, item_ids),
             **values,
         )
 

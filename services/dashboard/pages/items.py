@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Query
 from fastapi.routing import APIRouter
@@ -15,6 +15,10 @@ from services.dashboard.api.guard import Viewer, Visitor
 from services.dashboard.domain.appearances import appearance, rules_of
 from services.dashboard.pages.customers import Customers
 from services.dashboard.pages.site import Page, Site
+from services.dashboard.store.services import Reply
+
+ITEMS = 50
+"""Rows of a list; arbitrary."""
 
 Id = Annotated[str, Query(max_length=256)]
 
@@ -29,14 +33,36 @@ def routes(site: Site) -> APIRouter:
         visitor: Viewer,
         item_id: Annotated[str, Query(alias="id", max_length=256)] = "",
         user_id: Id = "",
+        search: Annotated[str, Query(max_length=200)] = "",
     ) -> Response:
-        item_id, user_id = item_id.strip(), user_id.strip()
+        item_id, user_id, search = item_id.strip(), user_id.strip(), search.strip()
         if not item_id:
-            return site.render(request, visitor, "items.html", item_id="", user_id=user_id)
+            exact, reply = await _find(site, visitor.tenant, search)
+            if exact:
+                return site.redirect(request, f"/items?{urlencode({'id': search})}")
+            return site.render(request, visitor, "items.html", search=search, reply=reply)
         values = await _read(site, customers, visitor, item_id, user_id)
         return site.render(request, visitor, "item.html", item_id=item_id, user_id=user_id, **values)
 
+    @pages.get("/items/options")
+    async def options(
+        request: Request, visitor: Viewer, search: Annotated[str, Query(max_length=200)] = ""
+    ) -> Response:
+        _, reply = await _find(site, visitor.tenant, search.strip())
+        return site.render(request, visitor, "item_options.html", reply=reply)
+
     return pages
+
+
+async def _find(site: Site, tenant: str, search: str) -> tuple[bool, Reply]:
+    """Return whether an item has this id, and the items with the words; the newest ones without words."""
+    if not search:
+        return False, await site.services.get(tenant, "sync", "/v1/items", sort="newest", limit=ITEMS)
+    exact, reply = await asyncio.gather(
+        site.services.get(tenant, "sync", "/v1/items", id=search, limit=1),
+        site.services.get(tenant, "sync", "/v1/items", search=search, sort="name", limit=ITEMS),
+    )
+    return bool(exact.get("items")), reply
 
 
 async def _read(

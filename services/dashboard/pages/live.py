@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from services.dashboard.api.guard import Viewer
 from services.dashboard.pages.site import Page, Site
+from services.dashboard.store.item_names import item_names
 
 EVENTS, ANSWERS = 60, 40
 """Rows of the page; arbitrary."""
@@ -48,6 +49,7 @@ def routes(site: Site) -> APIRouter:
             ),
         )
         shown = [event for event in events.get("events", []) if _is_of(event, subject)]
+        item_ids = [event["item_id"] for event in shown[:EVENTS]]
         return site.render(
             request,
             visitor,
@@ -58,6 +60,7 @@ def routes(site: Site) -> APIRouter:
             shown_answers=[row for row in answers.get("recommendations", []) if _is_of(row, subject)][
                 :ANSWERS
             ],
+            names=await item_names(site.services, visitor.tenant, item_ids),
             rates=_rates(shown, now),
             subject=subject,
             paused=paused,

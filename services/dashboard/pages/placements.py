@@ -19,15 +19,20 @@ from services.dashboard.domain.placement_drafts import (
     Definition,
     InvalidDraft,
     edited,
+    item_ids,
     parse,
     shown,
 )
 from services.dashboard.pages.site import Page, PageRoutes, get, post
+from services.dashboard.store.item_names import item_ids_of, item_names
 from services.dashboard.store.services import Reply
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 VISITOR_FIELDS = ("user_id", "item_id", "cart", "category")
 """The fields of a preview that name a request; without any, recent requests are repeated."""
+
+ITEM_FIELDS = {"pin_item": "", "hide_items": ","}
+"""The fields of rules that name items, and what separates several items."""
 
 _NOT_FOUND, _OTHER_REVISION = 404, 412
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -73,7 +78,7 @@ class PlacementPages(PageRoutes):
     async def draft(self, request: Request, name: Name, visitor: Merchandiser) -> Response:
         """Apply an edit to the draft, and preview it."""
         text, edit = visitor.text("definition"), visitor.text("do", "preview")
-        fields = {field: value for field, value in visitor.form.items() if isinstance(value, str)}
+        fields = await self._fields(visitor)
         try:
             definition = parse(text)
             if edit != "preview":
@@ -139,6 +144,15 @@ class PlacementPages(PageRoutes):
             return self._site.redirect(request, "/placements", f"{name} is deleted.")
         return self._site.redirect(request, f"/placements/{name}", reply.problem or "", "error")
 
+    async def _fields(self, visitor: Visitor) -> dict[str, str]:
+        """Return the fields of the form, with ids for the names of items."""
+        fields = {field: value for field, value in visitor.form.items() if isinstance(value, str)}
+        for field, separator in ITEM_FIELDS.items():
+            value = fields.get(field, "")
+            typed = value.split(separator) if separator else [value]
+            fields[field] = ", ".join(await item_ids_of(self._services, visitor.tenant, typed))
+        return fields
+
     async def _stored(self, visitor: Visitor, name: str) -> Reply:
         return await self._services.get(visitor.tenant, "engine", f"/v1/placements/{name}")
 
@@ -154,11 +168,13 @@ class PlacementPages(PageRoutes):
             definition: Definition = parse(draft.text)
         except InvalidDraft:
             definition = {}
+        named = [*item_ids(definition), *_previewed(draft.preview)]
         return self._site.render(
             request,
             visitor,
             "placement.html",
             status,
+            names=await item_names(self._services, visitor.tenant, named),
             name=name,
             stored=stored,
             is_new=stored.status == _NOT_FOUND,
@@ -187,6 +203,12 @@ class PlacementPages(PageRoutes):
         return await self._services.call(
             visitor.tenant, "PUT", "engine", path, json=definition, headers=headers
         )
+
+
+def _previewed(preview: Reply | None) -> list[str]:
+    """Return the ids of the items in the answers of a preview."""
+    answers = preview.get("answers", []) if preview else []
+    return [item_id for answer in answers for item_id in answer["product_ids"]]
 
 
 def _etag(stored: Reply) -> str:

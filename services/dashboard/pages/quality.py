@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.api.guard import Viewer
-from services.dashboard.domain.overview import FIGURES, MOST_SERIES, RANGES, group_series, times
+from services.dashboard.domain.overview import FIGURES, MOST_SERIES, RANGES, Series, group_series, times
 from services.dashboard.domain.quality import (
     LIST_FIGURES,
     LOW_COVERAGE,
@@ -45,8 +45,8 @@ class QualityPages(PageRoutes):
             self._services.get(tenant, "trainer", "/v1/runs", limit=RUNS),
             self._services.get(tenant, "analytics", "/v1/metrics/overview"),
             self._services.get(
-                tenant, "analytics", "/v1/metrics/placements", by="placement", interval=SHOWN.interval,
-                **{"from": begin},
+                tenant, "analytics", "/v1/metrics/placements",
+                by="surface,placement", interval=SHOWN.interval, **{"from": begin},
             ),
         )  # fmt: skip
         rows, generations = runs.get("runs", []), lists.get("generations", [])
@@ -69,10 +69,15 @@ def _online(reply: Reply) -> dict[str, object]:
     groups = reply.get("groups", [])
     return {
         "times": at,
-        "click_through": group_series(groups, at, FIGURES["click_through"]),
-        "conversion": group_series(groups, at, FIGURES["conversion"]),
+        "click_through": _measured(group_series(groups, at, FIGURES["click_through"])),
+        "conversion": _measured(group_series(groups, at, FIGURES["conversion"])),
         "left_out": max(len(groups) - MOST_SERIES, 0),
     }
+
+
+def _measured(series: Series) -> Series:
+    """Return the series that have a value at some time."""
+    return [each for each in series if any(value is not None for value in each["values"])]
 
 
 PAGE = Page("quality", "Quality", "Learn", "viewer", QualityPages.routes)

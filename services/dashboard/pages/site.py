@@ -199,7 +199,7 @@ def _environment(root: str, assets: Assets) -> Environment:
         auto_reload=False,
     )
     environment.globals |= {"root": root, "asset": assets.url, "link": _link(root)}
-    for name in ("number", "compact", "percent", "seconds", "size", "moment", "ago", "text"):
+    for name in ("number", "compact", "percent", "seconds", "size", "moment", "ago", "text", "words", "fact"):
         environment.filters[name] = getattr(formats, name)
     environment.filters["json"] = _json
     environment.filters["segment"] = _segment

@@ -36,6 +36,7 @@ function withUnit(unit) {
 function timeLabel(seconds, step) {
   const text = new Date(seconds * 1000).toISOString();
   const clock = text.slice(11, 16);
+  if (step < 60) return text.slice(11, 19);
   return step < 86400 && clock !== "00:00" ? clock : text.slice(5, 10);
 }
 
@@ -74,12 +75,27 @@ function askBefore(event) {
   if (question && !window.confirm(question)) event.preventDefault();
 }
 
+// A field with `data-items` proposes the items whose names have the words that were typed last.
+let waiting = 0;
+
+function proposeItems(event) {
+  const { items } = event.target.dataset ?? {};
+  const words = items && event.target.value.split(",").pop().trim();
+  clearTimeout(waiting);
+  if (!words) return;
+  waiting = setTimeout(async () => {
+    const answer = await fetch(`${items}?search=${encodeURIComponent(words)}`);
+    if (answer.ok) event.target.list.innerHTML = await answer.text();
+  }, 200);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   closeMenuOnPhones();
   SMALL.addEventListener("change", closeMenuOnPhones);
   drawAll(document);
 });
 document.addEventListener("submit", askBefore);
+document.addEventListener("input", proposeItems);
 document.addEventListener("htmx:after:swap", () => drawAll(document));
 window.addEventListener("resize", () => {
   for (const element of document.querySelectorAll("[data-chart]")) {

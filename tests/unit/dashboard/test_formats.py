@@ -72,5 +72,14 @@ def test_instants_come_in_every_form_of_the_apis() -> None:
     assert (formats.moment("soon"), formats.moment(None)) == ("–", "–")
 
 
+def test_instants_among_facts_are_written_for_people() -> None:
+    texts = ["2026-11-29T21:57:20.481040Z", "2026-11-29T22:57:20+01:00", "2026-11-29T99:99:99Z", "2026", None]
+
+    assert [formats.fact(text) for text in texts] == [
+        "2026-11-29 21:57:20 UTC", "2026-11-29 21:57:20 UTC", "2026-11-29T99:99:99Z", "2026", "–",
+    ]  # fmt: skip
+    assert formats.words("updated_at") == "updated at"
+
+
 def test_values_of_documents_are_one_line() -> None:
     assert formats.text({"a": [1, True], "b": None}) == "a: 1, yes, b: –"

@@ -7,7 +7,14 @@ from typing import Any, get_args
 
 import pytest
 
-from services.dashboard.domain.placement_drafts import STRATEGIES, InvalidDraft, edited, parse, shown
+from services.dashboard.domain.placement_drafts import (
+    STRATEGIES,
+    InvalidDraft,
+    edited,
+    item_ids,
+    parse,
+    shown,
+)
 from shared.events.placements import Placement, StrategyName
 
 HOME: dict[str, Any] = {
@@ -32,6 +39,12 @@ HOME: dict[str, Any] = {
             {"boost_where": 'INCLUDE ItemID WHERE Items.BRAND IN ("a")', "boost_factor": "0.5"},
             "boosts",
             {"where": 'INCLUDE ItemID WHERE Items.BRAND IN ("a")', "factor": 0.5},
+        ),
+        (
+            "add-boosts",
+            {"boost_where": 'category= Tea, "Loose" Tea,', "boost_factor": "2"},
+            "boosts",
+            {"where": 'INCLUDE ItemID WHERE Items.category IN ("Tea", "\\"Loose\\" Tea")', "factor": 2},
         ),
         ("add-caps", {"cap_column": "BRAND", "cap_most": "2"}, "caps", {"column": "BRAND", "most": 2}),
     ],
@@ -76,7 +89,7 @@ def test_parts_are_removed_moved_and_set() -> None:
     [
         ("add-pins", {"pin_item": "", "pin_position": "1"}, "Enter the item to pin"),
         ("add-pins", {"pin_item": "a", "pin_position": "first"}, "'first' is not a whole number"),
-        ("add-boosts", {"boost_where": "", "boost_factor": "2"}, "Enter an expression"),
+        ("add-boosts", {"boost_where": "", "boost_factor": "2"}, "Enter a column and its values"),
         ("add-boosts", {"boost_where": "x", "boost_factor": "much"}, "'much' is not a number"),
         ("remove-pins-9", {}, "load the page again"),
         ("remove-nothing-0", {}, "load the page again"),
@@ -106,5 +119,14 @@ def test_empty_members_are_not_shown_and_mean_the_same() -> None:
 
 
 def test_the_strategies_of_the_page_are_those_of_the_contract() -> None:
+    assert get_args(StrategyName) == tuple(STRATEGIES)
 
-    assert get_args(StrategyName) == STRATEGIES
+
+def test_the_items_of_rules_are_those_that_are_pinned_or_hidden() -> None:
+    rules = {
+        "pins": [{"item_id": "a", "position": 1}, "b"],
+        "hide": [{"item_ids": ["c", "d"]}, {"where": "x"}],
+    }
+
+    assert item_ids({"rules": rules}) == ["a", "c", "d"]
+    assert item_ids({"rules": ["a"]}) == item_ids({}) == []
