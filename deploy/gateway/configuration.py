@@ -232,6 +232,7 @@ def _kit(file: Path | None) -> list[str]:
 def _kit_location(match: str, place: str, cache_control: str) -> str:
     lines = [
         place,
+        "gzip_static on;",  # the build compresses it once, and better
         f'add_header Cache-Control "{cache_control}";',
         'add_header Access-Control-Allow-Origin "*" always;',
         'add_header Cross-Origin-Resource-Policy "cross-origin" always;',

@@ -73,7 +73,7 @@ async def _sign_in(page: Page, url: str) -> None:
 
 async def _preview(page: Page, url: str) -> None:
     await page.goto(f"{url}/placements/home")
-    await page.get_by_label("Pin the item").fill(ITEMS[0])
+    await page.get_by_label("Pin the item").fill("Walnut Dinner Plate")
     await page.get_by_role("button", name="Pin", exact=True).click()
     await page.get_by_role("heading", name="Preview", exact=True).scroll_into_view_if_needed()
 
@@ -82,6 +82,21 @@ async def _experiment(page: Page, url: str) -> None:
     await page.goto(f"{url}/experiments")
     await page.locator("tbody th a").first.click()
     await page.get_by_role("heading", name="Results").wait_for()
+
+
+async def _query(page: Page, url: str) -> None:
+    await page.goto(f"{url}/sql")
+    await page.get_by_role("link", name="Units by category").click()
+    await page.get_by_role("button", name="Run").click()
+    await page.get_by_role("heading", name="Result").wait_for()
+
+
+async def _design(page: Page, url: str) -> None:
+    await page.goto(f"{url}/experiments")
+    form = page.locator("details", has_text="Define an experiment")
+    if not await form.get_by_label("Name").first.is_visible():
+        await form.locator("summary").click()
+    await page.get_by_label("Design").select_option("bandit")
 
 
 def _visit(path: str) -> Step:
@@ -109,13 +124,23 @@ DASHBOARD: dict[str, Step] = {
     "sign-in": _visit("/sign-in"),
     "overview": _sign_in,
     "live": _visit("/live"),
+    "reports": _visit("/reports?range=all"),
+    "customers": _visit("/customers"),
     "customer": _visit(f"/customers?user_id={CUSTOMER}"),
+    "items": _visit("/items?search=mug"),
     "item": _visit(f"/items?id={ITEMS[0]}"),
     "placements": _visit("/placements"),
     "preview": _preview,
     "training": _visit("/training"),
+    "run": _visit("/training/runs/1"),
+    "quality": _visit("/quality"),
+    "schedules": _visit("/schedules"),
+    "design": _design,
     "experiment": _experiment,
+    "sql": _query,
     "data": _visit("/data"),
+    "sources": _visit("/sources"),
+    "rules": _visit("/rules"),
     "system": _visit("/system"),
     "keys": _visit("/keys"),
     "audit": _visit("/audit"),

@@ -79,10 +79,10 @@ export class Recommendations extends Base implements PlacementView {
   show(answer?: Answer): void {
     if (!this.isConnected) return;
     const live = this.#stream;
-    if (live && this.#inUse()) {
-      this.#postponed = answer; // Nothing changes under the pointer or the focus.
-      return;
-    }
+    // Nothing changes under the pointer or the focus.
+    const inUse = live && this.matches(':hover,:focus-within');
+    this.#postponed = inUse ? answer : undefined;
+    if (inUse) return;
     const others = [...shown].flatMap((other) => (other === this ? [] : ids(other.items)));
     const items = answer?.recommendations.filter((item) => !others.includes(item.product_id)) ?? [];
     if (live && `${ids(items)}` === `${ids(this.items)}`) return;
@@ -94,10 +94,6 @@ export class Recommendations extends Base implements PlacementView {
       this.#stream = new AbortController();
       pages?.follow(this, this.#stream.signal);
     }
-  }
-
-  #inUse(): boolean {
-    return this.matches(':hover,:focus-within');
   }
 
   #build(): void {
@@ -115,16 +111,9 @@ export class Recommendations extends Base implements PlacementView {
       '<p part="status" role="status"></p></section>';
     const list = this.#part('list');
     list.onclick = list.onauxclick = (event) => this.#clicked(event);
-    for (const type of ['pointerleave', 'focusout']) this.addEventListener(type, () => setTimeout(() => this.#resume()));
-  }
-
-  /** Show what came while the visitor was at the items. */
-  #resume(): void {
-    const answer = this.#postponed;
-    if (answer && !this.#inUse()) {
-      this.#postponed = undefined;
-      this.show(answer);
-    }
+    // Then show what came while the visitor was at the items.
+    const resume = () => this.#postponed && this.show(this.#postponed);
+    for (const type of ['pointerleave', 'focusout']) this.addEventListener(type, () => setTimeout(resume));
   }
 
   #render(): void {

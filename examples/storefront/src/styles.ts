@@ -12,5 +12,5 @@ export const STYLE = [
   '[part=name]{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:2;overflow:hidden;min-height:2lh}',
   '[part=price]{display:block;min-height:1lh}',
   'summary{min-height:24px}',
-  '[part=status]{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}',
+  '[part=status]{position:absolute;clip-path:inset(50%)}',
 ].join('');

@@ -22,7 +22,7 @@ def monthly(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _label(degrees: float) -> Row:
+def _label(degrees: float) -> dict[str, Any]:
     """Return the rotation, place and anchor of a name beside its node, which is never upside down."""
     is_left = 90 < degrees < 270
     return {

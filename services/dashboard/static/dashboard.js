@@ -40,6 +40,11 @@ function timeLabel(seconds, step) {
   return step < 86400 && clock !== "00:00" ? clock : text.slice(5, 10);
 }
 
+// Whether lines show every value: one between two gaps would be invisible without a point.
+function isLine(values) {
+  return values.every((value, index) => value == null || values[index - 1] != null || values[index + 1] != null);
+}
+
 function draw(element) {
   const chart = JSON.parse(element.dataset.chart);
   const show = withUnit(chart.unit);
@@ -47,7 +52,7 @@ function draw(element) {
   const bars = chart.kind === "bars" ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined;
   const series = chart.series.map((entry, index) => {
     const stroke = color(`--series-${(index % 6) + 1}`);
-    return { label: entry.name, stroke, width: 2, fill: bars ? stroke + "99" : undefined, paths: bars, points: { show: chart.times.length < 3 }, value: (_, value) => show(value) };
+    return { label: entry.name, stroke, width: 2, fill: bars ? stroke + "99" : undefined, paths: bars, points: { show: !isLine(entry.values) }, value: (_, value) => show(value) };
   });
   // Half an interval on both sides, so that the first and the last bar are whole.
   const margin = bars && chart.times.length > 1 ? (chart.times[1] - chart.times[0]) / 2 : 0;
