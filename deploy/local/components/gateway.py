@@ -99,8 +99,8 @@ def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) ->
 
 
 def _copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
-    """Copy the storefront kit, also under the name with its hash; return the path of the copy."""
-    for file in kit.parent.glob("kit.*.js"):
+    """Copy the storefront kit, also compressed and under the name with its hash; return the path of the copy."""
+    for file in (*kit.parent.glob("kit.*.js"), *kit.parent.glob("kit.*js.gz")):
         _copy(file, folder / file.name, is_root=is_root)
     return _copy(kit, folder / kit.name, is_root=is_root)
 

@@ -25,7 +25,7 @@ STRATEGIES: Mapping[StrategyName, str] = {
     "recipe": "the lists of a recipe",
     "fixed": "items that you name",
 }
-"""What each strategy proposes, for people."""
+"""The proposals of each strategy, for people."""
 
 RULES = ("pins", "hide", "boosts", "caps", "promotions", "quotas")
 """The rules that are lists, in the order of the page."""
