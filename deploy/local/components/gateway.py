@@ -99,7 +99,7 @@ def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) ->
 
 
 def _copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
-    """Copy the storefront kit, also compressed and under the name with its hash; return the path of the copy."""
+    """Copy the storefront kit, its name with the hash, and both compressed; return the path of the copy."""
     for file in (*kit.parent.glob("kit.*.js"), *kit.parent.glob("kit.*js.gz")):
         _copy(file, folder / file.name, is_root=is_root)
     return _copy(kit, folder / kit.name, is_root=is_root)
@@ -107,7 +107,7 @@ def _copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
 
 def _copy(source: Path, target: Path, *, is_root: bool) -> Path:
     """Copy a file for the gateway's user, and return its path."""
-    write_private(target, source.read_text())
+    write_private(target, source.read_bytes())
     if is_root:
         shutil.chown(target, USER)
     return target
