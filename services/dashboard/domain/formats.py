@@ -119,6 +119,8 @@ def text(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     if isinstance(value, list):
         return ", ".join(text(entry) for entry in value)
     if isinstance(value, dict):
