@@ -82,4 +82,4 @@ def test_instants_among_facts_are_written_for_people() -> None:
 
 
 def test_values_of_documents_are_one_line() -> None:
-    assert formats.text({"a": [1, True], "b": None}) == "a: 1, yes, b: –"
+    assert formats.text({"a": [1, True], "b": None, "c": [8785.0, 0.5]}) == "a: 1, yes, b: –, c: 8785, 0.5"
