@@ -13,7 +13,7 @@ _PAGES = (
 
 _STEPS = {
     "shop": "In the shop, follow the three steps on its first page.",
-    "dashboard": "Sign in to the dashboard with the key that `make -s admin-key` prints: "
+    "dashboard": "Sign in to the dashboard with the key that `make admin-key` prints: "
     "the page Live shows what you do in the shop.",
 }
 
