@@ -246,3 +246,35 @@ async def test_stopping_waits_for_the_records_at_hand_and_commits_them(kafka: Ka
         await eventually(lambda: {*handled, *again.ids} == {event.event_id for event in events})
         await until_committed(kafka, topic)
     assert not handled & set(again.ids)
+
+
+async def test_a_slow_handler_keeps_its_partitions_during_a_burst(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that takes longer than a session, at 100 ms for each event, is no reason to rebalance."""
+    monkeypatch.setitem(adapter.CONSUMER_OPTIONS, "session_timeout_ms", 6_000)
+    monkeypatch.setitem(adapter.CONSUMER_OPTIONS, "heartbeat_interval_ms", 1_000)
+    topic, handled = await fresh_topic(kafka, partitions=1), Collector()
+
+    async def slow(events: Sequence[Any]) -> None:
+        await asyncio.sleep(0.1 * len(events))
+        await handled(events)
+
+    reader = Consumer(kafka, "tracker")
+    reader.subscribe(topic, slow, batch=80)
+    session = reader.subscriptions[0].session
+    events = interactions(88)
+    async with running(reader):
+        await publish(kafka, topic, events[:8])
+        await handled.until(lambda seen: bool(seen.events))
+        assert session.consumer is not None
+        joined = session.consumer._coordinator.generation
+        await publish(kafka, topic, events[8:])
+        behind = missing(await end_offsets(kafka, topic), await committed(kafka, "tracker", topic))
+        await handled.until_ids(events)
+        await until_committed(kafka, topic)
+        assert session.consumer._coordinator.generation == joined
+
+    assert behind >= 80
+    assert max(handled.calls) * 0.1 > 6
+    assert sorted(handled.ids) == sorted(event.event_id for event in events)
