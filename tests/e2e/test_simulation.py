@@ -8,6 +8,7 @@ import pytest
 
 from services.router.commands.simulate import simulate
 from tests.support.product import Endcap
+from tests.support.shop import Shop
 
 
 def simulated(
@@ -35,3 +36,26 @@ def test_a_simulation_counts_what_it_sends(endcap: Endcap, capsys: pytest.Captur
         assert sent == units
         assert rate == pytest.approx(bought / units, abs=1e-4)
     assert "relative effect: true +100.0%" in report
+
+
+def test_interleaving_credits_each_click_and_finds_the_better_list(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """150 visitors click the items of the control with 30 %, those of the treatment with 60 %."""
+    report = simulated(shop.endcap, capsys, "interleaving", 150)
+
+    credited = re.findall(r"^(?:control|treatment) +(\d+) +(\d+) ", report, re.MULTILINE)
+    preferred = re.findall(r"^prefer the \w+: sent (\d+), counted (\d+)$", report, re.MULTILINE)
+    assert len(credited) == len(preferred) == 2
+    assert all(sent == counted != "0" for sent, counted in credited + preferred)
+    assert "finding: better" in report
+
+
+def test_a_bandit_learns_which_variant_earns_more(endcap: Endcap, capsys: pytest.CaptureFixture[str]) -> None:
+    """300 visitors, of whom 30 or 60 % purchase; a reward counts three seconds after the exposure."""
+    report = simulated(endcap, capsys, "bandit", 300, "--reward-minutes", "0.05")
+
+    assert all(sent == units for sent, units, *_ in counts(report))
+    best = re.search(r"^treatment is the best with a probability of ([\d.]+)%$", report, re.MULTILINE)
+    assert best is not None
+    assert float(best[1]) > 99

@@ -1,8 +1,8 @@
 """`python -m services.router simulate`: visitors with a known effect go through the running services.
 
-Each visitor asks for recommendations, gets a variant, and purchases with the probability of that variant. In
-an interleaving experiment visitors click each item with the probability of the variant that picked it. At the
-end the results of the router stand beside the truth.
+Each visitor asks for recommendations, gets a variant, and purchases with the probability of that variant, or
+clicks each item with the probability of the variant that picked it. The results of the router stand beside
+the truth, at the end or after each group of visitors.
 """
 
 from __future__ import annotations
@@ -12,86 +12,80 @@ import random
 import sys
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
-from services.router.commands.simulated_clicks import click, preference_report, preferences
+from services.router.commands.simulated_visitors import Sent, Truth, Visitors
+from services.router.commands.simulation_report import best, finding, report
 from shared.api_client import REQUEST_SECONDS, Api
 
-THREADS: Final = 8
-BATCH: Final = 200
-"""Events of a request to the tracker."""
 POLL_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Conversion rates of the control and of the treatment."""
-
-    control: float
-    treatment: float
-
-    def rate(self, variant: str) -> float:
-        """Return the probability that a visitor of a variant purchases."""
-        return self.treatment if variant == "treatment" else self.control
 
 
 def simulate(arguments: list[str]) -> int:
     """Run an experiment with invented visitors, and print its results; return the exit code."""
+    options = _options(arguments)
+    truth = Truth(options.rate, options.rate * (1 + options.effect), options.activity)
+    api = Api(options.url, options.key)
+    name = f"simulation-{uuid.uuid4().hex[:8]}"
+    rng = random.Random(options.seed)  # noqa: S311 - no secret
+    _start(api, name, options)
+    visitors = Visitors(api, name, truth, rng, click=options.clicks)
+    try:
+        results = _observe(api, name, visitors, options)
+    finally:
+        api.call("POST", f"/v1/experiments/{name}/stop")
+    sys.stdout.write(report(name, truth, visitors.sent, results))
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.router simulate", description=__doc__)
     parser.add_argument("--key", required=True, help="an API key with the scopes read, ingest and admin")
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
-    parser.add_argument("--visitors", type=int, default=4_000)
-    parser.add_argument("--rate", type=float, default=0.05, help="conversion of the control (%(default)s)")
+    parser.add_argument("--visitors", type=int, default=4_000, help="at the most (%(default)s)")
+    parser.add_argument("--rate", type=float, default=0.05, help="rate of the control (%(default)s)")
     parser.add_argument("--effect", type=float, default=0.3, help="relative effect (%(default)s)")
+    parser.add_argument("--clicks", action="store_true", help="click items instead of purchasing")
+    parser.add_argument(
+        "--activity", type=float, help="shape of the gamma distribution of activities; all alike without it"
+    )
     parser.add_argument("--strategy", default="popularity", help="what the treatment answers with")
     parser.add_argument("--design", choices=("split", "interleaving", "bandit"), default="split")
+    parser.add_argument("--group", type=int, help="visitors after whom to look at the results")
+    parser.add_argument("--until-found", action="store_true", help="stop at the first look that finds one")
+    parser.add_argument("--minutes", type=float, default=0.0, help="time over which the groups come")
     parser.add_argument(
         "--reward-minutes",
         type=float,
         default=3.0,
-        help="time for the reward of a bandit's visitor, in which all purchases are sent (%(default)s)",
+        help="time for the reward of a bandit's visitor, in which all events are sent (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--wait", type=float, default=60.0, help="seconds to wait for the counts (%(default)s)"
     )
     options = parser.parse_args(arguments)
-    truth = Truth(options.rate, options.rate * (1 + options.effect))
-    if not (0 < truth.control < 1 and 0 < truth.treatment < 1) or options.visitors < 1:
+    rates = options.rate, options.rate * (1 + options.effect)
+    if not all(0 < rate < 1 for rate in rates) or options.visitors < 1:
         parser.error("rate and rate × (1 + effect) are between 0 and 1, and there is at least one visitor")
-    api = Api(options.url, options.key)
-    name = f"simulation-{uuid.uuid4().hex[:8]}"
-    rng = random.Random(options.seed)  # noqa: S311 - no secret
-    members = {"reward_hours": options.reward_minutes / 60} if options.design == "bandit" else {}
-    _start(api, name, options.strategy, {"kind": options.design} | members)
-    try:
-        if options.design == "interleaving":
-            rates = {variant: truth.rate(variant) for variant in ("control", "treatment")}
-            clicks = click(api, name, options.visitors, rates, rng)
-            results = preferences(api, name, options.visitors, clicks, options.wait)
-            sys.stdout.write(preference_report(name, options.visitors, rates, clicks, results))
-            return 0
-        visits = _visit(api, name, options.visitors)
-        purchases = _purchase(api, visits, truth, rng)
-        results = _results(api, name, len(visits), sum(purchases.values()), options.wait)
-        if options.design == "bandit":
-            results = _learnt(api, name, len(visits), options.wait + options.reward_minutes * 60)
-    finally:
-        api.call("POST", f"/v1/experiments/{name}/stop")
-    sys.stdout.write(report(name, truth, visits, purchases, results))
-    return 0
+    if min(options.group or 1, options.activity or 1) <= 0 or options.minutes < 0:
+        parser.error("group, activity and minutes are positive")
+    options.clicks |= options.design == "interleaving"
+    return options
 
 
-def _start(api: Api, name: str, strategy: str, design: dict[str, Any]) -> None:
-    event = "click" if design["kind"] == "interleaving" else "purchase"
+def _start(api: Api, name: str, options: argparse.Namespace) -> None:
+    design = {"kind": options.design}
+    if options.design == "bandit":
+        design |= {"period_minutes": 15, "reward_hours": options.reward_minutes / 60}
+    metric = {"name": "conversion", "event": "purchase"}
+    if options.clicks:
+        metric = {"name": "clicks", "event": "click", "measure": "events"}
     definition = {
         "name": name,
         "surface": "recommendations",
-        "variants": [{"name": "control"}, {"name": "treatment", "strategy": strategy}],
-        "metrics": [{"name": "conversion", "event": event}],
+        "variants": [{"name": "control"}, {"name": "treatment", "strategy": options.strategy}],
+        "metrics": [metric],
         "design": design,
     }
     api.call("POST", "/v1/experiments", definition)
@@ -104,87 +98,45 @@ def _start(api: Api, name: str, strategy: str, design: dict[str, Any]) -> None:
         time.sleep(0.1)
 
 
-def _visit(api: Api, name: str, count: int) -> dict[str, str]:
-    """Return the variant of each visitor, as the answers name it."""
-
-    def visit(number: int) -> tuple[str, str]:
-        user = f"{name}-{number}"
-        _, headers = api.call("GET", f"/api/v1/personalize/recommendations/{quote(user)}?num_results=5")
-        return user, headers.get("x-variant", "")
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        return dict(threads.map(visit, range(count)))
-
-
-def _purchase(api: Api, visits: dict[str, str], truth: Truth, rng: random.Random) -> dict[str, int]:
-    """Send the purchases of visitors; return their number by variant."""
-    counts: dict[str, int] = {}
-    events = []
-    for user, variant in visits.items():
-        if rng.random() < truth.rate(variant):
-            counts[variant] = counts.get(variant, 0) + 1
-            events.append(
-                {"event_type": "purchase", "user_id": user, "item_id": "simulated", "value": 1, "quantity": 1}
-            )
-    for begin in range(0, len(events), BATCH):
-        api.call("POST", "/v1/events", events[begin : begin + BATCH])
-    return counts
+def _observe(api: Api, name: str, visitors: Visitors, options: argparse.Namespace) -> Any:
+    """Let groups of visitors come, look at the results after each, and return the last ones."""
+    began = time.monotonic()
+    group = options.group or options.visitors
+    while True:
+        visitors.come(min(group, options.visitors - visitors.sent.count))
+        count = visitors.sent.count
+        results = _counted(api, name, visitors.sent, options)
+        found = finding(results)
+        is_last = count >= options.visitors or (options.until_found and found in {"better", "worse"})
+        if options.group:
+            sys.stdout.write(f"{count} visitors: {found}{best(results)}\n")
+            sys.stdout.flush()
+        if is_last:
+            return results
+        time.sleep(max(0.0, began + options.minutes * 60 * count / options.visitors - time.monotonic()))
 
 
-def _results(api: Api, name: str, visitors: int, purchases: int, seconds: float) -> Any:
-    """Return the results when all visitors and purchases are counted, or after some seconds."""
+def _counted(api: Api, name: str, sent: Sent, options: argparse.Namespace) -> Any:
+    """Return the results when all visitors and their events are counted, or after some seconds.
+
+    A bandit counts visitors when the time for their rewards is over.
+    """
+    seconds = options.wait + (options.reward_minutes * 60 if options.design == "bandit" else 0)
     deadline = time.monotonic() + seconds
     while True:
         results, _ = api.call("GET", f"/v1/experiments/{name}/results?pre_days=0")
-        units = sum(each["units"] for each in results["units"])
-        conversions = sum(
-            round((row["mean"]["value"] or 0) * each["units"])
-            for row, each in zip(results["metrics"][0]["variants"], results["units"], strict=True)
-        )
-        if (units, conversions) == (visitors, purchases) or time.monotonic() > deadline:
+        if _is_complete(results, sent) or time.monotonic() > deadline:
             return results
         time.sleep(POLL_SECONDS)
 
 
-def _learnt(api: Api, name: str, visitors: int, seconds: float) -> Any:
-    """Return the results of a bandit when the time for the rewards of all visitors is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        results, _ = api.call("GET", f"/v1/experiments/{name}/results?pre_days=0")
-        judged = sum(each["units"] for each in results["bandit"]["variants"])
-        if judged == visitors or time.monotonic() > deadline:
-            return results
-        time.sleep(POLL_SECONDS)
-
-
-def report(name: str, truth: Truth, visits: dict[str, str], purchases: dict[str, int], results: Any) -> str:
-    """Return the truth and the results as a table of text."""
-    lines = [f"{name}: {len(visits)} visitors", "variant      sent  counted  bought  rate     true"]
-    rows = results["metrics"][0]["variants"]
-    for row, units in zip(rows, results["units"], strict=True):
-        variant = row["variant"]
-        sent = sum(each == variant for each in visits.values())
-        lines.append(
-            f"{variant:10} {sent:6} {units['units']:8} {purchases.get(variant, 0):7}  "
-            f"{row['mean']['value'] or 0:.4f}   {truth.rate(variant):.4f}"
-        )
-    comparison = rows[1]["comparison"]
-    true_effect = truth.treatment / truth.control - 1
-    relative, look = comparison["relative"], comparison["one_look"]["relative"]
-    lines += [
-        f"relative effect: true {true_effect:+.1%}, estimated {_percent(relative['value'])}",
-        f"  95 % at any look: {_percent(relative['low'])} to {_percent(relative['high'])}",
-        f"  finding: {comparison['verdict']}",
-        f"  95 % at one look: {_percent(look['low'])} to {_percent(look['high'])}",
-        f"sample ratio p: {results['health']['sample_ratio_p']}",
-        *results["health"]["problems"],
-        *(
-            f"bandit: {each['variant']} is the best with a probability of {each['best']:.1%}"
-            for each in (results.get("bandit") or {}).get("variants", ())
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:+.1%}"
+def _is_complete(results: Any, sent: Sent) -> bool:
+    """Return whether results count all visitors and events; of a bandit, all visitors."""
+    if results.get("bandit"):
+        return sum(each["units"] for each in results["bandit"]["variants"]) == sent.count
+    if results.get("preferences"):
+        events = sum(each["credit"] for each in results["preferences"][0]["variants"])
+    else:
+        rows = zip(results["metrics"][0]["variants"], results["units"], strict=True)
+        events = sum(round((row["mean"]["value"] or 0) * each["units"]) for row, each in rows)
+    return sum(each["units"] for each in results["units"]) == sent.count and events == sent.events.total()
