@@ -54,6 +54,9 @@ class Serving(BaseModel):
     variant: Name | None = None
     propensity: Finite | None = None
     """The probability with which the unit got the variant."""
+    scores: tuple[Finite | None, ...] = ()
+    """The score of each item, in the order of `item_ids`, of an answer with a propensity; None for an item
+    that has none, such as one that a rule put there."""
     picked_by: tuple[Name, ...] = ()
     """The variant that picked each item, in the order of `item_ids`, of an answer of several variants."""
     shadow: Shadow | None = None

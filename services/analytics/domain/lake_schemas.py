@@ -98,6 +98,8 @@ SCHEMAS: Final = {
         newest_event_at=_TIME,
         rules=_TEXTS,
         request=_TEXT,
+        propensity=_NUMBER,
+        scores=pa.list_(_NUMBER),
     ),
     "exposures": _columns(
         event_id=_TEXT,
@@ -109,5 +111,6 @@ SCHEMAS: Final = {
         surface=_TEXT,
         recommendation_id=_TEXT,
         item_ids=_TEXTS,
+        propensity=_NUMBER,
     ),
 }

@@ -62,7 +62,7 @@ def _servings(event: RecommendationServed) -> Iterator[Row]:
         if serving.shadow is not None:
             continue  # nobody saw it
         row = {name: getattr(serving, name) for name in _SERVING_FIELDS}
-        row |= {name: [*getattr(serving, name)] for name in ("item_ids", "strategies", "rules")}
+        row |= {name: [*getattr(serving, name)] for name in ("item_ids", "strategies", "rules", "scores")}
         row["request"] = orjson.dumps(serving.request).decode()
         row["occurred_at"] = serving.served_at
         yield row
@@ -106,11 +106,11 @@ _ORDER_FIELDS: Final = (
 _SERVING_FIELDS: Final = (
     *("recommendation_id", "surface", "user_id", "session_id", "placement", "revision", "target", "source"),
     *("generation", "model_sha256", "experiment", "experiment_version", "variant", "history_events"),
-    "newest_event_at",
+    *("newest_event_at", "propensity"),
 )
 _EXPOSURE_FIELDS: Final = (
     *("event_id", "occurred_at", "experiment", "experiment_version", "variant", "unit", "surface"),
-    "recommendation_id",
+    *("recommendation_id", "propensity"),
 )
 
 TABLES: Final = (

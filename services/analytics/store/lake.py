@@ -79,6 +79,7 @@ class Lake:
                 target,
                 added,
                 mode="append",
+                schema_mode="merge",  # a table of an earlier release has fewer columns
                 commit_properties=CommitProperties(
                     app_transactions=[
                         Transaction(_application(table, number), end)

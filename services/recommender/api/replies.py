@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,14 +44,19 @@ class Reply:
             self.source,
         )
         generation = b"" if self.generation is None else b"%d" % self.generation
-        assigned = b"".join([b"%b: %b\r\n" % header for header in self.assigned])
         return b"%bx-recs-generation: %b\r\nx-recommendation-id: %b\r\n%b\r\n%b" % (
             message,
             generation,
             self.recommendation_id,
-            assigned,
+            _lines(self.assigned) if self.assigned else b"",
             body,
         )
+
+
+@lru_cache(maxsize=4_096)
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return headers of an HTTP message; many answers have those of one variant."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def encode_body(

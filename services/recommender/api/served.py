@@ -35,6 +35,7 @@ class ShownItem(BaseModel):
     rank: int = Field(description="its position, from 1")
     strategy: str = Field(description="the strategy, recipe or campaign that proposed it; empty for a filler")
     picked_by: str | None = Field(None, description="the variant that picked it, in an interleaved answer")
+    score: float | None = Field(None, description="of an answer whose variant has a propensity")
 
 
 class ShownVariant(BaseModel):
@@ -43,6 +44,9 @@ class ShownVariant(BaseModel):
     name: str
     version: int
     variant: str
+    propensity: float | None = Field(
+        None, description="the probability with which the unit got the variant; null if none was drawn"
+    )
 
 
 class ShownRecommendation(BaseModel):
@@ -207,12 +211,16 @@ def _shown(serving: Serving) -> ShownRecommendation:
     experiment = None
     if serving.experiment is not None and serving.variant is not None:
         experiment = ShownVariant(
-            name=serving.experiment, version=serving.experiment_version or 1, variant=serving.variant
+            name=serving.experiment,
+            version=serving.experiment_version or 1,
+            variant=serving.variant,
+            propensity=serving.propensity,
         )
+    picked_by, scores = serving.picked_by or repeat(None), serving.scores or repeat(None)
     items = [
-        ShownItem(product_id=item_id, rank=rank, strategy=strategy, picked_by=variant)
-        for rank, (item_id, strategy, variant) in enumerate(
-            zip(serving.item_ids, strategies, serving.picked_by or repeat(None), strict=False), 1
+        ShownItem(product_id=item_id, rank=rank, strategy=strategy, picked_by=variant, score=score)
+        for rank, (item_id, strategy, variant, score) in enumerate(
+            zip(serving.item_ids, strategies, picked_by, scores, strict=False), 1
         )
     ]
     facts = serving.model_dump(

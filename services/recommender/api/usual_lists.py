@@ -57,7 +57,8 @@ class UsualLists:
         """Return the HTTP message of an answer; `head` is its beginning. Raise as `RestAnswers` does."""
         assignment, read, began = None, None, 0.0
         if self._experiments.may_run(tenant):
-            await self._experiments.read()
+            if not self._experiments.is_read:
+                await self._experiments.read()
             began = time.perf_counter()
             assignment = self._experiments.assign(tenant, RECOMMENDATIONS, user_id)
         active = self._active.of(tenant)

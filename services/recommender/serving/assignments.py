@@ -37,6 +37,10 @@ class Assignment:
     is_forced: bool = field(init=False)
     is_compared: bool = field(init=False)
     """True while answers are compared with those of the other variants, until one differs."""
+    is_interleaved: bool = field(init=False)
+    """True if the answer has items of all variants; a forced unit gets a variant alone."""
+    is_usual: bool = field(init=False)
+    """True if the variant gives the usual answer of a list."""
     answered: ServedVariant = field(init=False)
     counters: VariantCounters = field(init=False, compare=False)
     exposed_day: int = field(default=-1, init=False, compare=False)
@@ -46,20 +50,12 @@ class Assignment:
         """Derive what every answer needs."""
         self.is_forced = self.unit in self.experiment.forced
         self.is_compared = not self.is_forced and self.experiment.compares(self.unit)
+        self.is_interleaved = self.variant.name == INTERLEAVED and self.experiment.is_interleaved
+        self.is_usual = self.variant.strategy is None and not self.is_interleaved
         propensity = None if self.is_forced else self.experiment.propensity(self.variant)
         name, version = self.experiment.name, self.experiment.version
         self.answered = ServedVariant(name, version, self.variant.name, propensity)
         self.counters = variant_counters(name, self.variant.name)
-
-    @property
-    def is_interleaved(self) -> bool:
-        """Return whether the answer has items of all variants; a forced unit gets a variant alone."""
-        return self.variant.name == INTERLEAVED and self.experiment.is_interleaved
-
-    @property
-    def is_usual(self) -> bool:
-        """Return whether the variant gives the usual answer of a list."""
-        return self.variant.strategy is None and not self.is_interleaved
 
     def is_fallback(self, source: bytes) -> bool:
         """Return whether a list or campaign answered with popular items, which the variant does not name."""

@@ -34,20 +34,27 @@ MOST_RECENT: Final = 20_000
 
 
 class _Recent:
-    """Assignments of the last visitors on a surface, who ask several times. They depend on nothing else."""
+    """Assignments of the last visitors on a surface, who ask several times. They depend on nothing else.
+
+    `change` is that of the running experiments for which they hold.
+    """
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
+        self.change = -1
         self.experiments = experiments
         self.is_lasting = all(each.design.kind in LASTING for each in experiments)
+        self.is_kept = False
+        """False with a holdout, to which each answer may expose."""
         self.assignments: dict[tuple[str | None, str | None], Assignment] = {}
 
     @classmethod
-    def of(cls, experiments: Sequence[Experiment], before: _Recent | None) -> _Recent:
+    def of(cls, running: RunningExperiments, tenant: str, surface: str, before: _Recent | None) -> _Recent:
         """Return those of before if the experiments are the same, else none yet."""
-        if before is None or before.experiments != experiments:
-            return cls(experiments)
-        before.experiments = experiments
-        return before
+        experiments = running.on(tenant, surface)
+        recent = before if before is not None and before.experiments == experiments else cls(experiments)
+        recent.experiments, recent.change = experiments, running.change
+        recent.is_kept = recent.is_lasting and not running.on(tenant, HOLDOUT)
+        return recent
 
     def keep(self, key: tuple[str | None, str | None], assignment: Assignment) -> None:
         """Keep an assignment; without room, forget the oldest."""
@@ -68,6 +75,11 @@ class Experiments:
         """Return whether a tenant has an experiment; True before the experiments were read."""
         return not self._running.is_read or tenant in self._running.experimenting
 
+    @property
+    def is_read(self) -> bool:
+        """Return whether the experiments were read, or could not be."""
+        return self._running.is_read
+
     async def read(self) -> None:
         """Wait for a short time until the experiments were read, if they were not yet."""
         if not self._running.is_read:
@@ -81,18 +93,19 @@ class Experiments:
         The holdout comes first: its first variant takes part in no experiment. Whoever takes part in the
         holdout and could take part in an experiment of the surface is exposed to the holdout here.
         """
-        experiments = self._running.on(tenant, surface)
-        if not experiments:
-            return None
         recent = self._recent.get((tenant, surface))
-        if recent is None or recent.experiments is not experiments:
-            recent = self._recent[tenant, surface] = _Recent.of(experiments, recent)
-        if not recent.is_lasting or self._running.on(tenant, HOLDOUT):
-            return self._assign(experiments, user_id, session_id)
+        if recent is None or recent.change != self._running.change:
+            recent = _Recent.of(self._running, tenant, surface, recent)
+            if not recent.experiments:
+                self._recent.pop((tenant, surface), None)
+                return None
+            self._recent[tenant, surface] = recent
+        if not recent.is_kept:
+            return self._assign(recent.experiments, user_id, session_id)
         key = user_id, session_id
         assignment = recent.assignments.get(key)
         if assignment is None:
-            assignment = self._assign(experiments, user_id, session_id)
+            assignment = self._assign(recent.experiments, user_id, session_id)
             if assignment is not None:
                 recent.keep(key, assignment)
         return assignment

@@ -18,12 +18,13 @@ from services.recommender.serving.served_lists import encode_list
 
 if TYPE_CHECKING:
     from services.recommender.domain.catalogue import ItemScores
-    from services.recommender.serving.placements.candidates import PlacementAnswer
+    from services.recommender.serving.placements.candidates import Candidate, PlacementAnswer
     from services.recommender.serving.placements.shadows import ShadowFacts
-    from services.recommender.serving.recommendation import Recommended, ServedVariant
+    from services.recommender.serving.recommendation import Recommendation, Recommended, ServedVariant
     from services.recommender.serving.targets import Target
 
 _ALGORITHM: Final = b'"algorithm":'
+_SCORE: Final = b'"score":'
 
 _OF_REQUEST: Final = ("item_id", "cart", "category", "city", "province", "country", "limit")
 """The parameters of a request for a placement that have no field of their own."""
@@ -49,21 +50,23 @@ def rest_document(  # noqa: PLR0917 - the facts of `AnswerRecorder.rest`
 ) -> bytes:
     """Return the JSON of an answer of lists; ids and algorithms are taken from the JSON of the rows."""
     name, row_end = _of_target(target)
-    more: dict[str, Any] = {}
-    if session_id is not None:
-        more["session_id"] = session_id
-    _add(more, variant, None)
+    selected = _first_items(rows, scores)
+    more = b"" if session_id is None else b',"session_id":%b' % orjson.dumps(session_id)
+    if variant is not None:
+        more += _of_variant(variant)
+        if variant.propensity is not None:
+            more += b',"scores":%b' % _scores(rows, selected)
     return _REST % (
         id_,
         _instant(milliseconds),
         orjson.dumps(user_id),
         name,
-        _item_ids(rows, scores),
+        _item_ids(rows, selected),
         _algorithms(rows, name, row_end),
         source,
         b"null" if generation is None else b"%d" % generation,
         orjson.dumps(request),
-        b"," + orjson.dumps(more)[1:-1] if more else b"",
+        more,
     )
 
 
@@ -92,7 +95,7 @@ def scored_document(  # noqa: PLR0917 - the facts of `AnswerRecorder.scored`
         "model_sha256": None if recommended.history is None else target.model_sha256,
         "request": {name: value for name, value in request.items() if value},
     }
-    _add(serving, variant, recommended.history)
+    _add(serving, variant, recommended.history, recommended.items)
     return orjson.dumps(serving)
 
 
@@ -133,23 +136,45 @@ def placement_document(
         serving["rules"] = list(dict.fromkeys([each.step for each in answer.dropped]))
     if shadow is not None:
         serving["shadow"] = shadow._asdict()
-    _add(serving, variant, History(answer.history_events, answer.newest_event_seconds))
+    _add(serving, variant, History(answer.history_events, answer.newest_event_seconds), items)
     return orjson.dumps(serving)
 
 
-def _add(serving: dict[str, Any], variant: ServedVariant | None, history: History | None) -> None:
+def _add(
+    serving: dict[str, Any],
+    variant: ServedVariant | None,
+    history: History | None,
+    items: Sequence[Recommendation] | Sequence[Candidate],
+) -> None:
     if variant is not None:
-        serving["experiment"], serving["experiment_version"], serving["variant"], propensity, picked_by = (
-            variant
-        )
-        if propensity is not None:
-            serving["propensity"] = propensity
-        if picked_by:
-            serving["picked_by"] = picked_by
+        serving |= _members(variant)
+        if variant.propensity is not None:
+            serving["scores"] = [item.score for item in items]
     if history is not None:
         serving["history_events"] = history.events
         if history.newest_seconds is not None:
             serving["newest_event_at"] = datetime.fromtimestamp(history.newest_seconds, UTC)
+
+
+def _members(variant: ServedVariant) -> dict[str, Any]:
+    """Return the members of a serving that say which variant answered."""
+    name, version, variant_name, propensity, picked_by = variant
+    members: dict[str, Any] = {
+        "experiment": name,
+        "experiment_version": version,
+        "variant": variant_name,
+    }
+    if propensity is not None:
+        members["propensity"] = propensity
+    if picked_by:
+        members["picked_by"] = picked_by
+    return members
+
+
+@lru_cache(maxsize=1024)
+def _of_variant(variant: ServedVariant) -> bytes:
+    """Return the same as JSON, after a comma."""
+    return b"," + orjson.dumps(_members(variant))[1:-1]
 
 
 def _instant(milliseconds: int) -> bytes:
@@ -162,19 +187,28 @@ def _second(seconds: int) -> bytes:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
 
 
-def _item_ids(rows: Sequence[bytes], scores: ItemScores | None) -> bytes:
+def _first_items(rows: Sequence[bytes], scores: ItemScores | None) -> ItemScores | None:
+    """Return the first n items of the list from which n rows were selected; None if the rows are others.
+
+    `scores` is the list, which has an item once. If the last of n rows is the n-th item of the list, all rows
+    are its first n items.
+    """
+    if rows and scores is not None and len(scores) >= len(rows):
+        last = orjson.dumps(scores[len(rows) - 1][0])
+        if rows[-1].startswith(b'{"product_id":%b,' % last):
+            return scores[: len(rows)]
+    return None
+
+
+def _item_ids(rows: Sequence[bytes], selected: ItemScores | None) -> bytes:
     """Return the JSON array of the ids in rows, each of which begins with `{"product_id":"`.
 
-    `scores` is the list from which the rows were selected, which has an item once. If the last of n rows is
-    the n-th item of the list, all rows are its first n items.
+    `selected` are the same items, if they are known.
     """
     if not rows:
         return b"[]"
-    if scores is not None and len(scores) >= len(rows):
-        encoded = orjson.dumps([item_id for item_id, _ in scores[: len(rows)]])
-        last = orjson.dumps(scores[len(rows) - 1][0])
-        if rows[-1].startswith(b'{"product_id":%b,' % last):
-            return encoded
+    if selected is not None:
+        return orjson.dumps([item_id for item_id, _ in selected])
     ids = b'","'.join([row.split(b'"', 4)[3] for row in rows])
     if b"\\" in ids:  # an id has a quotation mark, a backslash or a control character
         return orjson.dumps([orjson.loads(row)["product_id"] for row in rows])
@@ -198,6 +232,19 @@ def _of_target(target: str) -> tuple[bytes, bytes]:
     """Return a recipe's name as JSON, and the end of the rows that it chose."""
     name = orjson.dumps(target)
     return name, b"%b%b}" % (_ALGORITHM, name)
+
+
+def _scores(rows: Sequence[bytes], selected: ItemScores | None) -> bytes:
+    """Return the JSON array of the scores in rows; `selected` are the same items, if they are known."""
+    if selected is not None:
+        return orjson.dumps([score for _, score in selected])
+    return b"[%b]" % b",".join(map(_score, rows))
+
+
+def _score(row: bytes) -> bytes:
+    """Return the JSON number after `"score":`, or null; no string of a row contains that text."""
+    begin = row.rindex(_SCORE) + len(_SCORE)
+    return row[begin : row.index(b",", begin)]
 
 
 def _algorithm(row: bytes) -> bytes:

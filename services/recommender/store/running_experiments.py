@@ -46,6 +46,8 @@ class RunningExperiments:
         self._by_surface: dict[tuple[str, str], tuple[Experiment, ...]] = {}
         self.experimenting: frozenset[str] = frozenset()
         """The tenants that have a running experiment."""
+        self.change = 0
+        """Grows whenever another state of an experiment is known."""
         self.is_read = False
         """True when the experiments were read, or could not be: then requests do not wait for them."""
         self._first_read = asyncio.Event()
@@ -115,6 +117,7 @@ class RunningExperiments:
             before = self._states.get((each.tenant, each.name))
             if before is None or each.order > before.order:
                 self._states[each.tenant, each.name] = each
+                self.change += 1
                 log.info("experiments.changed", tenant=each.tenant, name=each.name, status=each.status)
         running = [each for each in self._states.values() if each.status == "running"]
         # Without disjoint segments two run on a surface only while the end of the earlier one is not known

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pyarrow as pa
 import pytest
 
 from services.analytics.domain.lake_tables import BY_NAME, rows_of
@@ -53,6 +55,22 @@ async def test_a_record_that_comes_twice_is_stored_once(analytics: Analytics, te
     assert await ids(analytics, tenant) == sorted(
         [*(each.event_id for each in events), other_partition[0].event.event_id]
     )
+
+
+async def test_a_table_of_an_earlier_release_gets_new_columns(analytics: Analytics, tenant: str) -> None:
+    table, lake = BY_NAME["servings"], analytics.lake
+    earlier = [column for column in table.schema if column.name not in {"propensity", "scores"}]
+    await asyncio.to_thread(lake._create, replace(table, schema=pa.schema(earlier)), tenant)
+    answered = record(tenant)
+    (answer,) = answered.servings
+    answer = answer.model_copy(update={"propensity": 0.25, "scores": (0.5,)})
+    await analytics.writer.write(table, placed([answered.model_copy(update={"servings": (answer,)})]))
+
+    target = await asyncio.to_thread(lake.open, tenant, "servings")
+    rows = await asyncio.to_thread(
+        lambda: target.to_pyarrow_dataset().to_table(columns=["propensity", "scores"]).to_pylist()
+    )
+    assert rows == [{"propensity": 0.25, "scores": [0.5]}]
 
 
 async def test_a_writer_that_was_overtaken_adds_nothing(analytics: Analytics, tenant: str) -> None:

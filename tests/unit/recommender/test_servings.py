@@ -125,7 +125,7 @@ async def test_an_answer_of_a_placement_has_what_it_came_from(tmp_path: Path) ->
         request,
         DEFAULT_PLACEMENTS["home"],
         3,
-        [Candidate("a", "for-you"), Candidate("b", "popular")],
+        [Candidate("a", "for-you", 0.25), Candidate("b", "popular")],
         [Dropped("x", "for-you", "in_cart"), Dropped("y", "for-you", "purchased")],
         b"model",
         None,
@@ -134,7 +134,7 @@ async def test_an_answer_of_a_placement_has_what_it_came_from(tmp_path: Path) ->
         1_790_000_000.0,
     )
 
-    assignment: Any = SimpleNamespace(answered=ServedVariant("test", 2, "live"))
+    assignment: Any = SimpleNamespace(answered=ServedVariant("test", 2, "live", 0.8))
     answer.assignment = assignment
     broker = await published(tmp_path, lambda recorder: recorder.placement(answer))
 
@@ -145,39 +145,51 @@ async def test_an_answer_of_a_placement_has_what_it_came_from(tmp_path: Path) ->
     assert (serving.history_events, serving.model_sha256) == (12, "f00")
     assert serving.newest_event_at is not None
     assert (serving.experiment, serving.experiment_version, serving.variant) == ("test", 2, "live")
+    assert (serving.propensity, serving.scores) == (0.8, (0.25, None))
     assert serving.request == {"cart": ["x"], "category": "tea", "limit": 4}
 
 
 async def test_an_answer_of_a_campaign_names_what_was_requested(tmp_path: Path) -> None:
-    recommended = Recommended([Recommendation("a"), Recommendation("b")], b"redis", 5, History(0, None))
-    target = Target("shop", "sims")
+    recommended = Recommended([Recommendation("a", 0.5), Recommendation("b")], b"redis", 5, History(0, None))
+    target, request = Target("shop", "sims"), {"item_id": "i"}
+    drawn, forced = ServedVariant("test", 2, "live", 0.8), ServedVariant("test", 2, "live")
 
     broker = await published(
         tmp_path,
-        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, {"item_id": "i"}),
+        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request),
+        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request, drawn),
+        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request, forced),
     )
 
-    (serving,) = broker.servings()
+    serving, of_experiment, of_test = broker.servings()
+    assert [each.scores for each in (serving, of_experiment, of_test)] == [(), (0.5, None), ()]
     assert (serving.surface, serving.target, serving.strategies) == ("runtime", "arn:x", ("sims",))
     assert (serving.item_ids, serving.generation, serving.subject) == (("a", "b"), 5, "")
 
 
 @given(item_ids=st.lists(NAMES, min_size=1, max_size=5, unique=True), user=NAMES, target=NAMES)
 def test_any_name_can_be_published(item_ids: list[str], user: str, target: str) -> None:
-    listed = rows(*item_ids, algorithm=target)
+    scores = [(item_id, number / 8) for number, item_id in enumerate(item_ids)]
+    listed = Catalogue().encode(scores, set(), 100, target)
+    variant = ServedVariant("test", 2, target, 0.5)
 
     async def run() -> Broker:
         broker = Broker()
         servings = started(broker, Path("/dev/null"))
         await servings.start()
-        AnswerRecorder(servings, IDS).rest("shop", user, target, listed, b"redis", None, {"limit": 1})
+        facts = listed, b"redis", None, {"limit": 1}, variant, user
+        recorder = AnswerRecorder(servings, IDS)
+        recorder.rest("shop", user, target, *facts)
+        recorder.rest("shop", user, target, *facts, scores=[*scores, ("more", 0.1)])
         await servings.stop()
         return broker
 
-    (serving,) = asyncio.run(run()).servings()
-    assert serving.item_ids == tuple(item_ids)
-    assert serving.strategies == (target,)
-    assert serving.user_id == user
+    for serving in asyncio.run(run()).servings():
+        assert serving.item_ids == tuple(item_ids)
+        assert serving.strategies == (target,)
+        assert serving.user_id == serving.session_id == user
+        assert (serving.variant, serving.propensity) == (target, 0.5)
+        assert serving.scores == tuple(score for _, score in scores)
 
 
 async def test_a_record_has_the_answers_of_one_tenant(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class Running:
     """The running experiment of the tenant, if there is one."""
 
     is_read = True
+    change = 1
 
     def __init__(self, strategy: str | None) -> None:
         self.experimenting = set() if strategy == "" else {TENANT}
