@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +20,55 @@ BUSY_SECONDS: Final = 60.0
 
 
 Cells = Sequence[object]
+Run = Callable[["Api", argparse.Namespace], tuple[Any, str]]
+"""Carries out a command with its options; returns the document of the answer, and the same as text."""
+
+
+def gateway_parser(prog: str, description: str | None, *, scopes: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of every command that calls the gateway."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--key", required=True, help=f"an API key with the {scopes}")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
+    return parser
+
+
+class Commands:
+    """Commands of one program that call the gateway and print its answers, as text or as JSON."""
+
+    def __init__(self, prog: str, description: str | None) -> None:
+        self._parser = gateway_parser(prog, description, scopes="scope admin")
+        self._parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+        self._commands = self._parser.add_subparsers(required=True, metavar="what")
+
+    def add(self, name: str, help_: str, run: Run) -> argparse.ArgumentParser:
+        """Add a command, and return its parser."""
+        added = self._commands.add_parser(name, help=help_, description=help_)
+        added.set_defaults(run=run)
+        return added
+
+    def add_declarations(self, apply: tuple[str, Run], export: tuple[str, Run]) -> None:
+        """Add the commands `apply` and `export` of declarations in a resources.yaml, each with its help."""
+        added = self.add("apply", *apply)
+        added.add_argument("file", help="the declaration in YAML or JSON; - for stdin")
+        added.add_argument(
+            "--group", help="the dataset group of the key; by default the only one that has some"
+        )
+        added.add_argument("--plan", action="store_true", help="print the steps and stop")
+        self.add("export", *export).add_argument("--group", help="the name of the dataset group in the file")
+
+    def run(self, arguments: list[str]) -> int:
+        """Carry out the command of the arguments; return the exit status.
+
+        Raise SystemExit with a sentence for a request that is refused.
+        """
+        options = self._parser.parse_args(arguments)
+        run: Run = options.run
+        document, text = run(Api(options.url, options.key), options)
+        sys.stdout.write(
+            orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() if options.json else text
+        )
+        sys.stdout.write("\n")
+        return 0
 
 
 class Api:

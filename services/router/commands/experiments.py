@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from services.router.commands import declared_experiments
-from shared.api_client import Api, Cells, table
+from shared.api_client import Api, Cells, Commands, Run, table
 
 if TYPE_CHECKING:
     from services.router.settings import Settings
@@ -29,41 +28,28 @@ def run(_: Settings, arguments: list[str]) -> int:
 
     Raise SystemExit with a sentence for a request that is refused.
     """
-    options = _parser().parse_args(arguments)
-    api = Api(options.url, options.key)
-    run_command: Callable[[Api, argparse.Namespace], tuple[Any, str]] = options.run
-    document, text = run_command(api, options)
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() if options.json else text)
-    sys.stdout.write("\n")
-    return 0
+    return _commands().run(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.router experiments", description=__doc__)
-    parser.add_argument("--key", required=True, help="an API key with the scope admin")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    commands = parser.add_subparsers(required=True, metavar="what")
+def _commands() -> Commands:
+    commands = Commands("python -m services.router experiments", __doc__)
 
-    def command(name: str, help_: str, run_command: Callable[..., object]) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help_, description=help_)
-        added.set_defaults(run=run_command)
-        if name not in {"list", "create", "apply", "export"}:
-            added.add_argument("name", help="the name of the experiment")
+    def command(name: str, help_: str, run_command: Run) -> argparse.ArgumentParser:
+        """Add a command about one experiment."""
+        added = commands.add(name, help_, run_command)
+        added.add_argument("name", help="the name of the experiment")
         return added
 
-    command("list", "list the newest versions", _list)
+    commands.add("list", "list the newest versions", _list)
     command("show", "print a version with its counts", _show)
-    create = command("create", "define an experiment, or a new version of it", _create)
+    create = commands.add("create", "define an experiment, or a new version of it", _create)
     create.add_argument("file", help="the definition as JSON, as POST /v1/experiments takes it; - for stdin")
     create.add_argument("--start", action="store_true", help="start the version")
     _add_revision(create)
-    apply = command("apply", "define and start what a resources.yaml declares", declared_experiments.apply)
-    apply.add_argument("file", help="the declaration in YAML or JSON; - for stdin")
-    apply.add_argument("--group", help="the dataset group of the key; by default the only one that has some")
-    apply.add_argument("--plan", action="store_true", help="print the steps and stop")
-    export = command("export", "print the experiments as such a file", declared_experiments.export)
-    export.add_argument("--group", help="the name of the dataset group in the file")
+    commands.add_declarations(
+        ("define and start what a resources.yaml declares", declared_experiments.apply),
+        ("print the experiments as such a file", declared_experiments.export),
+    )
     for change in _STATE_CHANGES:
         added = command(change, f"{change} the experiment", _change)
         added.set_defaults(change=change)
@@ -87,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument("--unit", action="append", default=[], help="a unit whose variant to print")
     command("changes", "print the log", _changes)
     _add_revision(command("delete", "delete the drafts", _delete))
-    return parser
+    return commands
 
 
 def _add_revision(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,6 @@ It prints estimates from the logged answers of an experiment, by the gateway's A
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from shared.api_client import Api
+from shared.api_client import Api, gateway_parser
 
 if TYPE_CHECKING:
     from services.router.settings import Settings
@@ -24,11 +23,9 @@ def run(_settings: Settings, arguments: list[str]) -> int:
 
     Raise SystemExit with a sentence for a request that is refused.
     """
-    parser = argparse.ArgumentParser(prog="python -m services.router off-policy", description=__doc__)
+    parser = gateway_parser("python -m services.router off-policy", __doc__, scopes="scope admin")
     parser.add_argument("experiment", help="an experiment that runs on the placement")
     parser.add_argument("file", type=Path, help="the definition of the placement as JSON")
-    parser.add_argument("--key", required=True, help="an API key with the scope admin")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
     parser.add_argument("--event", default="click", help="the events that count (%(default)s)")
     options = parser.parse_args(arguments)
     try:

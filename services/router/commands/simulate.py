@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from services.router.commands.simulated_visitors import Sent, Truth, Visitors
 from services.router.commands.simulation_report import best, finding, report
-from shared.api_client import REQUEST_SECONDS, Api
+from shared.api_client import REQUEST_SECONDS, Api, gateway_parser
 
 POLL_SECONDS: Final = 1.0
 
@@ -39,9 +39,8 @@ def simulate(arguments: list[str]) -> int:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m services.router simulate", description=__doc__)
-    parser.add_argument("--key", required=True, help="an API key with the scopes read, ingest and admin")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
+    scopes = "scopes read, ingest and admin"
+    parser = gateway_parser("python -m services.router simulate", __doc__, scopes=scopes)
     parser.add_argument("--visitors", type=int, default=4_000, help="at the most (%(default)s)")
     parser.add_argument("--rate", type=float, default=0.05, help="rate of the control (%(default)s)")
     parser.add_argument("--effect", type=float, default=0.3, help="relative effect (%(default)s)")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from shared.api_client import Api, table
+from shared.api_client import Commands, table
 from shared.resource_files import declaration, declared
 
 if TYPE_CHECKING:
+    import argparse
+
     from services.trainer.settings import Settings
+    from shared.api_client import Api
 
 _ROOT: Final = "/v1/schedules"
 _OPTIONS: Final = ("vip_share", "vip_window_days", "max_minutes")
@@ -32,28 +30,13 @@ def run(_: Settings, arguments: list[str]) -> int:
 
     Raise SystemExit with a sentence for a request that is refused.
     """
-    options = _parser().parse_args(arguments)
-    run_command: Callable[[Api, argparse.Namespace], tuple[Any, str]] = options.run
-    document, text = run_command(Api(options.url, options.key), options)
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() if options.json else text)
-    sys.stdout.write("\n")
-    return 0
+    return _commands().run(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.trainer schedules", description=__doc__)
-    parser.add_argument("--key", required=True, help="an API key with the scope admin")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    commands = parser.add_subparsers(required=True, metavar="what")
-
-    def command(name: str, help_: str, run_command: Callable[..., object]) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help_, description=help_)
-        added.set_defaults(run=run_command)
-        return added
-
-    command("list", "list the schedules with their times", _list)
-    put = command("put", "add a schedule, or change the one of this name", _put)
+def _commands() -> Commands:
+    commands = Commands("python -m services.trainer schedules", __doc__)
+    commands.add("list", "list the schedules with their times", _list)
+    put = commands.add("put", "add a schedule, or change the one of this name", _put)
     put.add_argument("name")
     put.add_argument("cron", help='minute, hour, day, month and weekday, such as "0 2 * * *"')
     put.add_argument("--timezone", default="UTC", help="in which the times are meant (%(default)s)")
@@ -64,14 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     put.add_argument("--vip-window-days", type=int, help="days in which their spending counts")
     put.add_argument("--max-minutes", type=float, help="stop a run that takes longer")
     put.add_argument("--disabled", action="store_true", help="keep it without running it")
-    command("delete", "delete a schedule", _delete).add_argument("name")
-    apply = command("apply", "add and change what a resources.yaml declares", _apply)
-    apply.add_argument("file", help="the declaration in YAML or JSON; - for stdin")
-    apply.add_argument("--group", help="the dataset group of the key; by default the only one that has some")
-    apply.add_argument("--plan", action="store_true", help="print the steps and stop")
-    export = command("export", "print the schedules as such a file", _export)
-    export.add_argument("--group", help="the name of the dataset group in the file")
-    return parser
+    commands.add("delete", "delete a schedule", _delete).add_argument("name")
+    commands.add_declarations(
+        ("add and change what a resources.yaml declares", _apply),
+        ("print the schedules as such a file", _export),
+    )
+    return commands
 
 
 def _list(api: Api, _options: argparse.Namespace) -> tuple[Any, str]:
