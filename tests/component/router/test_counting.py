@@ -14,14 +14,22 @@ from tests.support.waiting import eventually
 AA = {"name": "same", "surface": "recommendations", "variants": [{"name": "a"}, {"name": "b"}]}
 
 
-async def test_every_buyer_counts_when_events_name_user_and_session(world: Any) -> None:
-    """Half of them were once lost, depending on which of an event's two units was kept."""
+async def test_every_buyer_counts_whichever_ids_events_carry(world: Any) -> None:
+    """Half of them were once lost, depending on which of an event's two units was kept.
+
+    A third of the purchases name user and session, a third the user, and a third the session of a login.
+    """
     users = [f"u{n}" for n in range(24)]
     async with world.router() as caller:
         await caller.post("/v1/experiments", json=AA, headers=world.admin)
         await caller.post("/v1/experiments/same/start", headers=world.admin)
         await world.expose(*users)
-        bought = [world.purchase(user, session_id=f"web-{user}") for user in users]
+        both = [world.purchase(user, session_id=f"web-{user}") for user in users]
+        logins = [
+            each.model_copy(update={"event_id": each.event_id[::-1], "event_type": "view"}) for each in both
+        ]
+        one_id = [{}, {"session_id": None}, {"user_id": None}]
+        bought = [each.model_copy(update=one_id[number % 3]) for number, each in enumerate(both)]
 
         async def result() -> list[int]:
             variants = (await caller.get("/v1/experiments/same", headers=world.admin)).json()["variants"]
@@ -36,14 +44,14 @@ async def test_every_buyer_counts_when_events_name_user_and_session(world: Any) 
         for _ in range(2):
             last = world.purchase("stranger")
             async with world.worker():
-                await world.publish(INTERACTIONS, *bought, last)
+                await world.publish(INTERACTIONS, *logins, *bought, last)
 
                 async def recorded(event_id: str = last.event_id) -> bool:
                     rows = await world.sql("SELECT event_id FROM router.outcomes")
                     return event_id in {row["event_id"] for row in rows}
 
                 await eventually(recorded)
-                await eventually(result, enough=lambda counts: counts[0] == 24)
+                await eventually(result, enough=lambda counts: counts[0] == counts[1] == 24)
                 assert await result() == [24, 24, 24]
 
 

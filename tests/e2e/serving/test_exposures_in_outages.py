@@ -146,7 +146,7 @@ def test_no_unit_changes_its_variant_and_each_exposure_arrives_once(stack: Stack
     with ExitStack() as processes, Load() as load:
         first, port = processes.enter_context(servers.recommender())
         routing, router_port = processes.enter_context(servers.router(port))
-        processes.enter_context(servers.counting())
+        worker = processes.enter_context(servers.counting())
         call(router_port, "/v1/experiments", EXPERIMENT)
         call(router_port, f"/v1/experiments/{NAME}/start", {})
         until(lambda: knows(port), "the recommender knows the experiment")
@@ -156,6 +156,7 @@ def test_no_unit_changes_its_variant_and_each_exposure_arrives_once(stack: Stack
             with stopped(stack, *outage):
                 load.phase(port)
             load.phase(router_port)
+        kill(worker.popen.pid)  # another one counts at the end
         kill(routing)
         _, router_port = processes.enter_context(servers.router(port))
         load.phase(router_port)
