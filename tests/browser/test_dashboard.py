@@ -163,3 +163,47 @@ async def test_pages_and_forms_work_without_scripts(
             shop.call("DELETE", "engine", "/v1/placements/without-scripts")
 
     assert stored["placement"]["limit"] == 3
+
+
+async def test_an_experiment_with_a_design_is_defined_and_started(
+    admin: Page, dashboard: Dashboard, shop: Shop
+) -> None:
+    name = "form-of-a-bandit"
+    await admin.goto(f"{dashboard.address}/experiments")
+    define = admin.get_by_role("button", name="Define experiment")
+    if not await define.is_visible():
+        await admin.get_by_text("Define an experiment", exact=True).click()
+    form = admin.locator("form", has=define)
+    days = form.get_by_label("Days in which events count")
+    await form.get_by_label("Design").select_option("interleaving")
+    assert await days.is_visible()
+    await form.get_by_label("Design").select_option("bandit")
+    assert not await days.is_visible()
+    filled = {
+        "name": name,
+        "surface": "item-affinity",
+        "bandit-period_minutes": "30",
+        "bandit-floor": "5",
+        "strategy-1": "popularity",
+    }
+    for field, text in filled.items():
+        await form.locator(f'[name="{field}"]').fill(text)
+    await define.click()
+    await admin.get_by_text("Version 1 is a draft").wait_for()
+    stored = shop.get("router", f"/v1/experiments/{name}")
+
+    try:
+        await admin.get_by_role("button", name="Start", exact=True).click()
+        await admin.get_by_text("Version 1 runs").wait_for()
+        await admin.get_by_text("Define a new version", exact=False).first.click()
+        next_version = admin.locator("form", has=admin.get_by_role("button", name="Define a new version"))
+        assert await next_version.get_by_label("Minutes of a period").input_value() == "30"
+        assert await next_version.get_by_label("Smallest share, %").input_value() == "5"
+        assert await admin.get_by_role("cell", name="popularity").first.is_visible()
+    finally:
+        shop.call("POST", "router", f"/v1/experiments/{name}/stop")
+
+    assert stored["design"] == {
+        "kind": "bandit", "period_minutes": 30, "floor": 0.05, "reward_hours": 24.0,
+    }  # fmt: skip
+    assert [each["strategy"] for each in stored["variants"]] == [None, "popularity"]
