@@ -83,6 +83,14 @@ WHERE tenant = :tenant AND status = 'running' AND name <> :name
   AND (surface = :surface OR layer ->> 'name' = :layer)
 ORDER BY name;
 
+-- freed_segments --
+-- Versions of other experiments that had a segment of a layer and ended in the last days, the newest first.
+SELECT *
+FROM experiments
+WHERE tenant = :tenant AND layer ->> 'name' = :layer AND name <> :name
+  AND stopped_at > now() - make_interval(days => :days::int)
+ORDER BY stopped_at DESC;
+
 -- set_status --
 -- Set the status of a version, with its times.
 UPDATE experiments

@@ -46,6 +46,13 @@ class Settings(ServiceSettings):
     bandit_seconds: float = Field(
         30.0, gt=0, description="seconds between looks for bandits whose period is over"
     )
+    cool_down_days: int = Field(
+        0,
+        ge=0,
+        le=365,
+        description="days after the end of an experiment in which no other one may begin in its segment of a "
+        "layer",
+    )
     answers_days: int = Field(
         90, ge=31, description="days after which rows of interleaved and shadow answers are deleted"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.router.store import SQL
@@ -40,6 +41,27 @@ async def check_room(connection: Connection, version: StoredVersion) -> None:
                 f"{running.layer.end:g} of the layer {layer.name}; choose a segment beside it."
             )
             raise ApiError(409, "SegmentTaken", detail)
+
+
+async def check_cool_down(connection: Connection, version: StoredVersion, days: int) -> None:
+    """Raise ApiError (409) if units of the segment were in another experiment in the last days.
+
+    A version that goes on after a pause keeps its segment.
+    """
+    layer = version.layer
+    if days == 0 or layer is None or version.started_at is not None:
+        return
+    rows = await connection.fetch(
+        *SQL.freed_segments(tenant=version.tenant, name=version.name, layer=layer.name, days=days)
+    )
+    for ended in map(parse_row, rows):
+        if ended.layer is not None and ended.stopped_at is not None and layer.overlaps(ended.layer):
+            free_at = ended.stopped_at + timedelta(days=days)
+            detail = (
+                f"The experiment {ended.name} had units of this segment of the layer {layer.name}, which is "
+                f"free from {free_at:%Y-%m-%d %H:%M} UTC on. Choose another segment, or wait."
+            )
+            raise ApiError(409, "SegmentCoolsDown", detail)
 
 
 async def check_quota(connection: Connection, tenant: str, name: str, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from services.router.domain.experiments import (
 from services.router.domain.lifecycle import Change, state_after
 from services.router.settings import Settings
 from services.router.store import SQL
-from services.router.store.admission import check_quota, check_room
+from services.router.store.admission import check_cool_down, check_quota, check_room
 from services.router.store.change_log import (
     Author,
     ChangeLog,
@@ -114,6 +114,7 @@ class Experiments:
                 return target
             if change == "start":
                 await check_room(connection, target)
+                await check_cool_down(connection, target, self._settings.cool_down_days)
                 await self._end_live(connection, target, author)
             row = await connection.fetchrow(
                 *SQL.set_status(

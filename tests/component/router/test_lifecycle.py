@@ -96,11 +96,17 @@ async def test_segments_of_a_layer_share_a_surface_and_exclude_each_other(world:
         overlapping, taken = await api("/elsewhere/start"), await api("/everywhere/start")
         await api("/left/pause")
         await api("/right/stop")
+        async with world.router(cool_down_days=7) as cooling:
+            cooled = await Api(cooling, world)("/elsewhere/start")
+            resumed = await Api(cooling, world)("/left/start")
+            await Api(cooling, world)("/left/pause")
         free = await api("/elsewhere/start")
 
     assert (overlapping.status_code, overlapping.json()["error"]) == (409, "SegmentTaken")
     assert (taken.status_code, taken.json()["error"]) == (409, "SurfaceTaken")
-    assert free.status_code == 200
+    assert (cooled.status_code, cooled.json()["error"]) == (409, "SegmentCoolsDown")
+    assert "right had units of this segment" in cooled.json()["detail"]
+    assert (resumed.status_code, free.status_code) == (200, 200)
 
 
 async def test_forced_units_and_disabled_variants_are_published_and_erased(world: Any) -> None:
