@@ -364,8 +364,9 @@ SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB'
 
 -- metric_sums --
 -- Sums of the metrics over people, by metric (numbered from 1), variant and bucket; number 0 is all people, number -1
--- those who were exposed first on a day, and number -2 those with a device. The bucket is one of 256 by a hash of the person, so that halves of the
--- control can be compared with each other.
+-- those who were exposed first on a day, and number -2 those with a device. Number -3 is the events, and y those that
+-- name an answer. The bucket is one of 256 by a hash of the person, so that halves of the control can be compared with
+-- each other.
 --
 -- A person is a user, or a visitor who did not log in; a phase's versions are one measurement. A person's variant and
 -- time are those of the first exposure before :until. People who met several variants, and those with more than
@@ -375,12 +376,17 @@ SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB'
 -- exposure. With :triggered only people count to whom some variant would have answered something else, from the first
 -- such answer on. An amount y is cut at the quantile of the amounts above 0 of all variants. One version runs at a time, so
 -- no event is in two of them.
+--
+-- People and amounts have numbers, because millions of rows are grouped by them: `id`, and `place` in the order of the
+-- arguments, negative for the amount before the exposure.
 WITH metrics AS MATERIALIZED (
     SELECT *
     FROM unnest(
         :numbers::int[], :sides::text[], :events::text[], :measures::text[], :from_days::float8[],
         :window_days::float8[], :recommended::boolean[], :quantiles::float8[], :has_covariate::boolean[]
-    ) AS m (number, side, event_type, measure, from_days, window_days, recommended, quantile, has_covariate)
+    ) WITH ORDINALITY AS m (
+        number, side, event_type, measure, from_days, window_days, recommended, quantile, has_covariate, place
+    )
 ), exposed AS MATERIALIZED (
     SELECT u.unit, u.variant, u.first_at, u.mixed, u.device, coalesce(login.user_id, u.unit) AS person,
         CASE WHEN :triggered::boolean THEN u.triggered_at ELSE u.first_at END AS counted_at
@@ -389,41 +395,46 @@ WITH metrics AS MATERIALIZED (
     WHERE u.tenant = :tenant AND u.experiment = :name AND u.version = ANY(:versions::int[])
       AND u.first_at < coalesce(:until::timestamptz, 'infinity')
 ), people AS MATERIALIZED (
-    SELECT person, min(variant) AS variant, min(counted_at) AS first_at, min(first_at) AS exposed_at,
-        count(DISTINCT unit) > 1 AS merged, bool_or(mixed) OR min(variant) <> max(variant) AS crossed,
-        min(device) AS device, (hashtextextended(person, 1) & 255)::int AS bucket
+    SELECT row_number() OVER () AS id, person, min(variant) AS variant, min(counted_at) AS first_at,
+        min(first_at) AS exposed_at, min(unit) <> max(unit) AS merged,
+        bool_or(mixed) OR min(variant) <> max(variant) AS crossed, min(device) AS device,
+        (hashtextextended(person, 1) & 255)::int AS bucket
     FROM exposed
     GROUP BY person
     HAVING min(counted_at) < coalesce(:until::timestamptz, 'infinity')
-), happened AS MATERIALIZED (
-    SELECT o.event_id, o.event_type, o.value, o.order_id, o.recommended, o.session_id, o.occurred_at,
-        coalesce(login.user_id, o.unit) AS person,
+), happened AS (
+    -- Of the person whom the event names, and of the one who was exposed in its session: mostly the same.
+    SELECT o.event_type, o.value, o.recommended, o.occurred_at, coalesce(o.order_id, o.event_id) AS order_key,
         CASE WHEN o.occurred_at = date_trunc('second', o.occurred_at)
-            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until
+            THEN o.occurred_at + interval '999999 microseconds' ELSE o.occurred_at END AS until,
+        unnest(CASE WHEN visit.person <> coalesce(login.user_id, o.unit)
+            THEN ARRAY[coalesce(login.user_id, o.unit), visit.person]
+            ELSE ARRAY[coalesce(login.user_id, o.unit)] END) AS person
     FROM outcomes AS o
     LEFT JOIN session_users AS login ON login.tenant = o.tenant AND login.session_id = o.unit
+    LEFT JOIN (SELECT DISTINCT unit, person FROM exposed) AS visit ON visit.unit = o.session_id
     WHERE o.tenant = :tenant AND o.experiment = :name AND o.version = ANY(:versions::int[])
       AND o.event_type = ANY(:events::text[])
 ), done AS MATERIALIZED (
-    SELECT p.person, p.variant, p.first_at, h.event_id, h.event_type, h.value, h.order_id, h.recommended, h.occurred_at
+    SELECT p.id, p.first_at, h.order_key, h.event_type, h.value, h.recommended, h.occurred_at
     FROM people AS p JOIN happened AS h USING (person)
     WHERE NOT p.crossed AND h.until >= p.first_at
-    UNION ALL
-    SELECT p.person, p.variant, p.first_at, h.event_id, h.event_type, h.value, h.order_id, h.recommended, h.occurred_at
-    FROM people AS p
-    JOIN exposed AS e USING (person)
-    JOIN happened AS h ON h.session_id = e.unit AND h.person <> p.person
-    WHERE NOT p.crossed AND h.until >= p.first_at
+), busy AS (
+    SELECT id FROM done WHERE event_type <> 'impression' GROUP BY id HAVING count(*) > :bot_events
 ), bots AS MATERIALIZED (
-    SELECT DISTINCT person
+    SELECT DISTINCT id
     FROM (
-        SELECT person FROM done WHERE event_type <> 'impression' GROUP BY person, date_trunc('day', occurred_at) HAVING count(*) > :bot_events
-    ) AS busy
-), before AS MATERIALIZED (
-    SELECT p.person, p.variant, b.event_id, b.event_type, b.value, b.order_id
+        SELECT id
+        FROM done JOIN busy USING (id)
+        WHERE event_type <> 'impression'
+        GROUP BY id, date_trunc('day', occurred_at)
+        HAVING count(*) > :bot_events
+    ) AS busy_days
+), before AS (
+    SELECT p.id, b.event_type, b.value, b.order_key
     FROM people AS p
     CROSS JOIN LATERAL (
-        SELECT event.event_id, event.event_type, event.value, event.order_id
+        SELECT event.event_type, event.value, coalesce(event.order_id, event.event_id) AS order_key
         FROM tracker.interactions_v1 AS event
         WHERE event.tenant = :tenant AND event.user_id = p.person AND event.event_type = ANY(:events::text[])
           AND event.occurred_at >= p.exposed_at - make_interval(days => :pre_days::int)
@@ -432,60 +443,56 @@ WITH metrics AS MATERIALIZED (
     ) AS b
     WHERE NOT p.crossed AND :pre_days::int > 0
 ), counted AS MATERIALIZED (
-    SELECT m.number, m.side, m.measure, m.quantile, d.person, d.variant, d.value,
-        coalesce(d.order_id, d.event_id) AS order_key
+    SELECT m.place, d.id, d.value, m.measure = 'orders' AS of_orders, d.order_key
     FROM metrics AS m
     JOIN done AS d USING (event_type)
     WHERE (d.recommended OR NOT m.recommended)
       AND (m.from_days IS NULL OR d.occurred_at >= d.first_at + make_interval(secs => m.from_days * 86400))
       AND (m.window_days IS NULL OR d.occurred_at < d.first_at + make_interval(secs => m.window_days * 86400))
     UNION ALL
-    SELECT m.number, 'x', m.measure, NULL, b.person, b.variant, b.value, coalesce(b.order_id, b.event_id)
+    SELECT -m.place, b.id, b.value, m.measure = 'orders', b.order_key
     FROM metrics AS m
     JOIN before AS b USING (event_type)
     WHERE m.has_covariate
-), amounts AS MATERIALIZED (
-    SELECT number, side, quantile, person, variant,
-        CASE measure
-            WHEN 'conversion' THEN 1
-            WHEN 'events' THEN count(*)
-            ELSE coalesce(sum(value) FILTER (WHERE abs(value) <= :largest), 0)
-        END::float8 AS amount
+), totals AS (
+    SELECT place, id, count(*) AS events, coalesce(sum(value) FILTER (WHERE abs(value) <= :largest), 0) AS value
     FROM counted
-    WHERE measure <> 'orders' AND NOT EXISTS (SELECT FROM bots WHERE bots.person = counted.person)
-    GROUP BY number, side, quantile, measure, person, variant
+    WHERE NOT of_orders
+    GROUP BY place, id
     UNION ALL
     -- Apart, since a DISTINCT within the aggregate would sort all rows.
-    SELECT number, side, quantile, person, variant, count(*)::float8
-    FROM (
-        SELECT DISTINCT number, side, quantile, person, variant, order_key FROM counted WHERE measure = 'orders'
-    ) AS orders
-    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.person = orders.person)
-    GROUP BY number, side, quantile, person, variant
+    SELECT place, id, count(*), 0
+    FROM (SELECT DISTINCT place, id, order_key FROM counted WHERE of_orders) AS orders
+    GROUP BY place, id
+), amounts AS MATERIALIZED (
+    SELECT m.number, t.id, t.place > 0 AND m.side = 'y' AS is_y, m.quantile,
+        CASE m.measure WHEN 'conversion' THEN 1 WHEN 'value' THEN t.value ELSE t.events END::float8 AS amount
+    FROM totals AS t
+    JOIN metrics AS m ON m.place = abs(t.place)
+    WHERE NOT EXISTS (SELECT FROM bots WHERE bots.id = t.id)
 ), cuts AS (
     SELECT number, percentile_cont(quantile) WITHIN GROUP (ORDER BY amount) AS cut
     FROM amounts
-    WHERE side = 'y' AND quantile IS NOT NULL AND amount > 0
+    WHERE is_y AND quantile IS NOT NULL AND amount > 0
     GROUP BY number, quantile
 ), pairs AS (
-    SELECT a.number, a.variant, a.person,
-        coalesce(sum(least(a.amount, cuts.cut)) FILTER (WHERE a.side = 'y'), 0) AS y,
-        coalesce(sum(a.amount) FILTER (WHERE a.side = 'x'), 0) AS x
+    SELECT a.number, a.id, coalesce(sum(least(a.amount, cuts.cut)) FILTER (WHERE a.is_y), 0) AS y,
+        coalesce(sum(a.amount) FILTER (WHERE NOT a.is_y), 0) AS x
     FROM amounts AS a
     LEFT JOIN cuts USING (number)
-    GROUP BY a.number, a.variant, a.person
+    GROUP BY a.number, a.id
 )
-SELECT number, variant, (hashtextextended(person, 1) & 255)::int AS bucket, NULL AS value, count(*) AS people,
-    sum(y) AS y, sum(y * y) AS yy, sum(x) AS x, sum(x * x) AS xx, sum(x * y) AS xy, 0::bigint AS crossed,
-    0::bigint AS merged, 0::bigint AS bots
+SELECT number, people.variant, people.bucket, NULL AS value, count(*) AS people, sum(y) AS y, sum(y * y) AS yy,
+    sum(x) AS x, sum(x * x) AS xx, sum(x * y) AS xy, 0::bigint AS crossed, 0::bigint AS merged, 0::bigint AS bots
 FROM pairs
+JOIN people USING (id)
 GROUP BY 1, 2, 3
 UNION ALL
-SELECT 0, people.variant, people.bucket, NULL, count(*) FILTER (WHERE NOT people.crossed AND bots.person IS NULL),
+SELECT 0, people.variant, people.bucket, NULL, count(*) FILTER (WHERE NOT people.crossed AND bots.id IS NULL),
     0, 0, 0, 0, 0, count(*) FILTER (WHERE people.crossed), count(*) FILTER (WHERE people.merged AND NOT people.crossed),
-    count(bots.person)
+    count(bots.id)
 FROM people
-LEFT JOIN bots USING (person)
+LEFT JOIN bots USING (id)
 GROUP BY people.variant, people.bucket
 UNION ALL
 SELECT -1, variant, NULL, (first_at AT TIME ZONE 'UTC')::date::text AS value, count(*), 0, 0, 0, 0, 0, 0, 0, 0
@@ -496,7 +503,13 @@ UNION ALL
 SELECT -2, variant, NULL, device, count(*), 0, 0, 0, 0, 0, 0, 0, 0
 FROM people
 WHERE NOT crossed AND device IS NOT NULL
-GROUP BY variant, device;
+GROUP BY variant, device
+UNION ALL
+SELECT -3, people.variant, NULL, NULL, count(*), count(*) FILTER (WHERE done.recommended), 0, 0, 0, 0, 0, 0, 0
+FROM done
+JOIN people USING (id)
+WHERE NOT EXISTS (SELECT FROM bots WHERE bots.id = done.id)
+GROUP BY people.variant;
 
 -- answers_of_variants --
 -- The first answers to the units of a phase, by variant: their times, and those in which popular items stood in.
