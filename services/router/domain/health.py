@@ -10,7 +10,7 @@ import numpy as np
 
 from services.router import statistics
 from services.router.domain.metric_sums import NOTHING
-from services.router.domain.results import GroupSizes, Health, VariantAnswers
+from services.router.domain.results import GroupSizes, Health, VariantAnswers, VariantEvents
 
 if TYPE_CHECKING:
     from services.router.domain.experiments import StoredVersion
@@ -70,6 +70,10 @@ def health_of(version: StoredVersion, sums: MetricSums, n: Floats, rates: Sequen
                 milliseconds_95=each.milliseconds_95,
             )
             for each in sums.answers
+        ],
+        events=[
+            VariantEvents(variant=each.variant, events=each.events, of_answers=each.of_answers / each.events)
+            for each in sums.events
         ],
         crossed_units=crossed,
         merged_units=sum(people.merged for people in sums.people.values()),

@@ -57,6 +57,14 @@ class AnswerCounts(NamedTuple):
     milliseconds_95: float
 
 
+class EventCounts(NamedTuple):
+    """Events of the metrics' types by people of a variant, and those that name an answer."""
+
+    variant: str
+    events: int
+    of_answers: int
+
+
 class Bucket(NamedTuple):
     """People of the control whose hash has one of 256 values; `sums` is by the position of the metric."""
 
@@ -77,6 +85,7 @@ class MetricSums(NamedTuple):
     aa_rates: Sequence[float | None] = ()
     """False-positive rates of these comparisons, by the position of the metric, of stored sums."""
     answers: Sequence[AnswerCounts] = ()
+    events: Sequence[EventCounts] = ()
 
     def document(self, aa_rates: Sequence[float | None]) -> dict[str, Any]:
         """Return what is stored: all but the buckets, in whose place are the rates."""
@@ -88,6 +97,7 @@ class MetricSums(NamedTuple):
             "groups": [list(group) for group in self.groups],
             "aa_rates": list(aa_rates),
             "answers": [list(each) for each in self.answers],
+            "events": [list(each) for each in self.events],
         }
 
     @classmethod
@@ -102,6 +112,7 @@ class MetricSums(NamedTuple):
             [GroupCount(*row) for row in document["groups"]],
             aa_rates=document["aa_rates"],
             answers=[AnswerCounts(*row) for row in document.get("answers", ())],
+            events=[EventCounts(*row) for row in document.get("events", ())],
         )
 
 

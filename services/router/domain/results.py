@@ -181,6 +181,14 @@ class VariantAnswers(BaseModel):
     milliseconds_95: float = Field(description="95th percentile")
 
 
+class VariantEvents(BaseModel):
+    """Events by people of a variant of the metrics' types: models and popular lists learn from them."""
+
+    variant: str
+    events: int
+    of_answers: float = Field(description="share of those that name an answer of the experiment by its id")
+
+
 class Health(BaseModel):
     """Reasons to believe the results, or not to."""
 
@@ -190,6 +198,7 @@ class Health(BaseModel):
     sample_ratio_sequential_p: float | None = Field(description="the same for any number of looks")
     groups: list[GroupSizes] = Field([], description="people by the day of the first exposure, and by device")
     answers: list[VariantAnswers] = Field([], description="how the variants answer")
+    events: list[VariantEvents] = Field([], description="the events that the answers of variants brought")
     crossed_units: int = Field(description="people who met several variants; they do not count")
     merged_units: int = Field(
         description="people who were exposed as a visitor and as a user; they count once"

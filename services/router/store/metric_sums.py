@@ -12,6 +12,7 @@ from services.router.domain.metric_sums import (
     NOTHING,
     AnswerCounts,
     Bucket,
+    EventCounts,
     GroupCount,
     MetricSums,
     People,
@@ -41,6 +42,8 @@ BUCKETS: Final = 256
 
 
 _GROUPS: Final[Mapping[int, GroupKind]] = {-1: "day", -2: "device"}
+_EVENTS: Final = -3
+"""The number of rows with the events of a variant."""
 
 
 class _Side(NamedTuple):
@@ -148,9 +151,12 @@ def _summed(
     units: dict[int, int] = {}
     parts: dict[int, dict[int, Sums]] = {}
     groups: list[GroupCount] = []
+    events: list[EventCounts] = []
     for row in rows:
         number, variant = row["number"], row["variant"]
-        if number < 0:
+        if number == _EVENTS:
+            events.append(EventCounts(variant, row["people"], int(row["y"])))
+        elif number < 0:
             groups.append(GroupCount(_GROUPS[number], row["value"], variant, row["people"]))
         elif number == 0:
             counts = People(row["people"], row["crossed"], row["merged"], row["bots"])
@@ -169,6 +175,7 @@ def _summed(
         sums,
         sorted(groups),
         [Bucket(units.get(bucket, 0), parts.get(bucket, {})) for bucket in range(BUCKETS)],
+        events=sorted(events),
     )
 
 

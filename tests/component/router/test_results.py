@@ -53,6 +53,7 @@ async def test_people_and_their_amounts_are_exact_after_a_replay(world: Any) -> 
         result = await sums(shop, world)
 
     assert result.people == {"a": People(3), "b": People(3)}
+    assert result.events == [("a", 3, 0), ("b", 1, 0)]
     assert result.sums == {
         (0, "a"): (2, 2, 0, 0, 0),
         (0, "b"): (1, 1, 0, 0, 0),
@@ -105,6 +106,7 @@ async def test_bots_late_events_and_events_without_an_answer_do_not_count(world:
         result = await sums(shop, world, clicks, recommended, soon, cut, late)
 
     assert result.people == {"a": People(3, bots=1)}
+    assert result.events == [("a", 4, 1)]
     assert [result.sums[number, "a"][0] for number in (0, 1, 2)] == [4, 1, 2]
     # 3 and 1 clicks: the median is 2.
     assert result.sums[3, "a"][:2] == (3, 5)
