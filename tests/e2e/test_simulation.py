@@ -52,8 +52,8 @@ def test_interleaving_credits_each_click_and_finds_the_better_list(
 
 
 def test_a_bandit_learns_which_variant_earns_more(endcap: Endcap, capsys: pytest.CaptureFixture[str]) -> None:
-    """300 visitors, of whom 30 or 60 % purchase; a reward counts three seconds after the exposure."""
-    report = simulated(endcap, capsys, "bandit", 300, "--reward-minutes", "0.05")
+    """300 visitors, of whom 30 or 60 % purchase, and whose rewards count for six seconds."""
+    report = simulated(endcap, capsys, "bandit", 300, "--reward-minutes", "0.1")
 
     assert all(sent == units for sent, units, *_ in counts(report))
     best = re.search(r"^treatment is the best with a probability of ([\d.]+)%$", report, re.MULTILINE)
