@@ -132,10 +132,11 @@ def _counted(api: Api, name: str, sent: Sent, options: argparse.Namespace) -> An
 def _is_complete(results: Any, sent: Sent) -> bool:
     """Return whether results count all visitors and events; of a bandit, all visitors."""
     if results.get("bandit"):
-        return sum(each["units"] for each in results["bandit"]["variants"]) == sent.count
+        return bool(sum(each["units"] for each in results["bandit"]["variants"]) == sent.count)
     if results.get("preferences"):
         events = sum(each["credit"] for each in results["preferences"][0]["variants"])
     else:
         rows = zip(results["metrics"][0]["variants"], results["units"], strict=True)
         events = sum(round((row["mean"]["value"] or 0) * each["units"]) for row, each in rows)
-    return sum(each["units"] for each in results["units"]) == sent.count and events == sent.events.total()
+    visitors = sum(each["units"] for each in results["units"])
+    return (visitors, events) == (sent.count, sent.events.total())

@@ -152,17 +152,14 @@ async def test_an_answer_of_a_placement_has_what_it_came_from(tmp_path: Path) ->
 async def test_an_answer_of_a_campaign_names_what_was_requested(tmp_path: Path) -> None:
     recommended = Recommended([Recommendation("a", 0.5), Recommendation("b")], b"redis", 5, History(0, None))
     target, request = Target("shop", "sims"), {"item_id": "i"}
-    drawn, forced = ServedVariant("test", 2, "live", 0.8), ServedVariant("test", 2, "live")
+    variants = None, ServedVariant("test", 2, "live", 0.8), ServedVariant("test", 2, "live")
 
-    broker = await published(
-        tmp_path,
-        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request),
-        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request, drawn),
-        lambda recorder: recorder.scored(target, "runtime", None, "arn:x", recommended, request, forced),
-    )
+    def record(recorder: AnswerRecorder) -> None:
+        for variant in variants:
+            recorder.scored(target, "runtime", None, "arn:x", recommended, request, variant)
 
-    serving, of_experiment, of_test = broker.servings()
-    assert [each.scores for each in (serving, of_experiment, of_test)] == [(), (0.5, None), ()]
+    serving, *others = (await published(tmp_path, record)).servings()
+    assert [each.scores for each in (serving, *others)] == [(), (0.5, None), ()]
     assert (serving.surface, serving.target, serving.strategies) == ("runtime", "arn:x", ("sims",))
     assert (serving.item_ids, serving.generation, serving.subject) == (("a", "b"), 5, "")
 
@@ -173,18 +170,13 @@ def test_any_name_can_be_published(item_ids: list[str], user: str, target: str) 
     listed = Catalogue().encode(scores, set(), 100, target)
     variant = ServedVariant("test", 2, target, 0.5)
 
-    async def run() -> Broker:
-        broker = Broker()
-        servings = started(broker, Path("/dev/null"))
-        await servings.start()
-        facts = listed, b"redis", None, {"limit": 1}, variant, user
-        recorder = AnswerRecorder(servings, IDS)
-        recorder.rest("shop", user, target, *facts)
-        recorder.rest("shop", user, target, *facts, scores=[*scores, ("more", 0.1)])
-        await servings.stop()
-        return broker
+    facts = "shop", user, target, listed, b"redis", None, {"limit": 1}, variant, user
 
-    for serving in asyncio.run(run()).servings():
+    def record(recorder: AnswerRecorder) -> None:
+        recorder.rest(*facts)
+        recorder.rest(*facts, scores=[*scores, ("more", 0.1)])
+
+    for serving in asyncio.run(published(Path("/dev/null"), record)).servings():
         assert serving.item_ids == tuple(item_ids)
         assert serving.strategies == (target,)
         assert serving.user_id == serving.session_id == user
