@@ -105,10 +105,10 @@ def _observe(api: Api, name: str, visitors: Visitors, options: argparse.Namespac
         visitors.come(min(group, options.visitors - visitors.sent.count))
         count = visitors.sent.count
         results = _counted(api, name, visitors.sent, options)
-        found = finding(results)
-        is_last = count >= options.visitors or (options.until_found and found in {"better", "worse"})
+        verdict = finding(results)
+        is_last = count >= options.visitors or (options.until_found and verdict in {"better", "worse"})
         if options.group:
-            sys.stdout.write(f"{count} visitors: {found}{best(results)}\n")
+            sys.stdout.write(f"{count} visitors: {verdict}{best(results)}\n")
             sys.stdout.flush()
         if is_last:
             return results
