@@ -104,6 +104,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/runs/*", "trainer"),
     Route("/v1/schedules", "trainer"),
     Route("/v1/schedules/*", "trainer"),
+    Route("/api/v1/ml/status", "trainer"),
+    Route("/api/v1/ml/train", "trainer"),
     Route("/v1/generations", "loader"),
     Route("/v1/generations/*", "loader"),
     Route("/v1/quality", "loader"),
@@ -122,6 +124,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/personalize/recommendations/*", "recommender"),
     Route("/api/v1/ab-test/*", "recommender"),
     Route("/api/v1/ml/ab-test/*", "recommender"),
+    Route("/api/v1/ml/recommendations/*", "recommender"),
     Route("/shopify/*", "recommender"),
     Route("/api/v1/shopify/*", "recommender"),
     Route("/recommendations", "recommender"),
@@ -132,14 +135,15 @@ ROUTES: tuple[Route, ...] = (
     # Experiments.
     Route("/v1/experiments", "router"),
     Route("/v1/experiments/*", "router"),
-    # Metrics, reports and SQL.
+    # Metrics, reports and SQL; /health for dashboards that ask for it.
+    Route("/health", "analytics"),
     Route("/v1/metrics/*", "analytics"),
     *(
         Route(f"/api/v1/{path}", "analytics")
         for path in (
             *("analytics/*", "auth/*", "export/*", "locations/*", "recommendations/popular"),
             *("ml/rfm-segments", "ml/top-products", "ml/product-pairs", "ml/customer-similarity"),
-            *("ml/collaborative-products", "ml/precomputed/*"),
+            *("ml/collaborative-products", "ml/precompute", "ml/precomputed/*"),
         )
     ),
     Route("/v1/sql", "analytics"),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from services.trainer.api import runs as runs_api
 from services.trainer.api import schedules as schedules_api
+from services.trainer.api import shop_models
 from services.trainer.api.aws import Callers
 from services.trainer.api.logs import Logs, cloudwatch
 from services.trainer.api.step_functions import StepFunctions
@@ -66,6 +67,7 @@ def build(settings: Settings) -> FastAPI:
         routers=[
             runs_api.router(authenticator, runs),
             schedules_api.router(authenticator, Schedules(requests, runs)),
+            shop_models.router(authenticator, runs, amazon=settings.amazon),
             JsonServices(authenticator, services).router(),
         ],
         description=DESCRIPTION,

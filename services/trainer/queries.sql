@@ -69,6 +69,19 @@ JOIN runs r ON r.run = a.generation AND r.tenant = a.tenant AND r.kind = 'full' 
 JOIN steps s ON s.run = r.run AND s.name = 'train' AND s.status = 'done'
 WHERE a.tenant = :tenant AND a.recipe = 'user-personalization';
 
+-- newest_training --
+-- The newest completed full run of a tenant: the end of its training, its models, lists and items.
+SELECT r.run, train.finished_at AS trained_at, train.detail -> 'models' AS models,
+       manifest.detail -> 'recipes' AS lists,
+       coalesce((snapshot.detail #>> '{files,items,rows}')::bigint, 0) AS items
+FROM runs r
+LEFT JOIN steps train ON train.run = r.run AND train.name = 'train' AND train.status = 'done'
+LEFT JOIN steps manifest ON manifest.run = r.run AND manifest.name = 'manifest'
+LEFT JOIN steps snapshot ON snapshot.run = r.run AND snapshot.name = 'snapshot'
+WHERE r.tenant = :tenant AND r.kind = 'full' AND r.status = 'completed'
+ORDER BY r.run DESC
+LIMIT 1;
+
 -- last_import --
 -- The time of the newest snapshot since a base whose interactions were imported.
 SELECT max(s.started_at) FROM runs r

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from shared.http.runtime import Part
 
 
-def probes(parts: Sequence[Part]) -> APIRouter:
-    """Return `/livez`, `/readyz`, `/metrics`, and `/health`, which answers as `/readyz` does."""
+def probes(service: str, parts: Sequence[Part]) -> APIRouter:
+    """Return `/livez`, `/readyz`, `/metrics`, and `/health`: `/readyz` without the names of parts."""
     router = APIRouter(include_in_schema=False)
 
     def report(checks: Mapping[str, str | None]) -> Response:
@@ -30,10 +30,18 @@ def probes(parts: Sequence[Part]) -> APIRouter:
     async def livez() -> Response:
         return report({part.name: part.alive() for part in parts})
 
-    @router.get("/health")  # the default path of many load balancers and dashboards
+    def readiness() -> dict[str, str | None]:
+        return {part.name: part.alive() or part.ready() for part in parts}
+
     @router.get("/readyz")
     async def readyz() -> Response:
-        return report({part.name: part.alive() or part.ready() for part in parts})
+        return report(readiness())
+
+    @router.get("/health")  # the default path of many load balancers, and of dashboards of existing shops
+    async def health() -> Response:
+        is_failing = any(readiness().values())
+        body = {"status": "failing" if is_failing else "healthy", "service": service}
+        return Response(orjson.dumps(body), 503 if is_failing else 200, media_type="application/json")
 
     @router.get("/metrics")
     async def metrics() -> Response:

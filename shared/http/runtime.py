@@ -125,7 +125,7 @@ def application(
     )
     for router in routers:
         app.include_router(router)
-    app.include_router(probes(parts))
+    app.include_router(probes(service, parts))
     app.include_router(api_pages(app, service))
     app.add_middleware(BoundedBodies)
     if http is not None and http.http_report_unknown_parameters:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
 import asyncio
+import time
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -19,6 +20,8 @@ from shared.errors import ApiError
 POLL_SECONDS = 0.2
 """Interval of looking for a report that is being computed."""
 RETRY_SECONDS = 5
+AGAIN_SECONDS = 600
+"""Requests for all reports within this time are one, since a computation may take minutes. Arbitrary."""
 _NO_NAMES: Final = {"categories": (), "provinces": (), "cities": ()}
 MAX_LENGTH = 1_000
 
@@ -141,6 +144,11 @@ class ReportReader:
                 return report
         detail = "This report is being computed for the first time; send the request again in a moment."
         raise ApiError(503, "ReportNotReady", detail, retry_after=RETRY_SECONDS)
+
+    async def compute_again(self, caller: Principal) -> bool:
+        """Let the worker compute all reports; return False if that was requested in these ten minutes."""
+        period = int(time.time() // AGAIN_SECONDS)
+        return await self._reports.ask_for_all(caller.own_tenant, f"asked:{period}")
 
 
 def head(chosen: Selection, report: StoredReport) -> dict[str, Any]:

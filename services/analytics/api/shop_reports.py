@@ -2,10 +2,10 @@
 
 # No `from __future__ import annotations`: FastAPI cannot resolve annotations defined inside a function.
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Path, Query
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.analytics.api.collaborative import PREFIX
 from services.analytics.api.report_files import class_named
@@ -37,6 +37,16 @@ class ReportFigures(ReportBody):
     """Figures of a report, as docs/reports.md defines them."""
 
     model_config = ConfigDict(extra="allow")
+
+
+class ReportsQueued(BaseModel):
+    """A request to compute all reports again."""
+
+    success: bool = True
+    status: Literal["queued", "running"] = Field(
+        description="running if it was requested in these ten minutes before; see computed_at of a report"
+    )
+    keys: list[str] = Field(description="of /ml/precomputed/{key}")
 
 
 class Listed(NamedTuple):
@@ -205,6 +215,12 @@ class ShopReportRoutes:
             report = await reader.read(caller, chosen, "statuses")
             sources = {source: of_source(list(report.rows), source) for source in ("oe", "pos", "historical")}
             return ReportFigures(**head(chosen, report), **sources)
+
+        @routes.post("/ml/precompute", operation_id="precompute_reports", status_code=202)
+        async def precompute(caller: Principal = reading) -> ReportsQueued:
+            """Let all reports be computed again; requests of the same ten minutes are one."""
+            is_new = await reader.compute_again(caller)
+            return ReportsQueued(status="queued" if is_new else "running", keys=[*PRECOMPUTED])
 
         @routes.get("/ml/precomputed/{key}", operation_id="precomputed_report")
         async def precomputed(

@@ -74,9 +74,9 @@ class OrderReports:
                 key = f"asked:{tenant}:{uuid.uuid4()}"
                 await enqueue(connection, JOB, key, {"selection": selection}, tenant=tenant)
 
-    async def ask_for_all(self, tenant: str, cause: str) -> None:
-        """Let the worker compute all usual selections and those asked for; once for a cause."""
-        await enqueue(self._database, JOB, f"{cause}:{tenant}", {}, tenant=tenant)
+    async def ask_for_all(self, tenant: str, cause: str) -> bool:
+        """Let the worker compute all usual selections and those asked for; return False for a known cause."""
+        return await enqueue(self._database, JOB, f"{cause}:{tenant}", {}, tenant=tenant) is not None
 
     async def tenants(self) -> list[str]:
         """Return the tenants that have items."""

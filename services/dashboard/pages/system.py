@@ -46,7 +46,7 @@ class Probes:
 
     async def _process(self, name: str, url: str) -> Process:
         health, metrics = await asyncio.gather(
-            self._services.fetch(name.partition("-")[0], "GET", f"{url}/health"),
+            self._services.fetch(name.partition("-")[0], "GET", f"{url}/readyz"),
             self._services.fetch(name.partition("-")[0], "GET", f"{url}/metrics"),
         )
         if health.is_absent:

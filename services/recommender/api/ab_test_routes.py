@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
+from services.recommender.api.parameters import DashboardLimit
 from services.recommender.domain.recipes import USER
 from shared.auth import Authenticator, Principal
 from shared.errors import ApiError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from shared.experiments import Experiment
 
 PREFIX = "/api/v1"
-Results = Annotated[int, Query(alias="n_recommendations", ge=1, le=500)]
 
 
 class VariantBody(BaseModel):
@@ -94,7 +94,7 @@ class AbTestRoutes:
         @router.get("/ml/ab-test/recommendations/{user_id}", operation_id="ab_test_recommendations")
         async def recommendations(
             user_id: Annotated[Name, Path()],
-            count: Results = 10,
+            count: DashboardLimit = 10,
             algorithm: Annotated[
                 Name | None, Query(description="an id of the configuration; by default the user's variant")
             ] = None,

@@ -103,3 +103,8 @@ def _limit(default: int) -> Callable[..., int]:
 Limit = Annotated[int, Depends(_limit(DEFAULT_LIMIT))]
 UnitOfExperiment = Annotated[str | None, Depends(_unit_of_experiment)]
 SimilarLimit = Annotated[int, Depends(_limit(DEFAULT_SIMILAR))]
+
+DashboardLimit = Annotated[
+    int, Query(alias="n_recommendations", ge=1, le=500, description="maximum number of items")
+]
+"""The limit of the routes below `/ml`, which dashboards of existing shops call."""

@@ -11,6 +11,7 @@ from services.recommender.api.audience_bodies import PlaceAudience
 from services.recommender.api.parameters import (
     Area,
     CustomerLimit,
+    DashboardLimit,
     Limit,
     SessionId,
     SimilarLimit,
@@ -160,6 +161,17 @@ class RestRoutes:
             tenant = principal.own_tenant
             reply = await self._answers.for_user(tenant, user_id, limit, strategy, USER, session_id)
             return _response(reply)
+
+        @router.get(
+            "/api/v1/ml/recommendations/{user_id:path}",
+            operation_id="dashboard_recommendations",
+            responses=documented(UserRecommendations),
+        )
+        async def dashboard_recommendations(
+            user_id: Identifier, limit: DashboardLimit = 10, principal: Principal = self._caller
+        ) -> Response:
+            """Return recommendations for a user to the dashboard of an existing shop."""
+            return _response(await self._answers.for_user(principal.own_tenant, user_id, limit, None, USER))
 
     def _add_for_backends(self, router: APIRouter) -> None:
         """Add the routes that backends of shops call; their answers have two additional fields."""

@@ -91,6 +91,7 @@ class StatusBody(BaseModel):
     """The generations and campaigns that are served to the caller's tenant."""
 
     tenant: str
+    is_configured: bool = Field(description="whether lists are served")
     activation: int = Field(description="increases with every change of what is active; 0 before the first")
     generations: dict[str, int] = Field(description="recipe → the batch whose lists are served")
     overlays: dict[str, int] = Field(

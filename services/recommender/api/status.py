@@ -34,6 +34,7 @@ class Status:
         activation = self._active.of(tenant)
         return {
             "tenant": tenant,
+            "is_configured": activation.number > 0,
             "activation": activation.number,
             "generations": dict(activation.generations),
             "overlays": {recipe: overlay.generation for recipe, overlay in activation.overlays.items()},

@@ -99,8 +99,10 @@ _ENDED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _unknown_tenant(tenant: str) -> ApiError:
-    return ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
+async def require_tenant(runs: Runs, tenant: str) -> None:
+    """Raise ApiError 404 for an unknown tenant: that of an API key exists, a service key may name any."""
+    if await runs.dataset_group(tenant) is None:
+        raise ApiError(404, "UnknownTenant", f"There is no tenant {tenant}; a dataset group makes one.")
 
 
 def _unknown_run(run: int) -> ApiError:
@@ -126,9 +128,7 @@ def router(authenticator: Authenticator, runs: Runs) -> APIRouter:
         request = request or RunRequest()
         options = RunOptions(**request.model_dump(exclude={"reason"}))
         tenant = principal.own_tenant
-        # The tenant of an API key exists; a service key may name any tenant.
-        if await runs.dataset_group(tenant) is None:
-            raise _unknown_tenant(tenant)
+        await require_tenant(runs, tenant)
         requested = await runs.request(tenant, request.reason, options=options)
         return AcceptedRun(id=requested.run, run=requested.run, joined=requested.joined)
 

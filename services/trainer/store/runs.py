@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from services.trainer.domain import STEPS, Run
+from services.trainer.domain.model_status import Training
 from services.trainer.domain.run_options import RunOptions
 from services.trainer.store.sql import SQL
 from shared import jobs, outbox
@@ -236,6 +237,13 @@ class Runs:
         at = await self._database.fetchval(*SQL.last_import(tenant=run.tenant, base=base, run=run.run))
         assert isinstance(at, datetime)
         return at
+
+    async def newest_training(self, tenant: str) -> Training | None:
+        """Return the models and lists of the newest completed full run of a tenant; None before the first."""
+        row = await self._database.fetchrow(*SQL.newest_training(tenant=tenant))
+        if row is None:
+            return None
+        return Training(row["run"], row["trained_at"], row["models"] or {}, row["lists"] or (), row["items"])
 
     async def list_newest(
         self, tenant: str, *, run: int | None = None, limit: int = 50

@@ -35,6 +35,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     f"GET {LISTS}/recommendations/{{user_id}}": {},
     f"GET {LISTS}/similar-items/{{product_id}}": {},
     "GET /api/v1/placements/{name}": {},
+    "GET /api/v1/ml/recommendations/{user_id}": {},
     "GET /api/v1/ml/ab-test/recommendations/{user_id}": {"params": {"algorithm": "usual"}},
     "GET /graphql": {"params": {"query": GRAPHQL}},
     "POST /graphql": {"json": {"query": GRAPHQL}},

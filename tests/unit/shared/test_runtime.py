@@ -58,11 +58,14 @@ async def test_probes_name_the_part_that_fails() -> None:
     async with client(application("test", parts=[part])) as http:
         live, ready = await http.get("/livez"), await http.get("/readyz")
         health = await http.get("/health")
+        part.unready = None
+        healthy = await http.get("/health")
         part.sick = "polling stalled"
         dead = await http.get("/livez")
 
     assert (live.status_code, ready.status_code, dead.status_code) == (200, 503, 503)
-    assert (health.status_code, health.content) == (ready.status_code, ready.content)
+    assert (health.status_code, health.json()) == (503, {"status": "failing", "service": "test"})
+    assert (healthy.status_code, healthy.json()) == (200, {"status": "healthy", "service": "test"})
     assert ready.json() == {"status": "failing", "checks": {"consumer": "Kafka is away"}}
     assert dead.json()["checks"] == {"consumer": "polling stalled"}
 
