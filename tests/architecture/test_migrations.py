@@ -17,8 +17,8 @@ SHARED_NUMBERS = {
     "sync": {"0017": 2, "0021": 2, "0022": 2},
     "tracker": {"0008": 2},
 }
-"""Numbers of several migrations, which can't be renamed: databases know them by their names. Those of one number
-do not depend on each other."""
+"""Numbers of several migrations. Databases know these by their names, so none can be renamed; those of one
+number do not depend on each other."""
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,8 @@ import duckdb
 
 from services.analytics.domain.order_lines import LinesBuilder, OrderLines
 
-ONLINE_RETAIL = (
-    Path(__file__).resolve().parents[4] / "shared" / "data" / "online_retail" / "transactions.csv.gz"
-)
+_DATA = Path(os.environ.get("ENDCAP_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
+ONLINE_RETAIL = _DATA / "online_retail" / "transactions.csv.gz"
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DEFAULTS: dict[str, Any] = {
     "user_id": None, "customer_name": None, "city": None, "province": None, "status": None,

@@ -1,0 +1,65 @@
+"""The requests of the dashboard of an existing shop, through the gateway and with a read key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.support.shop import Shop
+from tests.support.shop_dashboard import OTHERS, REPORTS, headers, missing, rows
+from tests.support.waiting import PATIENCE
+
+WITHOUT_ROWS = {
+    "analytics/customers/at-risk",  # nobody with that many orders stayed away
+    "analytics/order-status-breakdown",  # orders of files are neither of a source nor of a store
+}
+
+
+@pytest.fixture
+def dashboard(shop: Shop) -> Iterator[httpx.Client]:
+    """A client with the headers of that program, logged in with a read key."""
+    address = shop.endcap.environment["ENDCAP_URL"]
+    with httpx.Client(base_url=address, timeout=PATIENCE, headers=headers(None)) as http:
+        login = {"email": "ann@shop.example", "password": shop.endcap.keys["read"]}
+        token = http.post("/api/v1/auth/login", json=login).json()["access_token"]
+        http.headers.update(headers(token))
+        yield http
+
+
+def test_every_request_has_the_members_that_are_read(shop: Shop, dashboard: httpx.Client) -> None:
+    user = shop.buyer()
+    province = next(row["province"] for row in shop.rows("orders") if row["user_id"] == user)
+    names = {"user": user, "product": shop.rows("items")[0]["item_id"], "province": province}
+    problems = {}
+    for read in (*REPORTS, *OTHERS):
+        path = read.path.format(**{name: quote(value, safe="") for name, value in names.items()})
+        answer = dashboard.get(f"/api/v1/{path}")
+        if answer.status_code != 200:
+            problems[path] = [answer.text]
+            continue
+        body = answer.json()
+        problems[path] = [*missing(body, read.members), *missing(body, read.needed)]
+        if read.path.partition("?")[0] not in WITHOUT_ROWS:
+            problems[path] += [where for where, count in rows(body, read.members).items() if not count]
+
+    assert not {path: each for path, each in problems.items() if each}
+
+
+def test_what_it_asks_for_once(shop: Shop, dashboard: httpx.Client) -> None:
+    health = dashboard.get("/health")
+    person = dashboard.get("/api/v1/auth/me")
+    export = dashboard.get("/api/v1/export/dashboard-csv?time_filter=all&sections=ml_recommendations")
+    refused = dashboard.get("/api/v1/auth/me", headers=headers(None))
+    precompute = dashboard.post("/api/v1/ml/precompute")
+    training = dashboard.post("/api/v1/ml/train?time_filter=all&force_retrain=false")
+    known = shop.call("POST", "trainer", "/api/v1/ml/train?time_filter=all&force_retrain=false")
+
+    assert (health.status_code, health.json()) == (200, {"status": "healthy", "service": "analytics"})
+    assert (person.json()["is_active"], refused.status_code) == (True, 401)
+    assert export.headers["content-disposition"].endswith('.csv"')
+    assert precompute.json()["status"] in {"queued", "running"}
+    assert training.status_code == 403  # a run needs a key with the scope admin
+    assert known.json() == {"status": "trained", "successful_models": 3, "total_models": 3, "run": None}
