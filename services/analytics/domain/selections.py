@@ -143,15 +143,15 @@ class Selection:
 
 
 def usual_selections(categories: list[str]) -> list[Selection]:
-    """Return the selections that are computed without being asked for.
+    """Return the selections that are computed without being asked for, in this order.
 
-    Every period of all orders, of delivered ones, of each order source, and of each of these categories.
+    Every period of all orders first, which pages begin with; then every period of delivered orders, of each
+    order source, and of each of these categories.
     """
-    return [
+    return [Selection(period) for period in PERIODS] + [
         selection
         for period in PERIODS
         for selection in (
-            Selection(period),
             Selection(period, delivered_only=True),
             *(Selection(period, source=source) for source in ORDER_SOURCES),
             *(Selection.of(period, category) for category in categories if "," not in category),

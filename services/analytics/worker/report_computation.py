@@ -46,12 +46,12 @@ class ReportComputation:
             snapshot = await self._reports.snapshot(tenant)
             today = snapshot.read_at.astimezone(UTC).date()
             known: dict[bytes, Reports] = {}
-            usual: set[str] = set()
+            usual: dict[str, None] = {}
             if (single := job.payload.get("selection")) is not None:
                 keys = [single]
             else:
                 categories = await asyncio.to_thread(main_categories, snapshot.lines)
-                usual = {selection.key for selection in usual_selections(categories)}
+                usual = dict.fromkeys(selection.key for selection in usual_selections(categories))
                 keys = [*usual, *await self._reports.asked_selections(tenant)]
             for key in dict.fromkeys(keys):
                 reports = await asyncio.to_thread(self._computed, snapshot.lines, key, today, known)
