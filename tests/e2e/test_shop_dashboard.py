@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.shop import Shop
-from tests.support.shop_dashboard import OTHERS, REPORTS, headers, missing, rows
+from tests.support.shop_dashboard import REPORTS, SERVING_AND_MODELS, headers, missing, rows
 from tests.support.waiting import PATIENCE
 
 WITHOUT_ROWS = {
@@ -35,7 +35,7 @@ def test_every_request_has_the_members_that_are_read(shop: Shop, dashboard: http
     province = next(row["province"] for row in shop.rows("orders") if row["user_id"] == user)
     names = {"user": user, "product": shop.rows("items")[0]["item_id"], "province": province}
     problems = {}
-    for read in (*REPORTS, *OTHERS):
+    for read in (*REPORTS, *SERVING_AND_MODELS):
         path = read.path.format(**{name: quote(value, safe="") for name, value in names.items()})
         answer = dashboard.get(f"/api/v1/{path}")
         if answer.status_code != 200:

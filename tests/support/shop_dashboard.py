@@ -157,7 +157,7 @@ REPORTS = (
 """Those that analytics answers."""
 
 _ROWS = "product_id product_name score algorithm"
-OTHERS = (
+SERVING_AND_MODELS = (
     Read(
         "ml/status",
         {"": "is_trained training_timestamp model_metadata algorithms", "algorithms": _ALGORITHMS},
