@@ -611,18 +611,19 @@ RETURNING id;
 SELECT id, query FROM query_executions WHERE tenant = :tenant AND request_token = :request_token;
 
 -- query_executions_by_id --
--- Executions of these tenants; one whose process died has failed.
-SELECT id, tenant, query, statement_type, substatement, database, catalog, workgroup, output_location,
-       CASE WHEN is_lost THEN 'FAILED' ELSE state END AS state,
-       CASE WHEN is_lost THEN 'The process of the query ended: send it again.' ELSE reason END AS reason,
-       is_system_error OR is_lost AS is_system_error,
-       submitted_at, CASE WHEN is_lost THEN alive_at ELSE completed_at END AS completed_at, seconds, columns,
-       row_count, manifest
-FROM (
-    SELECT *, state IN ('QUEUED', 'RUNNING') AND alive_at < now() - interval '30 seconds' AS is_lost
-    FROM query_executions
-) AS executions
+-- Executions of these tenants.
+SELECT id, tenant, query, statement_type, substatement, database, catalog, workgroup, output_location, state,
+       reason, is_system_error, submitted_at, completed_at, seconds, columns, row_count, manifest,
+       state IN ('QUEUED', 'RUNNING') AND alive_at < now() - interval '30 seconds' AS is_lost
+FROM query_executions
 WHERE id = ANY(:ids::uuid[]) AND tenant = ANY(:tenants::text[]);
+
+-- fail_lost_query_executions --
+-- Fail those of these executions whose process died; one that was only late can't end them any more.
+UPDATE query_executions
+SET state = 'FAILED', reason = 'The process that ran the query ended: send it again.', is_system_error = true,
+    completed_at = now()
+WHERE id = ANY(:ids::uuid[]) AND state IN ('QUEUED', 'RUNNING') AND alive_at < now() - interval '30 seconds';
 
 -- query_execution_ids --
 -- Ids of executions of tenants, newest first, after a place.

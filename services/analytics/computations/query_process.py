@@ -8,9 +8,11 @@ what exceeds its memory to the folder of the task, and SQL can't write there: on
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
 import math
 import resource
+import signal
 import sys
 import time
 from datetime import date, datetime, timedelta
@@ -29,20 +31,27 @@ from services.analytics.domain.athena_values import text_of
 from services.analytics.domain.lake_schemas import SCHEMAS
 from services.analytics.domain.views import CATALOGUE_SCHEMAS, SOURCES, VIEW_QUERIES
 
+_PR_SET_PDEATHSIG: Final = 1
+"""Of prctl(2)."""
 _OVERHEAD_BYTES: Final = 3 * 2**30
 """Address space of Python, Arrow and threads beside DuckDB's memory; measured 1.2 GB."""
 
 
 def main() -> int:
     """Run the task of standard input; return the exit code."""
+    _end_with_parent()
     task = orjson.loads(sys.stdin.buffer.read())
     _limit(task["memory_bytes"], task["seconds"], task["disk_bytes"])
     try:
         answer = run(task)
+    except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
+        memory, disk = task["memory_bytes"] // 2**20, task["disk_bytes"] // 2**20
+        sentence = (
+            f"the query needs more than the {memory:,} MiB of memory and {disk:,} MiB on disk that it may use"
+        )
+        answer = {"error": sentence, "kind": "OutOfMemoryException"}
     except duckdb.Error as error:
         answer = {"error": _sentence(error), "kind": type(error).__name__}
-    except (MemoryError, pa.ArrowMemoryError):
-        answer = {"error": "the query needs more memory than it may use", "kind": "OutOfMemoryException"}
     sys.stdout.buffer.write(orjson.dumps(answer, default=_plain, option=orjson.OPT_NON_STR_KEYS))
     return 0
 
@@ -175,6 +184,12 @@ def _dataset(name: str, uri: str, options: dict[str, str]) -> ds.Dataset | pa.Ta
 
 def _time(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it dies: nobody waits for the answer."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit(memory_bytes: int, seconds: float, disk_bytes: int) -> None:

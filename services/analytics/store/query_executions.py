@@ -87,9 +87,17 @@ class QueryExecutions:
         return str(row["id"]), False
 
     async def by_id(self, tenants: Sequence[str], ids: Sequence[str]) -> dict[str, Row]:
-        """Return executions of these tenants by id; unknown ids are left out."""
-        known = [each for each in ids if _is_uuid(each)]
-        rows = await self._database.fetch(*SQL.query_executions_by_id(ids=known, tenants=list(tenants)))
+        """Return executions of these tenants by id; unknown ids are left out.
+
+        Executions whose process died fail here, for good.
+        """
+        statement = SQL.query_executions_by_id(
+            ids=[each for each in ids if _is_uuid(each)], tenants=list(tenants)
+        )
+        rows = await self._database.fetch(*statement)
+        if lost := [row["id"] for row in rows if row["is_lost"]]:
+            await self._database.execute(*SQL.fail_lost_query_executions(ids=lost))
+            rows = await self._database.fetch(*statement)
         return {str(row["id"]): dict(row) for row in rows}
 
     async def ids(

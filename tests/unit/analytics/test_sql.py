@@ -206,6 +206,9 @@ def test_a_query_that_needs_too_much_ends_with_a_sentence(tmp_path: Path) -> Non
     of_time = in_process(task(rows, tmp_path, seconds=0.05))
 
     assert of_memory["kind"] == of_disk["kind"] == "OutOfMemoryException"
+    assert of_disk["error"] == (
+        "the query needs more than the 64 MiB of memory and 1 MiB on disk that it may use"
+    )
     assert of_time["kind"] == "InterruptException"
 
 
