@@ -152,7 +152,9 @@ async def test_the_time_before_the_exposure_is_a_covariate(world: Any) -> None:
 
 async def test_versions_of_a_phase_are_one_measurement_until_a_variant_is_disabled(world: Any) -> None:
     async with counting(world, traffic=0.999) as shop:
-        await shop.expose("u0", 10)
+        await shop.did(shop.event("view", 5, "ann", "web-1"))
+        for unit in ("u0", "web-1"):
+            await shop.expose(unit, 10)
         await world.sql("UPDATE router.experiments SET stopped_at = $1, status = 'stopped'", (shop.at(100),))
         await world.sql(
             "INSERT INTO router.experiments (tenant, name, version, surface, traffic, salt, variants, phase, "
@@ -163,13 +165,16 @@ async def test_versions_of_a_phase_are_one_measurement_until_a_variant_is_disabl
         await shop.handlers.running.refresh()
         await shop.expose("u1", 200, version=2)
         await shop.expose("u0", 200, version=2)
+        await shop.expose("web-1", 200, version=2)
         await shop.expose("u2", 400, version=2)
         await shop.did(*(shop.event("purchase", 250, f"u{n}") for n in range(3)))
+        await shop.did(shop.event("purchase", 250, "bob", "web-1"))  # ann's as well, whose session it is
         result = await sums(shop, world)
 
     assert list(result.versions) == [1, 2]
-    assert result.people == {"a": People(2)}
-    assert result.sums[0, "a"][0] == 2
+    assert result.people == {"a": People(3)}
+    # Once each, whether or not the unit was exposed in both versions.
+    assert (result.sums[0, "a"][0], result.sums[1, "a"][0]) == (3, 7.5)
 
 
 async def test_the_monitor_pauses_an_experiment_once(world: Any) -> None:
