@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
+from shared.experiments import INTERLEAVED
+
 if TYPE_CHECKING:
     import random
 
@@ -90,6 +92,8 @@ class Visitors:
         with ThreadPoolExecutor(THREADS) as threads:
             for begin in range(0, count, TOGETHER):
                 answers = list(threads.map(self._visit, numbers[begin : begin + TOGETHER]))
+                # After all visits, because an answer can be looked up a moment after it was given.
+                answers = list(threads.map(self._with_picks, answers))
                 if self._click and not all(answer.items for answer in answers):
                     message = "Answers have no items: import items and interactions, and train first."
                     raise SystemExit(message)
@@ -101,13 +105,17 @@ class Visitors:
         user = f"{self._name}-{number}"
         path = f"/api/v1/personalize/recommendations/{quote(user)}?num_results={ITEMS}"
         answer, headers = self._api.call("GET", path)
-        variant, id_ = headers.get("x-variant", ""), answer["recommendation_id"]
-        items = answer["recommendations"]
-        if variant == "interleaved":
-            items = self._api.call("GET", f"/v1/recommendations/{quote(id_)}")[0]["items"]
+        variant, items = headers.get("x-variant", ""), answer["recommendations"]
         return Answer(
-            user, variant, id_, [(item["product_id"], item.get("picked_by", variant)) for item in items]
+            user, variant, answer["recommendation_id"], [(item["product_id"], variant) for item in items]
         )
+
+    def _with_picks(self, answer: Answer) -> Answer:
+        """Return an interleaved answer with the variant that picked each item; another one as it is."""
+        if answer.variant != INTERLEAVED:
+            return answer
+        shown, _ = self._api.call("GET", f"/v1/recommendations/{quote(answer.recommendation_id)}")
+        return answer._replace(items=[(item["product_id"], item["picked_by"]) for item in shown["items"]])
 
     def _act(self, answer: Answer) -> list[dict[str, Any]]:
         """Return the events of a visitor, and count them."""
