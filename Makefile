@@ -10,8 +10,7 @@ RUN := .local/venv/bin
 LOCAL := $(PYTHON) -m deploy.local
 SERVICES := tracker sync trainer loader recommender router engine analytics dashboard
 
-# Where `make check` and `make test` look. The tests on a stack mostly wait, so three of them share the machine;
-# the longest begin first.
+# Where `make check` and `make test` look. The longest begin first.
 SOURCES := shared services deploy examples tests
 OFFLINE_TESTS := tests/architecture tests/contract tests/unit
 STACK_TESTS := tests/e2e tests/browser tests/component tests/integration
@@ -66,9 +65,12 @@ clean: stop
 
 # --- checks ---------------------------------------------------------------------------------------
 
-.PHONY: test  # Run `check`, then every other test on a private stack
-test: install-tests check kit-tests
-	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS))
+.PHONY: test  # Run `check` and every other test, on a private stack
+test: install-tests lint kit-tests
+	@# The tests on a stack mostly wait, so four processes share the machine, and offline tests use what is left.
+	$(RUN)/mypy & types=$$!; \
+	  $(RUN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS) $(OFFLINE_TESTS)); tests=$$?; \
+	  wait $$types && exit $$tests
 
 .PHONY: kit-tests  # Test the storefront kit without a browser (the browser tests are part of `test`)
 kit-tests: install
@@ -79,10 +81,7 @@ smoke: install
 	$(RUN)/pytest -q -m smoke tests/e2e
 
 .PHONY: check  # Everything that needs no stack: format, lint, types, imports, offline tests
-check: python
-	$(RUN)/ruff format --check $(SOURCES)
-	$(RUN)/ruff check $(SOURCES)
-	$(RUN)/lint-imports
+check: lint
 	@# Types are checked beside the tests: mypy uses one core, for 40 s when it has no cache yet.
 	$(RUN)/mypy & types=$$!; $(RUN)/pytest -n 2 $(wildcard $(OFFLINE_TESTS)); tests=$$?; \
 	  wait $$types && exit $$tests
@@ -92,8 +91,9 @@ fmt: python
 	$(RUN)/ruff check --fix $(SOURCES)
 	$(RUN)/ruff format $(SOURCES)
 
-.PHONY: lint  # Lint, and check the imports between packages
+.PHONY: lint  # Check the format, lint, and check the imports between packages
 lint: python
+	$(RUN)/ruff format --check $(SOURCES)
 	$(RUN)/ruff check $(SOURCES)
 	$(RUN)/lint-imports
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -84,9 +85,15 @@ def unpacked(body: bytes, limit: int) -> bytes:
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAPI `requestBody` of an operation whose route parses the body itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(model)}}}}
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model without references, which several routes share."""
     schema = model.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    inlined: dict[str, Any] = _inlined(schema, schema.pop("$defs", {}))
+    return inlined
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:

@@ -68,6 +68,8 @@ def _responses(route: ClientRoute) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(route: ClientRoute, content: Mapping[str, Any] | None) -> dict[str, Any]:
+    if route.is_alias:  # it is not in the document
+        return {}
     parameters = [
         {
             "name": name,
