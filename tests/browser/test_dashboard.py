@@ -52,7 +52,7 @@ async def test_events_of_a_guest_appear_with_the_answer_they_follow(
 
     await visitor.locator(ROWS).first.locator("a").click()
     click = admin.locator("section[aria-labelledby=events] tbody tr", has_text="click")
-    await click.get_by_role("link", name=item).wait_for()
+    await click.locator(f'a[href$="items?id={item}"]').wait_for()
     await click.get_by_role("link", name="shown").click()
 
     await admin.get_by_role("heading", name="Answer", exact=True).wait_for()
@@ -154,7 +154,7 @@ async def test_pages_and_forms_work_without_scripts(
             await page.get_by_role("link", name="Placements", exact=True).click()
             await page.get_by_label("New placement").fill("without-scripts")
             await page.get_by_role("button", name="Define it").click()
-            await page.get_by_label("Items of an answer").fill("3")
+            await page.get_by_label("Items of the list").fill("3")
             await page.get_by_role("button", name="Set", exact=True).click()
             await page.get_by_role("button", name="Save").click()
             await page.get_by_text("without-scripts is saved").wait_for()
