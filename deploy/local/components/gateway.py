@@ -64,7 +64,7 @@ def program(
     as_user = as_unprivileged_user(data, USER)
     own = _with_own_certificate(settings(ports), data, is_root=bool(as_user))
     addresses = {name: f"{LOOPBACK}:{number}" for name, number in services.items()}
-    copy = _copy_kit(kit, data, is_root=bool(as_user)) if kit and kit.exists() else None
+    copy = copy_kit(kit, data, is_root=bool(as_user)) if kit and kit.exists() else None
     installation = Installation(addresses, data, version=_version(nginx), kit=copy)
     config, start = data / "nginx.conf", data / "start.sh"
     command = [str(nginx), "-e", "stderr", "-p", str(data), "-c", str(config)]
@@ -98,7 +98,7 @@ def _with_own_certificate(own: GatewaySettings, data: Path, *, is_root: bool) ->
     return replace(own, certificate=certificate, certificate_key=key)
 
 
-def _copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
+def copy_kit(kit: Path, folder: Path, *, is_root: bool) -> Path:
     """Copy the storefront kit, its name with the hash, and both compressed; return the path of the copy."""
     for file in (*kit.parent.glob("kit.*.js"), *kit.parent.glob("kit.*js.gz")):
         _copy(file, folder / file.name, is_root=is_root)

@@ -13,6 +13,7 @@ from deploy.gateway.compose import SETTINGS, configuration
 from deploy.gateway.configuration import Installation, match, render
 from deploy.gateway.routes import AWS_SERVICES, ROUTES, AwsService
 from deploy.gateway.settings import GatewaySettings
+from deploy.local.components.gateway import copy_kit
 from tests.support.processes import ROOT
 
 ALL = {name: f"{name}.internal:80" for name in sorted({route.service for route in ROUTES} | {"s3"})}
@@ -120,7 +121,20 @@ def test_the_kit_is_served_from_a_file_where_there_is_one() -> None:
     text = render(Installation(ALL, Path("/gateway"), kit=Path("/gateway/kit.js")), GatewaySettings())
 
     assert "alias /gateway/kit.js;" in locations(text)["= /kit.js"]
+    assert "gzip_static on;" in locations(text)["= /kit.js"]
     assert "/kit.js" not in rendered()
+
+
+def test_the_kit_is_copied_with_its_compressed_forms(tmp_path: Path) -> None:
+    built, folder = tmp_path / "dist", tmp_path / "gateway"
+    built.mkdir()
+    files = {"kit.js": b"x", "kit.js.gz": b"\x1f\x8b", "kit.0123456789abcdef.js": b"x"}
+    files["kit.0123456789abcdef.js.gz"] = files["kit.js.gz"]
+    for name, content in files.items():
+        (built / name).write_bytes(content)
+
+    assert copy_kit(built / "kit.js", folder, is_root=False) == folder / "kit.js"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
 def test_containers_call_the_gateway_without_tls_also_when_clients_have_it() -> None:
