@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import quote
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.shop import Shop
 from tests.support.shop_dashboard import REPORTS, SERVING_AND_MODELS, headers, missing, rows
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 WITHOUT_ROWS = {
     "analytics/customers/at-risk",  # nobody with that many orders stayed away
@@ -37,7 +38,11 @@ def test_every_request_has_the_members_that_are_read(shop: Shop, dashboard: http
     problems = {}
     for read in (*REPORTS, *SERVING_AND_MODELS):
         path = read.path.format(**{name: quote(value, safe="") for name, value in names.items()})
-        answer = dashboard.get(f"/api/v1/{path}")
+        answer = until(
+            partial(dashboard.get, f"/api/v1/{path}"),
+            f"{path} is computed",
+            enough=lambda answer: answer.status_code != 503,
+        )
         if answer.status_code != 200:
             problems[path] = [answer.text]
             continue

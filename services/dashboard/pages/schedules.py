@@ -19,8 +19,8 @@ KINDS = {
 }
 
 OPTIONS = {
-    "vip_share": "Share of the customers, 0.1 for a tenth",
-    "vip_window_days": "Days in which their spending counts",
+    "vip_share": "VIP runs: share of the customers, 0.1 for a tenth",
+    "vip_window_days": "VIP runs: days in which their spending counts",
     "max_minutes": "Minutes after which a run is stopped",
 }
 
