@@ -9,6 +9,7 @@ from tests.e2e.measured import assert_measured
 from tests.load import (
     bench_assignments,
     bench_engine,
+    bench_faults,
     bench_lake,
     bench_personalize,
     bench_pipeline,
@@ -16,6 +17,7 @@ from tests.load import (
     bench_tracker,
     bench_webhooks,
 )
+from tests.load import faults as product_faults
 from tests.load.__main__ import NAMES
 from tests.load.quality.product import Product
 from tests.load.quality.scores import recall
@@ -71,6 +73,14 @@ def test_the_pipeline(shop: Shop) -> None:
     figures = bench_pipeline.measure(shop, bench_pipeline.Size(purchases=2, users=300, items=60), mib=1.0)
 
     assert_measured(figures, "run, step train", "freshness, p50 of 2", "loader, 300 lists")
+
+
+def test_faults_of_the_product(endcap: Endcap) -> None:
+    size = product_faults.Size(seconds=2.0, rounds=1, every_seconds=1.0)
+
+    figures = list(bench_faults.measure(endcap, size, ["nothing"]))
+
+    assert_measured(figures, "nothing: lost or doubled")
 
 
 def test_slow_clients(endcap: Endcap, tmp_path: Path) -> None:
