@@ -12,6 +12,7 @@ from services.analytics.settings import Settings
 from services.analytics.store import Audit, Counting, Lake, LakeWriter, Reports
 from shared.postgres import Database
 from shared.settings import PostgresSettings, S3Settings
+from tests.integration.analytics.athena_client import Client, athena_client
 from tests.support.stack import Database as OwnDatabase
 from tests.support.stack import ObjectStore
 
@@ -56,3 +57,11 @@ async def analytics(
         LakeWriter(database, lake),
     )
     await database.stop()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def client(
+    analytics: Analytics, module_database: OwnDatabase, s3: ObjectStore, module_bucket: str
+) -> AsyncIterator[Client]:
+    async with athena_client(analytics, module_database, s3, module_bucket) as made:
+        yield made

@@ -2,111 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
 import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-import httpx
 import pyarrow.parquet as pq
 import pytest
-import pytest_asyncio
-from asgi_lifespan import LifespanManager
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from services.analytics import app
-from services.analytics.domain.lake_tables import BY_NAME
-from shared.settings import AuthSettings
-from tests.integration.analytics.conftest import Analytics
-from tests.integration.analytics.test_erasures import event
-from tests.integration.analytics.test_lake import placed
+from tests.integration.analytics.athena_client import Client
 from tests.support.analysis_queries import POPULARITY, PURCHASES
 from tests.support.stack import Database as OwnDatabase
-from tests.support.stack import ObjectStore
-from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
-from tests.support.waiting import PATIENCE
-
-
-@dataclass
-class Client:
-    """Calls operations, signed with a tenant's key pair, as an SDK does."""
-
-    http: httpx.AsyncClient
-    tenant: Tenant
-    s3: Any
-    bucket: str
-
-    async def send(self, target: str, **body: Any) -> httpx.Response:
-        scope = "glue" if target.startswith("AWSGlue") else "athena"
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
-        request = AWSRequest("POST", "http://analytics/", headers=headers, data=json.dumps(body))
-        pair = Credentials(self.tenant.access_key_id, self.tenant.secret_access_key)
-        SigV4Auth(pair, scope, "eu-west-1").add_auth(request)
-        return await self.http.post("/", content=json.dumps(body), headers=dict(request.headers.items()))
-
-    async def athena(self, operation: str, **body: Any) -> dict[str, Any]:
-        answer = await self.send(f"AmazonAthena.{operation}", **body)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    async def finished(self, query: str, **more: Any) -> dict[str, Any]:
-        """Start a query and return it when it has ended."""
-        started = await self.athena("StartQueryExecution", QueryString=query, **more)
-        return await self.ended(started["QueryExecutionId"])
-
-    async def ended(self, identifier: str) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                answer = await self.athena("GetQueryExecution", QueryExecutionId=identifier)
-                execution: dict[str, Any] = answer["QueryExecution"]
-                if execution["Status"]["State"] not in {"QUEUED", "RUNNING"}:
-                    return execution
-                await asyncio.sleep(0.2)
-
-    async def rows(self, identifier: str, **more: Any) -> list[list[str | None]]:
-        answer = await self.athena("GetQueryResults", QueryExecutionId=identifier, **more)
-        return [[cell.get("VarCharValue") for cell in row["Data"]] for row in answer["ResultSet"]["Rows"]]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def client(
-    analytics: Analytics, module_database: OwnDatabase, s3: ObjectStore, module_bucket: str
-) -> AsyncIterator[Client]:
-    # The key pair of the tenant is the object store's too, as with `make run`.
-    tenant = await make_tenant(
-        module_database, "athena", "000000000077", pair=(s3.access_key_id, s3.secret_access_key)
-    )
-    now = datetime.now(UTC)
-    events = [
-        event(tenant.name, kind, number, user_id=user, item_id=item, occurred_at=now)
-        for number, (user, kind, item) in enumerate(
-            [
-                ("ann", "purchase", "i1"),
-                ("ann", "view", "i2"),
-                ("bob", "purchase", "i1"),
-                ("ann", "purchase", "i2"),
-            ]
-        )
-    ]
-    await analytics.writer.write(BY_NAME["interactions"], placed(events))
-    settings = analytics.settings.model_copy(
-        update={
-            "auth": AuthSettings(endcap_secret_key=SECRET_KEY),
-            "s3": analytics.settings.s3.model_copy(update={"endcap_uploads_bucket": module_bucket}),
-        }
-    )
-    service = app.build(settings)
-    async with (
-        LifespanManager(service),
-        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://analytics") as http,
-    ):
-        yield Client(http, tenant, s3.client(), module_bucket)
+from tests.support.tenants import make_tenant
 
 
 async def test_both_queries_of_the_aws_design_run_as_they_are(client: Client) -> None:
@@ -239,10 +144,12 @@ async def test_an_api_key_reads_its_own_tenant_alone(client: Client, module_data
         assert answer.json()["DatabaseList"] == [{"Name": "endcap"}]
 
 
+_NUMBERS = "(SELECT 1 FROM interactions CROSS JOIN UNNEST(sequence(1, 10000)) AS t (x))"
+ENDLESS = f"SELECT count(*) FROM {_NUMBERS} a CROSS JOIN {_NUMBERS} b CROSS JOIN {_NUMBERS} c"
+
+
 async def test_a_query_is_cancelled_and_an_expression_fails(client: Client) -> None:
-    numbers = "(SELECT 1 FROM interactions CROSS JOIN UNNEST(sequence(1, 10000)) AS t (x))"
-    text = f"SELECT count(*) FROM {numbers} a CROSS JOIN {numbers} b CROSS JOIN {numbers} c"
-    started = await client.athena("StartQueryExecution", QueryString=text)
+    started = await client.athena("StartQueryExecution", QueryString=ENDLESS)
     early = await client.send("AmazonAthena.GetQueryResults", QueryExecutionId=started["QueryExecutionId"])
     await client.athena("StopQueryExecution", QueryExecutionId=started["QueryExecutionId"])
     failed = await client.finished("SELECT 7 / 0")

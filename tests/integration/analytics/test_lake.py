@@ -127,7 +127,10 @@ async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Anal
     for number, each in enumerate((claim, view, line, view)):
         await analytics.writer.write(INTERACTIONS, placed([each], begin=number))
     old = event(tenant, "view", 0, user_id="ann", occurred_at=datetime(2001, 1, 1, tzinfo=UTC))
-    await analytics.writer.write(INTERACTIONS, placed([old], begin=4))
+    history = event(
+        tenant, "view", 0, user_id="ann", event_id="history", occurred_at=old.occurred_at, historical=True
+    )
+    await analytics.writer.write(INTERACTIONS, placed([old, history], begin=4))
 
     maintenance = LakeMaintenance(analytics.database, analytics.lake, analytics.settings)
     maintained = await maintenance.maintain(tenant, "interactions")
@@ -135,11 +138,18 @@ async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Anal
 
     table = analytics.lake.open(tenant, "interactions")
     rows = table.to_pyarrow_table(columns=["event_id", "source"]).to_pylist()
-    assert sorted((row["event_id"], row["source"]) for row in rows) == [("line", "order"), ("view", "events")]
-    assert len(table.file_uris()) == 1
+    assert sorted((row["event_id"], row["source"]) for row in rows) == [
+        ("history", "events"),
+        ("line", "order"),
+        ("view", "events"),
+    ]
+    assert len(table.file_uris()) == 2
     # Offsets are kept: what was read before stays out.
     await analytics.writer.write(INTERACTIONS, placed([view], begin=3))
-    assert len(await ids(analytics, tenant)) == 2
+    assert len(await ids(analytics, tenant)) == 3
+    settings = analytics.settings.model_copy(update={"lake_history_days": 15})
+    maintenance = LakeMaintenance(analytics.database, analytics.lake, settings)
+    assert (await maintenance.maintain(tenant, "interactions"))["expired"] == 1
 
 
 async def test_many_new_files_are_joined_before_the_night(analytics: Analytics, tenant: str) -> None:
