@@ -108,8 +108,13 @@ async def renewed_and_extended(installation: Installation, administrator: asyncp
     assert (incremental["status"], incremental["kind"]) == ("completed", "incremental")
     assert details(incremental)["snapshot"]["files"]["interactions"]["rows"] == 0
     assert await overlay_of(administrator, incremental["run"]) == lists
-    pointer = orjson.loads(await redis.get("endcap:gen:default"))
-    assert pointer["overlays"]["user-personalization"]["generation"] == incremental["run"]
+
+    async def pointed_at() -> int:
+        pointer = orjson.loads(await redis.get("endcap:gen:default"))
+        return int(pointer["overlays"]["user-personalization"]["generation"])
+
+    # The pointer is written after the transaction that activates the overlay.
+    await eventually(pointed_at, "the pointer", enough=lambda generation: generation == incremental["run"])
     await redis.aclose()
     print(  # noqa: T201
         f"\nVIP {counts} in {vip['seconds']:.2f} s, incremental in {incremental['seconds']:.2f} s, "
