@@ -16,9 +16,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.support.analysis_queries import PURCHASES
 from tests.support.processes import base_environment
 from tests.support.product import Endcap
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 MEBIBYTE = 2**20
 
@@ -62,6 +63,31 @@ def test_the_services_of_personalize_share_the_address(aws: boto3.Session, endca
     assert "default" in {group["name"] for group in groups}
     assert events["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert unknown.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_athena_and_glue_share_the_address(aws: boto3.Session, bucket: str) -> None:
+    athena = aws.client("athena")
+    identifier = athena.start_query_execution(
+        QueryString=PURCHASES,
+        QueryExecutionContext={"Database": "ml_platform"},
+        ResultConfiguration={"OutputLocation": f"s3://{bucket}/athena/"},
+    )["QueryExecutionId"]
+
+    def status() -> dict[str, Any]:
+        execution: dict[str, Any] = athena.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]
+        return dict(execution["Status"])
+
+    until(status, "the query succeeds", enough=lambda seen: seen["State"] == "SUCCEEDED")
+    rows = athena.get_query_results(QueryExecutionId=identifier)["ResultSet"]["Rows"]
+    file = aws.client("s3").get_object(Bucket=bucket, Key=f"athena/{identifier}.csv")["Body"].read().decode()
+    tables = aws.client("glue").get_tables(DatabaseName="ml_platform")["TableList"]
+
+    assert [cell["VarCharValue"] for cell in rows[0]["Data"]] == ["user_id", "interaction_count"]
+    # Guests have no user id: such a cell is empty, in the answer and in the file.
+    cells = [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
+    quoted = [",".join("" if cell is None else f'"{cell}"' for cell in row) for row in cells]
+    assert file.splitlines() == quoted
+    assert "interactions" in {table["Name"] for table in tables}
 
 
 SERVICE_POLICY = {

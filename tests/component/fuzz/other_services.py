@@ -133,7 +133,7 @@ def other_services(installation: Installation) -> dict[str, str]:
         "sync-import": accepted["id"],
         "source-id": str(sources["web"]["id"]),
         "spare-placement": "spare",
-        "dead-letter": _dead_letter(installation),
+        **_dead_letter(installation),
     }
 
 
@@ -150,9 +150,9 @@ def _experiments(request: Callable[..., Any]) -> dict[str, str]:
     return {name: name for name in (*_SURFACES, "draft")}
 
 
-def _dead_letter(installation: Installation) -> str:
-    """Write the dead letter of an interaction, and return its id."""
-    record = encoded(interaction(tenant=installation.tenant.name), "tracker", "")
-    asyncio.run(bury(installation.kafka, record, 0))
+def _dead_letter(installation: Installation) -> dict[str, str]:
+    """Write the dead letter of an interaction, and return its id and its value."""
+    event = interaction(tenant=installation.tenant.name)
+    asyncio.run(bury(installation.kafka, encoded(event, "tracker", ""), 0))
     listed = installation.request("GET", "engine", "/v1/dead-letters", params={"topic": INTERACTIONS.name})
-    return str(listed["dead_letters"][0]["id"])
+    return {"dead-letter": str(listed["dead_letters"][0]["id"]), "mended": event.model_dump_json()}

@@ -9,7 +9,11 @@ from tests.support.fuzz.targets import Known
 
 def report_values(made: Mapping[str, str]) -> dict[str, Known]:
     """Values that are right for one route of analytics alone."""
-    whole: Known = {"time_filter": ["all"], "province": [None], "city": [None], "order_source": [None]}
+    whole: Known = {
+        "time_filter": ["all"],
+        **{name: [None] for name in ("province", "city", "category", "categories", "order_source")},
+        "delivered_only": [None],
+    }
     path = "analytics GET /api/v1"
     return {
         "analytics AWSGlue.DeleteTable": {"Name": ["made"]},

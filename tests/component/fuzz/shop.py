@@ -108,9 +108,11 @@ def _others(installation: Installation, made: dict[str, str]) -> None:
         metrics=[METRIC],
         metricsOutputConfig={"roleArn": ROLE},
     )["metricAttributionArn"]
-    made["domain-group"] = call(
-        "CreateDatasetGroup", key=SERVICE_KEY, name=f"{installation.tenant.name}-domain", domain="ECOMMERCE"
-    )["datasetGroupArn"]
+    for kind, more in (("domain", {"domain": "ECOMMERCE"}), ("empty", {})):
+        name = f"{installation.tenant.name}-{kind}"
+        made[f"{kind}-group"] = call("CreateDatasetGroup", key=SERVICE_KEY, name=name, **more)[
+            "datasetGroupArn"
+        ]
 
 
 def _jobs(installation: Installation, made: dict[str, str]) -> None:

@@ -101,8 +101,8 @@ async def test_an_answer_can_be_looked_up_at_once(shop: World, caller: httpx.Asy
     assert (body["surface"], body["user_id"], body["target"]) == ("rest", "u3", USER)
     assert (body["source"], body["generation"], body["request"]) == ("redis", 7, {"limit": 2})
     assert body["items"] == [
-        {"product_id": "own-3", "rank": 1, "strategy": USER, "picked_by": None},
-        {"product_id": "next", "rank": 2, "strategy": USER, "picked_by": None},
+        {"product_id": "own-3", "rank": 1, "strategy": USER, "picked_by": None, "score": None},
+        {"product_id": "next", "rank": 2, "strategy": USER, "picked_by": None, "score": None},
     ]
 
 
@@ -131,6 +131,7 @@ async def test_every_kind_of_answer_can_be_looked_up(caller: httpx.AsyncClient) 
         "rank": 1,
         "strategy": "for-you",
         "picked_by": None,
+        "score": None,
     }
     for body, answer in zip(bodies, (backend, guest, place, similar, home, *page), strict=True):
         rows = [row["product_id"] for row in answer["recommendations"]]

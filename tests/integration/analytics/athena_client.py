@@ -51,7 +51,8 @@ class Client:
     async def send(self, target: str, **body: Any) -> httpx.Response:
         scope = "glue" if target.startswith("AWSGlue") else "athena"
         headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": target}
-        request = AWSRequest("POST", "http://analytics/", headers=headers, data=json.dumps(body))
+        url = f"{self.http.base_url}/"
+        request = AWSRequest("POST", url, headers=headers, data=json.dumps(body))
         pair = Credentials(self.tenant.access_key_id, self.tenant.secret_access_key)
         SigV4Auth(pair, scope, "eu-west-1").add_auth(request)
         return await self.http.post("/", content=json.dumps(body), headers=dict(request.headers.items()))

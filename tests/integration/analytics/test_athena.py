@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import uuid
+from dataclasses import replace
+from pathlib import Path
 
+import asyncpg
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.analytics.athena_client import Client
 from tests.support.analysis_queries import POPULARITY, PURCHASES
+from tests.support.processes import process
 from tests.support.stack import Database as OwnDatabase
 from tests.support.tenants import make_tenant
 
@@ -158,3 +163,31 @@ async def test_a_query_is_cancelled_and_an_expression_fails(client: Client) -> N
     assert (await client.ended(started["QueryExecutionId"]))["Status"]["State"] == "CANCELLED"
     assert failed["Status"]["State"] == "FAILED"
     assert failed["Status"]["AthenaError"]["ErrorCategory"] == 2
+
+
+async def test_a_query_whose_process_is_killed_has_failed_for_every_other_process(
+    client: Client, module_database: OwnDatabase, tmp_path: Path
+) -> None:
+    environment = {**client.environment, "ANALYTICS_SQL_SECONDS": "5"}
+    with process("analytics", "serve", environment, tmp_path) as killed:
+        async with httpx.AsyncClient(base_url=killed.url) as http:
+            other = replace(client, http=http)
+            started = [await other.athena("StartQueryExecution", QueryString=ENDLESS) for _ in range(3)]
+        killed.kill()
+    ids = [each["QueryExecutionId"] for each in started]
+
+    async def states() -> set[str]:
+        answer = await client.athena("BatchGetQueryExecution", QueryExecutionIds=ids)
+        return {each["Status"]["State"] for each in answer["QueryExecutions"]}
+
+    assert await states() <= {"QUEUED", "RUNNING"}
+    administrator = await asyncpg.connect(module_database.url)
+    later = "UPDATE analytics.query_executions SET alive_at = alive_at - interval '30 s' WHERE id = ANY($1)"
+    await administrator.execute(later, ids)
+    assert await states() == {"FAILED"}
+    stored = "SELECT DISTINCT state FROM analytics.query_executions WHERE id = ANY($1)"
+    assert await administrator.fetchval(stored, ids) == "FAILED"
+    await administrator.close()
+    ended = await client.ended(ids[0])
+    assert "send it again" in ended["Status"]["StateChangeReason"]
+    assert ended["Status"]["AthenaError"]["Retryable"]

@@ -16,5 +16,5 @@ def test_a_path_names_a_function(module: str, name: str) -> None:
     assert callable(getattr(import_module(module), name))
 
 
-def test_there_are_two_processes_and_five_commands() -> None:
-    assert len(PATHS) == 7
+def test_there_are_two_processes_and_six_commands() -> None:
+    assert len(PATHS) == 8

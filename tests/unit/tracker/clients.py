@@ -92,8 +92,10 @@ def _application() -> FastPathApplication:
 
 
 @asynccontextmanager
-async def running_tracker(patch: pytest.MonkeyPatch) -> AsyncIterator[Tracker]:
-    """Run the application without Postgres and Kafka."""
+async def running_tracker(
+    patch: pytest.MonkeyPatch, application: FastPathApplication | None = None
+) -> AsyncIterator[Tracker]:
+    """Run an application without Postgres and Kafka, by default that of all tests."""
     published: list[Any] = []
 
     async def publish(_: Publisher, __: object, events: Sequence[Event], *, within: float = 2.0) -> None:
@@ -101,6 +103,6 @@ async def running_tracker(patch: pytest.MonkeyPatch) -> AsyncIterator[Tracker]:
 
     patch.setattr(Database, "fetchrow", _row_of_key)
     patch.setattr(Publisher, "publish", publish)
-    transport = httpx.ASGITransport(_application())
+    transport = httpx.ASGITransport(application or _application())
     async with httpx.AsyncClient(transport=transport, base_url="http://tracker.test") as http:
         yield Tracker(http, published)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from services.tracker.app import build
 from services.tracker.domain.intake_rules import (
     DEFAULT_RULES,
     NO_CIRCUMSTANCES,
@@ -15,8 +16,9 @@ from services.tracker.domain.intake_rules import (
     Rules,
     circumstances,
 )
+from services.tracker.settings import Settings
 from services.tracker.store import IntakeRulesTable
-from tests.unit.tracker.clients import KEY, SHOP, Tracker
+from tests.unit.tracker.clients import KEY, SHOP, Tracker, running_tracker
 
 HEADERS = {"x-api-key": KEY}
 VIEW = {"event_type": "view", "user_id": "u", "item_id": "i"}
@@ -138,9 +140,7 @@ async def test_every_format_follows_the_rules(tracker: Tracker, monkeypatch: pyt
     assert [(event.event_type, event.withheld) for event in tracker.events] == [("view", "internal")] * 6
 
 
-async def test_events_wait_for_rules_that_were_never_read(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_events_wait_for_rules_that_were_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other rules than those of the shop could let events without consent into personalization."""
 
     async def away(*_: object) -> Rules:
@@ -149,10 +149,11 @@ async def test_events_wait_for_rules_that_were_never_read(
     monkeypatch.setattr(IntakeRulesTable, "read", away)
     flat = {"user_id": "u", "event_type": "view", "item_id": "i"}
 
-    answers = [
-        await tracker.http.post(path, json=flat, headers=HEADERS)
-        for path in ("/v1/events", "/events", "/shopify/events", "/v1/track")
-    ]
+    async with running_tracker(monkeypatch, build(Settings())) as tracker:
+        answers = [
+            await tracker.http.post(path, json=flat, headers=HEADERS)
+            for path in ("/v1/events", "/events", "/shopify/events", "/v1/track")
+        ]
 
     assert [(answer.status_code, "retry-after" in answer.headers) for answer in answers] == [(503, True)] * 4
     assert tracker.events == []
