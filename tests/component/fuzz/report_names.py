@@ -11,8 +11,8 @@ def report_values(made: Mapping[str, str]) -> dict[str, Known]:
     """Values that are right for one route of analytics alone."""
     whole: Known = {
         "time_filter": ["all"],
-        **{name: [None] for name in ("province", "city", "category", "categories", "order_source")},
-        "delivered_only": [None],
+        "delivered_only": ["false"],
+        **{name: [""] for name in ("province", "city", "category", "categories", "order_source")},
     }
     path = "analytics GET /api/v1"
     return {
