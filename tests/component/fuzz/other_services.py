@@ -13,6 +13,7 @@ from shared.kafka import encoded
 from tests.component.fuzz.installation import Installation
 from tests.support.dead_letters import bury
 from tests.support.kafka import interaction
+from tests.support.waiting import until
 
 _ITEMS = "INSERT INTO sync.items (tenant, item_id, name) VALUES ($1, 'i1', 'Tea'), ($1, 'spare', '')"
 _USER = "INSERT INTO sync.users (tenant, user_id) VALUES ($1, 'u1')"
@@ -147,6 +148,12 @@ def _experiments(request: Callable[..., Any]) -> dict[str, str]:
         request("POST", "router", f"/v1/experiments/{name}/start")
     request("POST", "router", "/v1/experiments/stopped/stop")
     request("POST", "router", "/v1/experiments/decided/decide", json={"reason": "Nothing differs."})
+    until(
+        lambda: request("GET", "recommender", "/api/v1/personalize/status")["experiments"],
+        "the recommender knows the experiments",
+        enough=lambda running: "placed" in running,
+        every=0.5,
+    )
     return {name: name for name in (*_SURFACES, "draft")}
 
 
