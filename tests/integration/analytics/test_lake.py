@@ -15,7 +15,7 @@ import pytest
 
 from services.analytics.domain.lake_tables import BY_NAME, rows_of
 from services.analytics.domain.sql import checked
-from services.analytics.store import Erasures, LakeMaintenance, QueryRunner, lake_files
+from services.analytics.store import Erasures, Lake, LakeMaintenance, LakeWriter, QueryRunner, lake_files
 from shared.errors import ApiError, Transient
 from shared.events import Event, OrderLine, OrderPlaced
 from shared.kafka import Positioned
@@ -57,6 +57,29 @@ async def test_a_record_that_comes_twice_is_stored_once(analytics: Analytics, te
     )
 
 
+async def test_writers_that_take_turns_store_each_record_once(analytics: Analytics, tenant: str) -> None:
+    """Each keeps the table open between its appends, as two replicas whose partitions move do."""
+    records = placed([event(tenant, "view", number, user_id="ann") for number in range(4)])
+    writers = [analytics.writer, LakeWriter(analytics.database, Lake(analytics.settings.s3))]
+
+    for number in range(1, 5):
+        await writers[number % 2].write(INTERACTIONS, records[:number])
+
+    assert await ids(analytics, tenant) == sorted(each.event.event_id for each in records)
+
+
+async def test_a_table_that_was_deleted_begins_anew(analytics: Analytics, tenant: str) -> None:
+    first, second = placed([event(tenant, "view", number, user_id="ann") for number in range(2)])
+    await analytics.writer.write(INTERACTIONS, [first])
+    bucket, objects = analytics.settings.s3.endcap_data_bucket, client(analytics.settings.s3)
+    for each in objects.list_objects_v2(Bucket=bucket, Prefix=f"{tenant}/")["Contents"]:
+        objects.delete_object(Bucket=bucket, Key=each["Key"])
+
+    await analytics.writer.write(INTERACTIONS, [second])
+
+    assert await ids(analytics, tenant) == [second.event.event_id]
+
+
 async def test_a_table_of_an_earlier_release_gets_new_columns(analytics: Analytics, tenant: str) -> None:
     table, lake = BY_NAME["servings"], analytics.lake
     earlier = [column for column in table.schema if column.name not in {"propensity", "scores"}]
@@ -83,7 +106,7 @@ async def test_a_writer_that_was_overtaken_adds_nothing(analytics: Analytics, te
     assert lake.append(INTERACTIONS, tenant, rows, {3: 1}) == 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lake, "open", lambda *_: paused)
+        patch.setattr(lake, "_to_write", lambda *_: paused)
         with pytest.raises(Transient):
             lake.append(INTERACTIONS, tenant, rows, {3: 1})
 
