@@ -41,7 +41,7 @@ def test_every_request_has_the_members_that_are_read(shop: Shop, dashboard: http
         until(
             partial(problems, dashboard, path, read),
             f"{path} has the members that are read",
-            enough=lambda found: not found,
+            enough=lambda wrong: not wrong,
         )
 
 
@@ -51,10 +51,10 @@ def problems(dashboard: httpx.Client, path: str, read: Read) -> list[str]:
     if answer.status_code != 200:
         return [answer.text]
     body = answer.json()
-    found = [*missing(body, read.members), *missing(body, read.needed)]
+    wrong = [*missing(body, read.members), *missing(body, read.needed)]
     if read.path.partition("?")[0] not in WITHOUT_ROWS:
-        found += [where for where, count in rows(body, read.members).items() if not count]
-    return found
+        wrong += [where for where, count in rows(body, read.members).items() if not count]
+    return wrong
 
 
 def test_what_it_asks_for_once(shop: Shop, dashboard: httpx.Client) -> None:
