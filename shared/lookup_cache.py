@@ -27,7 +27,7 @@ RETRY_SECONDS: Final = 5.0
 """Time that the last value counts as current after a failed query, before the next one; arbitrary."""
 
 LOOK_UP_SECONDS: Final = 1.0
-"""Time that a query may take; arbitrary, and shorter than a client's patience."""
+"""Default of the time that a query may take; arbitrary, and shorter than a client's patience."""
 
 UNAVAILABLE_SECONDS: Final = 1.0
 """Time that keys without a value are refused after a failed query, since theirs would fail too."""
@@ -58,13 +58,15 @@ class LookupCache(Generic[Key, Value]):
         self,
         look_up: Callable[[Key], Awaitable[Value | None]],
         clock: Callable[[], float] = time.monotonic,
+        look_up_seconds: float = LOOK_UP_SECONDS,
     ) -> None:
-        """`look_up` returns None for a key that does not exist, and is cancelled after one second.
+        """`look_up` returns None for a key that does not exist, and is cancelled after `look_up_seconds`.
 
         `clock` returns seconds and never goes back.
         """
         self._look_up = look_up
         self._clock = clock
+        self._look_up_seconds = look_up_seconds
         self._entries: dict[Key, _Entry[Value]] = {}
         self._unknown: dict[Key, float] = {}
         self._running: dict[Key, asyncio.Task[Value | None]] = {}
@@ -105,7 +107,7 @@ class LookupCache(Generic[Key, Value]):
 
     async def _refresh(self, key: Key) -> Value | None:
         try:
-            async with asyncio.timeout(LOOK_UP_SECONDS):
+            async with asyncio.timeout(self._look_up_seconds):
                 value = await self._look_up(key)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             log.warning("lookup_cache.query_failed", error=repr(error), cached=key in self._entries)

@@ -187,6 +187,7 @@ class AuthSettings(Block):
     endcap_tenant_rate_factor: float = Field(
         4.0, ge=1, description="the limit of all keys of a tenant together, as a multiple of one key's"
     )
+    endcap_key_lookup_seconds: float = Field(1.0, gt=0, description="time that reading a key may take")
     endcap_unverified_account: str | None = Field(
         None,
         pattern=r"^\d{12}$",

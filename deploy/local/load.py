@@ -53,8 +53,10 @@ def load_sample(stack: Stack) -> None:
 
 def _files_of(stack: Stack, data: Path | None) -> Iterator[tuple[str, Path]]:
     if data is None:
-        stack.report("generating the sample shop")
-        folder = write_shop(stack.root / "shop")
+        folder = stack.root / "shop"
+        if not all((folder / f"{kind}.csv").exists() for kind in FILES):
+            stack.report("generating the sample shop")
+            write_shop(folder)
         yield from ((kind, folder / f"{kind}.csv") for kind in FILES)
     elif data.is_file():
         match = _FILE_NAME.fullmatch(data.name)

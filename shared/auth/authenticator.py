@@ -58,8 +58,8 @@ class Authenticator:
         self._service_hash = hash_key(service_key.get_secret_value()) if service_key else None
         self._service = Principal(None, None, frozenset(SCOPES), "service")
         self._rates = RateLimits(settings)
-        self._keys = LookupCache(self._api_key)
-        self._pairs = LookupCache(self._key_pair)
+        self._keys = LookupCache(self._api_key, look_up_seconds=settings.endcap_key_lookup_seconds)
+        self._pairs = LookupCache(self._key_pair, look_up_seconds=settings.endcap_key_lookup_seconds)
 
     async def start(self) -> None:
         """Log a warning if signatures are not verified."""

@@ -15,6 +15,9 @@ from deploy.local.shop.customers import Customer
 
 _BEGIN = datetime(2025, 11, 1, tzinfo=UTC)
 _DAYS = 365
+END = _BEGIN + timedelta(days=_DAYS)
+"""The end of the year of orders."""
+
 _BROWSED_DAYS = 75
 
 _GUEST_ORDERS = 1_500

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ import pytest
 from deploy.local.shop import FILES, write_shop
 from tests.support.processes import ROOT
 
+TODAY = date(2026, 11, 5)
+"""A day at which the seasons of the shop are those of the calendar."""
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_shop(tmp_path_factory.mktemp("shop"))
+    return write_shop(tmp_path_factory.mktemp("shop"), today=TODAY)
 
 
 def _rows(shop: Path, name: str) -> list[dict[str, str]]:
@@ -28,7 +32,8 @@ def _rows(shop: Path, name: str) -> list[dict[str, str]]:
 def test_it_is_the_same_every_time(shop: Path, tmp_path: Path) -> None:
     # In another process sets have another order.
     program = (
-        "import sys, pathlib; from deploy.local.shop import write_shop; write_shop(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib, datetime; from deploy.local.shop import write_shop;"
+        "write_shop(pathlib.Path(sys.argv[1]), today=datetime.date(2026, 11, 5))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     subprocess.run(
@@ -37,6 +42,29 @@ def test_it_is_the_same_every_time(shop: Path, tmp_path: Path) -> None:
 
     for name in FILES:
         assert (tmp_path / f"{name}.csv").read_bytes() == (shop / f"{name}.csv").read_bytes()
+
+
+def test_its_year_ends_today_and_nothing_is_in_the_future(tmp_path: Path) -> None:
+    today = date(2027, 6, 30)
+    shop = write_shop(tmp_path, customer_count=200, today=today)
+    now = datetime.combine(today, time(), UTC)
+    times = {
+        name: [datetime.fromisoformat(row[column]) for row in _rows(shop, name)]
+        for name, column in (("items", "created_at"), ("orders", "ordered_at"), ("interactions", "timestamp"))
+    }
+
+    assert max(max(column) for column in times.values()) < now
+    assert (
+        timedelta(days=4)
+        < now
+        - max(
+            datetime.fromisoformat(row["ordered_at"])
+            for row in _rows(shop, "orders")
+            if row["kind"] == "order"
+        )
+        < timedelta(days=7)
+    )
+    assert timedelta(days=360) < now - min(times["orders"]) < timedelta(days=370)
 
 
 def test_its_size_is_what_a_first_start_can_wait_for(shop: Path) -> None:
