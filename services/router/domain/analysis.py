@@ -42,6 +42,8 @@ class _Tested(NamedTuple):
 
     absolute: statistics.Difference
     relative: statistics.Difference
+    sequences: tuple[Interval, Interval]
+    """Of the absolute and of the relative difference."""
     p: Floats
 
 
@@ -145,6 +147,10 @@ def _test(sample: SampleMoments) -> _Tested:
     return _Tested(
         absolute,
         statistics.relative_difference(treatments, control),
+        (
+            statistics.confidence_sequence(absolute, ALPHA),
+            statistics.relative_sequence(treatments, control, ALPHA),
+        ),
         statistics.always_valid_p(absolute, ALPHA),
     )
 
@@ -171,7 +177,6 @@ def _variants(
         sample.n,
     )
     means = statistics.welch_interval(single, ALPHA)
-    sequences = [statistics.confidence_sequence(each, ALPHA) for each in (tested.absolute, tested.relative)]
     looks = [statistics.welch_interval(each, ALPHA) for each in (tested.absolute, tested.relative)]
     one_look_p = statistics.welch_p(tested.absolute)
     chances = statistics.chance_to_win(tested.relative)
@@ -182,8 +187,8 @@ def _variants(
         comparison = None
         if index > 0:
             comparison = Comparison(
-                absolute=_estimate(tested.absolute.estimate, sequences[0], at),
-                relative=_estimate(tested.relative.estimate, sequences[1], at),
+                absolute=_estimate(tested.absolute.estimate, tested.sequences[0], at),
+                relative=_estimate(tested.relative.estimate, tested.sequences[1], at),
                 p=_number(tested.p[at]),
                 adjusted_p=_number(adjusted_p[at]),
                 one_look=OneLook(
@@ -195,7 +200,7 @@ def _variants(
                 verdict=_verdict(
                     metric, min(sample.n[0], sample.n[index]), tested.absolute.estimate[at], adjusted_p[at]
                 ),
-                guardrail=_guardrail(metric, sequences[1], at),
+                guardrail=_guardrail(metric, tested.sequences[1], at),
             )
         yield VariantMetric(variant=name, mean=_estimate(sample.mean, means, index), comparison=comparison)
 

@@ -19,6 +19,7 @@ from services.router.statistics.comparisons import (
     chance_to_win,
     confidence_sequence,
     relative_difference,
+    relative_sequence,
     welch_interval,
     welch_p,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "proportion_moments",
     "ratio_moments",
     "relative_difference",
+    "relative_sequence",
     "required_units",
     "sequential_multinomial_p",
     "sign_test_p",

@@ -92,9 +92,25 @@ def confidence_sequence(
     Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas: Time-uniform central limit theory and asymptotic confidence
     sequences (arXiv 2103.06476, 2023), theorem 2.2; ρ minimises the width at `tuned_units` (appendix B.2).
     """
-    scaled, grown = _mixture(difference.n, alpha, tuned_units)
-    half = difference.standard_error * np.sqrt(2 * divide(grown, scaled) * np.log(np.sqrt(grown) / alpha))
+    half = difference.standard_error * np.sqrt(_squared_width(difference.n, alpha, tuned_units))
     return Interval(floats(difference.estimate - half), floats(difference.estimate + half))
+
+
+def relative_sequence(
+    treatment: SampleMoments, control: SampleMoments, alpha: float = 0.05, tuned_units: int = TUNED_UNITS
+) -> Interval:
+    """Return the confidence sequence of the difference as a share of the control's mean.
+
+    It holds the changes r whose contrast μt − (1 + r) μc has a confidence sequence with 0, so it excludes 0
+    just when the sequence of the absolute difference does (Fieller, J. R. Stat. Soc. B 16, 1954). NaN where
+    that set has no ends: where 0 is in the confidence sequence of the control's mean.
+    """
+    width = _squared_width(floats(treatment.n + control.n), alpha, tuned_units)
+    squared = floats(control.mean**2 - width * control.squared_error)
+    middle = floats(treatment.mean * control.mean)
+    root = np.sqrt(np.maximum(middle**2 - squared * (treatment.mean**2 - width * treatment.squared_error), 0))
+    bounded = np.where((squared > 0) & (root > 0), squared, np.nan)
+    return Interval(floats((middle - root) / bounded - 1), floats((middle + root) / bounded - 1))
 
 
 def always_valid_p(difference: Difference, alpha: float = 0.05, tuned_units: int = TUNED_UNITS) -> Floats:
@@ -106,6 +122,12 @@ def always_valid_p(difference: Difference, alpha: float = 0.05, tuned_units: int
     scaled, grown = _mixture(difference.n, alpha, tuned_units)
     z2 = divide(difference.estimate, difference.standard_error) ** 2
     return floats(np.minimum(1.0, np.sqrt(grown) * np.exp(-0.5 * divide(scaled, grown) * z2)))
+
+
+def _squared_width(n: Floats, alpha: float, tuned_units: int) -> Floats:
+    """Return the square of the half width of a confidence sequence in standard errors, float64[...]."""
+    scaled, grown = _mixture(n, alpha, tuned_units)
+    return floats(2 * divide(grown, scaled) * np.log(np.sqrt(grown) / alpha))
 
 
 def _mixture(n: Floats, alpha: float, tuned_units: int) -> tuple[Floats, Floats]:

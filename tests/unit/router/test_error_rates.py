@@ -15,15 +15,20 @@ RUNS, LOOKS, UNITS_PER_LOOK = 2_000, 20, 500
 RATE = 0.05
 
 
-def looks(treatment_rate: float, seed: int) -> Difference:
-    """Return the differences of conversion rates as [RUNS, LOOKS], each look with all units so far."""
+def samples(treatment_rate: float, seed: int) -> tuple[SampleMoments, SampleMoments]:
+    """Return the conversion rates of treatment and control as [RUNS, LOOKS]; a look has all units so far."""
     rng = np.random.default_rng(seed)
     n = np.cumsum(np.full((RUNS, LOOKS), UNITS_PER_LOOK), axis=1)
     control, treatment = (
         statistics.proportion_moments(n, np.cumsum(rng.binomial(UNITS_PER_LOOK, rate, (RUNS, LOOKS)), axis=1))
         for rate in (RATE, treatment_rate)
     )
-    return statistics.absolute_difference(treatment, control)
+    return treatment, control
+
+
+def looks(treatment_rate: float, seed: int) -> Difference:
+    """Return the differences of these rates as [RUNS, LOOKS]."""
+    return statistics.absolute_difference(*samples(treatment_rate, seed))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,18 @@ def test_a_confidence_sequence_finds_an_effect_that_is_there() -> None:
     true_difference = RATE * 0.4
     missed = covered.excludes(true_difference)[:, -1]
     assert np.mean(missed) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.4])
+def test_relative_and_absolute_sequences_agree_and_rarely_miss(factor: float) -> None:
+    treatment, control = samples(RATE * factor, seed=22)
+    absolute = statistics.confidence_sequence(statistics.absolute_difference(treatment, control))
+    relative = statistics.relative_sequence(treatment, control)
+    known = ~np.isnan(relative.low)
+
+    assert np.mean(known) > 0.999
+    assert np.array_equal(relative.excludes(0)[known], absolute.excludes(0)[known])
+    assert np.mean(np.any(relative.excludes(factor - 1), axis=1)) <= 0.05
 
 
 def test_the_chance_to_win_is_uniform_without_an_effect(no_effect: Difference) -> None:

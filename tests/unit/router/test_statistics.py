@@ -56,6 +56,15 @@ def test_confidence_sequences_equal_gbstats(
     assert statistics.always_valid_p(result) == pytest.approx(p, rel=1e-4)
 
 
+def test_a_relative_change_of_a_mean_that_may_be_0_has_no_interval() -> None:
+    control, treatment = (statistics.proportion_moments([1_000], [successes]) for successes in (3, 200))
+    none = statistics.relative_sequence(control, control)
+    turned = statistics.relative_sequence(control, treatment)
+
+    assert np.isnan(none).all()
+    assert turned.low < turned.high < -0.9
+
+
 def test_the_chance_to_win_equals_gbstats() -> None:
     result = statistics.relative_difference(*pair(SMALL))
 
