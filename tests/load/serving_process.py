@@ -28,6 +28,7 @@ from deploy.local.stack import Stack
 from shared.http.runtime import PORT_OFFSETS
 from tests.load import serving_shop as shop
 from tests.support.stack import Components
+from tests.support.waiting import PATIENCE
 
 PREFIX = "/api/v1/personalize"
 
@@ -102,7 +103,8 @@ def call(port: int, path: str, body: object = None) -> dict[str, Any]:
     """Return the JSON of a GET, or of a POST with a body; raises URLError."""
     data = None if body is None else orjson.dumps(body)
     headers = {**shop.HEADERS, "content-type": "application/json"}
-    with urlopen(Request(f"http://{LOOPBACK}:{port}{path}", data, headers), timeout=10) as answer:
+    url = f"http://{LOOPBACK}:{port}{path}"
+    with urlopen(Request(url, data, headers), timeout=PATIENCE) as answer:
         return dict(json.load(answer))
 
 
