@@ -25,7 +25,6 @@ from aiokafka.errors import (
 
 from shared.errors import Permanent, Transient
 from shared.kafka.connection import client_options
-from shared.kafka.micro_batcher import MicroBatcher
 from shared.kafka.producer_client import ProducerClient
 from shared.kafka.records import check_sizes
 
@@ -68,7 +67,6 @@ class Producer:
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._waiting = 0
-        self._batcher = MicroBatcher()
         self._last_progress = 0.0
         self._failing = False
         self._trouble = "not reachable"
@@ -115,8 +113,7 @@ class Producer:
         self._waiting += 1
         try:
             while left:
-                producer = await self._connected_by(deadline)
-                await self._batcher.wait()
+                producer = self._current or await self._connected_by(deadline)
                 left = await self._attempt(producer, topic, left, deadline)
         finally:
             self._waiting -= 1
@@ -138,8 +135,7 @@ class Producer:
         """Send the records; return those to send again through another client, none after a success."""
         sent: list[asyncio.Future[Any]] = []
         try:
-            async with asyncio.timeout_at(deadline):
-                await producer.deliver(topic, records, sent)
+            await producer.deliver(topic, records, sent, deadline)
         except TimeoutError:
             self._failing = True
             self._alert.set()
@@ -187,7 +183,7 @@ class Producer:
                 **client_options(self._settings, self._client_id),
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=0,  # see MicroBatcher
+                linger_ms=0,  # see SendGroups
                 max_batch_size=MAX_BATCH_BYTES,
                 max_request_size=MAX_REQUEST_BYTES,
             )
