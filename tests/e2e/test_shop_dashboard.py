@@ -57,6 +57,30 @@ def problems(dashboard: httpx.Client, path: str, read: Read) -> list[str]:
     return wrong
 
 
+def test_views_without_credentials_read_by_the_cookie_of_the_login(
+    shop: Shop, dashboard: httpx.Client
+) -> None:
+    del dashboard.headers["authorization"]
+    user = quote(shop.buyer(), safe="")
+    read = [
+        dashboard.get(f"/api/v1/{path}").status_code
+        for path in ("analytics/cohorts", f"personalize/recommendations/{user}", "ml/status", "auth/me")
+    ]
+    exported = dashboard.get("/api/v1/analytics/cohorts", headers={"authorization": "Bearer null"})
+    dashboard.headers["x-api-key"] = "ek_read_wrong"
+    with_a_key = dashboard.get("/api/v1/analytics/cohorts")
+    del dashboard.headers["x-api-key"]
+    written = dashboard.post("/api/v1/ml/precompute")
+    elsewhere = dashboard.get("/v1/items", cookies=dict(dashboard.cookies))
+    dashboard.cookies.clear()
+    without = dashboard.get("/api/v1/analytics/cohorts")
+
+    assert read == [200] * 4
+    assert exported.status_code == 200
+    refused = (with_a_key, written, elsewhere, without)
+    assert [answer.status_code for answer in refused] == [401] * 4
+
+
 def test_what_it_asks_for_once(shop: Shop, dashboard: httpx.Client) -> None:
     health = dashboard.get("/health")
     person = dashboard.get("/api/v1/auth/me")

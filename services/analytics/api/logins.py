@@ -4,7 +4,7 @@
 import time
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from services.analytics.api.collaborative import PREFIX
@@ -15,6 +15,10 @@ from shared.rates import TokenBuckets
 
 LOGINS_PER_MINUTE = 120
 """Attempts of all clients together: guessing a key of 32 random bytes stays hopeless. Arbitrary."""
+
+COOKIE = "endcap_login"
+"""deploy/gateway/nginx.conf.template reads it."""
+COOKIE_SECONDS = 86_400
 
 
 class Login(BaseModel):
@@ -53,11 +57,24 @@ class LoginRoutes:
         Reader = Annotated[Principal, Depends(self._authenticator.require("read"))]  # noqa: N806
 
         @routes.post("/login", operation_id="login")
-        async def login(body: Login, request: Request) -> Token:
-            """Return the API key that was sent as password; raise ApiError (401) for another password."""
+        async def login(body: Login, request: Request, response: Response) -> Token:
+            """Return the API key that was sent as password; raise ApiError (401) for another password.
+
+            A cookie has it for a day: the gateway takes it for the key of GETs below `/api/v1` without one.
+            """
             if wait := self._attempts.wait_seconds("all", time.monotonic()):
                 raise ApiError(429, "TooManyLogins", "Too many logins; try again.", retry_after=int(wait) + 1)
             await self._check(body.password, request)
+            is_https = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+            response.set_cookie(
+                COOKIE,
+                body.password,
+                max_age=COOKIE_SECONDS,
+                path="/api/v1",
+                secure=is_https,
+                httponly=True,
+                samesite="strict",
+            )
             return Token(access_token=body.password)
 
         @routes.get("/me", operation_id="current_user")

@@ -247,6 +247,9 @@ async def test_a_login_answers_the_read_key_that_is_its_password(shop: Shop) -> 
     nobody = await shop.http.get("/api/v1/auth/me", headers={"authorization": "Bearer null"})
 
     assert (accepted.status_code, refused) == (200, [401, 401])
+    cookie = accepted.headers["set-cookie"]
+    assert cookie.startswith(f"endcap_login={shop.tenant.read}; ")
+    assert {"HttpOnly", "SameSite=strict", "Path=/api/v1", "Max-Age=86400"} <= set(cookie.split("; "))
     assert person.json() == {
         "id": shop.tenant.name, "email": shop.tenant.name, "full_name": None, "is_active": True,
     }  # fmt: skip
