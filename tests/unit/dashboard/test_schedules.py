@@ -63,7 +63,7 @@ async def test_schedules_are_shown_changed_and_deleted(monkeypatch: pytest.Monke
     assert "from the settings" in page
     assert '<a href="/dashboard/training/runs/41">run 41</a>' in page
     assert 'value="0.05"' in page
-    assert page.count("<br>the best 5 % of the customers<br>stopped after 10 minutes") == 1
+    assert page.count("<br>the best 5.0 % of the customers<br>stopped after 10 minutes") == 1
     assert page.count("Delete the schedule") == 1
     assert stored.headers["location"] == "/dashboard/schedules"
     definition = {"cron": "5 * * * *", "timezone": "UTC", "kind": "vip", "vip_share": "0.2", "enabled": True}
