@@ -25,11 +25,12 @@ def finding(results: Any) -> str:
 
 
 def best(results: Any) -> str:
-    """Return the probability and the weight of a bandit's treatment; empty for another design."""
+    """Return the probability and the share of a bandit's treatment; empty for another design."""
     if not results.get("bandit"):
         return ""
-    treatment = results["bandit"]["variants"][1]
-    return f", the best with {treatment['best']:.1%}, weight {treatment['weight']:.2f}"
+    control, treatment = results["bandit"]["variants"]
+    share = treatment["weight"] / (control["weight"] + treatment["weight"])
+    return f", the best with {treatment['best']:.1%}, a share of {share:.0%}"
 
 
 def report(name: str, truth: Truth, sent: Sent, results: Any) -> str:

@@ -41,15 +41,15 @@ def test_a_bandit_is_reported_by_its_periods() -> None:
         return {"version": version, "weights": weights, "units": {"control": units, "treatment": units}}
 
     variants = [
-        {"variant": name, "units": 300, "weight": 0.2, "mean": {"value": 0.1}, "best": chance}
-        for name, chance in (("control", 0.03), ("treatment", 0.97))
+        {"variant": name, "units": 300, "weight": weight, "mean": {"value": 0.1}, "best": chance}
+        for name, weight, chance in (("control", 1, 0.03), ("treatment", 3, 0.97))
     ]
     bandit = {"variants": variants, "periods": [period(1, 0.5, 100), period(2, 0.9, 200)]}
     results = {"bandit": bandit, "health": {"problems": []}}
     sent = Sent(Counter(control=150, treatment=450), Counter(control=15, treatment=60))
 
     assert finding(results) == "better"
-    assert best(results) == ", the best with 97.0%, weight 0.20"
+    assert best(results) == ", the best with 97.0%, a share of 75%"
     text = report("test", Truth(0.1, 0.13), sent, results)
     assert "version 2: weight 0.90 of the treatment, 400 visitors" in text
     assert "75% of the visitors got the treatment" in text
