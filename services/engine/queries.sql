@@ -362,7 +362,7 @@ LEFT JOIN deleted_users AS deleted
     ON deleted.tenant = events.tenant AND deleted.user_id = coalesce(events.user_id, logins.user_id)
 WHERE events.tenant = :tenant AND events.source = 'personalize' AND events.item_id IS NOT NULL
   AND (:sessions::bool OR coalesce(events.user_id, logins.user_id) IS NOT NULL)
-  AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
+  AND (deleted.deleted_at IS NULL OR least(events.occurred_at, events.received_at) > deleted.deleted_at);
 
 -- tracked_events --
 -- Return all members of the received events, under the user or the session that they came from.
@@ -381,7 +381,7 @@ LEFT JOIN logins ON events.user_id IS NULL AND logins.session_id = events.sessio
 LEFT JOIN deleted_users AS deleted
     ON deleted.tenant = events.tenant AND deleted.user_id = coalesce(events.user_id, logins.user_id)
 WHERE events.tenant = :tenant AND events.source = 'personalize'
-  AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at);
+  AND (deleted.deleted_at IS NULL OR least(events.occurred_at, events.received_at) > deleted.deleted_at);
 
 -- put_items --
 -- Return the items of a tenant that were received without an import: all, or those with some ids.
@@ -420,7 +420,7 @@ SELECT (
     LEFT JOIN deleted_users AS deleted
         ON deleted.tenant = events.tenant AND deleted.user_id = events.user_id
     WHERE events.tenant = :tenant AND events.user_id = ANY(:users::text[]) AND events.source = 'personalize'
-      AND (deleted.deleted_at IS NULL OR events.occurred_at > deleted.deleted_at)
+      AND (deleted.deleted_at IS NULL OR least(events.occurred_at, events.received_at) > deleted.deleted_at)
 ) + (
     SELECT count(*) FROM sync.users_v1 AS users
     LEFT JOIN deleted_users AS deleted

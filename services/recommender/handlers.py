@@ -53,9 +53,10 @@ class Handlers:
 
         Imported events older than the look-back on purchases are left out: the models know them. A correction
         first removes the event that it replaces from the history of its subject. Withheld events are left
-        out.
+        out, and events of subjects that were erased after them.
         """
         events = self.erased_users.without_erased([event for event in events if event.withheld is None])
+        events = await self.erasures.without_erased(events)
         if not events:
             return
         oldest = datetime.now(UTC) - self.purchase_lookback

@@ -111,7 +111,8 @@ SELECT
     item_id,
     event_type,
     round(extract(epoch FROM occurred_at), 3)::float8 AS seconds,
-    event_id
+    event_id,
+    extract(epoch FROM least(occurred_at, received_at))::float8 AS happened_by
 FROM tracker.interactions_v1
 WHERE occurred_at >= :since AND received_at >= :received_since
   AND (item_id IS NOT NULL OR (user_id IS NOT NULL AND session_id IS NOT NULL))

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.aws.personalize.recommendation_ids import signing_key
+from shared.events.topics import FORTNIGHT
 from shared.settings import (
     AuthSettings,
     KafkaSettings,
@@ -100,6 +101,15 @@ class Settings(ServiceSettings):
     def kept_answers(self) -> timedelta:
         """Return how long an answer can be looked up by its recommendationId."""
         return timedelta(hours=self.recommendation_hours)
+
+    @property
+    def kept_erasure_marks(self) -> timedelta:
+        """Return how long it is known that a user was erased: as long as older events may still arrive.
+
+        interactions-v1 and its dead letters have events of `FORTNIGHT`, a day more for those in between;
+        imports have older ones, of which histories keep those of the look-back on purchases.
+        """
+        return max(self.kept_answers, self.purchase_lookback, FORTNIGHT + timedelta(days=1))
 
     @property
     def servings_bytes(self) -> int:

@@ -84,7 +84,7 @@ class Handlers:
             experiments = self.running.of_tenant(event.tenant)
             if experiments:
                 takes_part = any(each.takes_part(user) or each.takes_part(session) for each in experiments)
-                yield Login(event.tenant, session, user, event.occurred_at, takes_part)
+                yield Login(event.tenant, session, user, event.happened_by, takes_part)
 
     async def _record(self, events: Sequence[InteractionRecorded]) -> None:
         """Record each event once per experiment, under its user, else its session."""
@@ -93,7 +93,7 @@ class Handlers:
         for event in events:
             if event.historical:
                 continue
-            for experiment in self.running.running_at(event.tenant, event.occurred_at):
+            for experiment in self.running.running_at(event.tenant, event.happened_by):
                 if event.event_type in _NO_OUTCOME and event.event_type not in experiment.counted_types:
                     continue
                 if any(experiment.takes_part(unit) for unit in (event.user_id, event.session_id) if unit):
@@ -118,7 +118,7 @@ def _outcome(event: InteractionRecorded, experiment: Experiment) -> RecordedOutc
         event.session_id if event.user_id is not None else None,
         event.event_type,
         event.value,
-        event.occurred_at,
+        event.happened_by,
         event.order_id,
         is_answered_by(event.recommendation_id, experiment),
         event.item_id if experiment.is_interleaved else None,
@@ -139,5 +139,5 @@ def _corrections(events: Sequence[InteractionRecorded]) -> Iterator[Correction]:
                 event.session_id,
                 event.event_type,
                 event.value,
-                event.occurred_at,
+                event.happened_by,
             )

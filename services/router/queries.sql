@@ -245,7 +245,7 @@ FROM (
 CROSS JOIN LATERAL (
     SELECT oldest.user_id, oldest.occurred_at
     FROM (
-        SELECT event.user_id, event.occurred_at
+        SELECT event.user_id, least(event.occurred_at, event.received_at) AS occurred_at
         FROM tracker.interactions_v1 AS event
         WHERE event.tenant = incoming.tenant AND event.session_id = incoming.unit
         ORDER BY event.occurred_at

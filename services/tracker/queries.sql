@@ -1,5 +1,6 @@
 -- add_interactions --
--- Insert new events and count them by type; return the positions of events whose ids are already stored.
+-- Insert new events and count them by type; return the positions of events whose ids are already stored. Events of
+-- erased users are left out if they happened or were received before the erasure was requested.
 WITH batch AS (
     SELECT *
     FROM unnest(
@@ -17,7 +18,7 @@ WITH batch AS (
     WHERE NOT EXISTS (
         SELECT FROM erased_subjects AS erased
         WHERE erased.tenant = event.tenant AND erased.subject = coalesce(event.user_id, event.session_id)
-          AND event.occurred_at <= erased.erased_at
+          AND least(event.occurred_at, event.received_at) <= erased.erased_at
     )
 ), inserted AS (
     INSERT INTO interactions (
@@ -315,7 +316,7 @@ UPDATE erased_subjects SET rows = :rows WHERE tenant = :tenant AND subject = :us
 -- Delete the events of a user, and those of the user's sessions before login; return how many.
 WITH deleted AS (
     DELETE FROM interactions
-    WHERE tenant = :tenant AND occurred_at <= :erased_at
+    WHERE tenant = :tenant AND least(occurred_at, received_at) <= :erased_at
       AND (user_id = :user_id OR (user_id IS NULL AND session_id = ANY(:session_ids::text[])))
     RETURNING event_type
 ), counted AS (
@@ -330,7 +331,7 @@ SELECT count(*) FROM deleted;
 WITH deleted AS (
     DELETE FROM event_conflicts
     WHERE tenant = :tenant
-      AND (event ->> 'occurred_at')::timestamptz <= :erased_at
+      AND least((event ->> 'occurred_at')::timestamptz, (event ->> 'received_at')::timestamptz) <= :erased_at
       AND (
           event ->> 'user_id' = :user_id
           OR (event ->> 'user_id' IS NULL AND event ->> 'session_id' = ANY(:session_ids::text[]))

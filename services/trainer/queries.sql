@@ -253,7 +253,7 @@ SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
 -- logged in to it; sessions without a login and orders of guests do not train. Anybody can send events with the key of a
 -- storefront's pages, so a shop with a catalogue trains on the events of its items alone, and on all orders and files.
 -- Rows that were stored before intake had bounds may have times and values out of bounds, which the import would refuse;
--- `real` also refuses tiny values.
+-- `real` also refuses tiny values. What an erasure covers is left out: the log may still have it.
 WITH logins AS MATERIALIZED (
     SELECT DISTINCT ON (session_id) session_id, user_id
     FROM tracker.interactions_v1
@@ -271,6 +271,11 @@ WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:exc
   AND coalesce(i.user_id, logins.user_id) IS NOT NULL
   AND (i.source IN ('order', 'import') OR i.item_id IN (SELECT item_id FROM sync.items_v1 WHERE tenant = :tenant)
        OR NOT EXISTS (SELECT FROM sync.items_v1 WHERE tenant = :tenant))
+  AND NOT EXISTS (
+      SELECT FROM engine.erased_users_v1 erased
+      WHERE erased.tenant = :tenant AND erased.user_id = coalesce(i.user_id, logins.user_id)
+        AND least(i.occurred_at, i.received_at) <= erased.erased_at
+  )
 GROUP BY 1, 2, 3, 4;
 
 -- excluded_rows --
@@ -313,8 +318,11 @@ WHERE tenant = :tenant;
 -- The users of the shop.
 SELECT user_id AS "USER_ID", nullif(left(city, 1000), '') AS "CITY",
        nullif(left(province, 1000), '') AS "PROVINCE", nullif(left(country, 1000), '') AS "COUNTRY"
-FROM sync.users_v1
-WHERE tenant = :tenant;
+FROM sync.users_v1 AS users
+WHERE tenant = :tenant AND NOT EXISTS (
+    SELECT FROM engine.erased_users_v1 erased
+    WHERE erased.tenant = :tenant AND erased.user_id = users.user_id AND users.updated_at <= erased.erased_at
+);
 
 -- popularity_csv --
 -- The most popular items of each list by unique users. A user counts once for an item, at the place of the last
@@ -441,17 +449,27 @@ ORDER BY item_id;
 
 -- user_ids --
 -- The users for whom the batch computes lists: known users, not guests.
-SELECT DISTINCT user_id AS id FROM tracker.interactions_v1
-WHERE tenant = :tenant AND item_id IS NOT NULL AND event_type <> ALL (:excluded::text[])
-  AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%';
+SELECT DISTINCT i.user_id AS id FROM tracker.interactions_v1 i
+WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
+  AND i.user_id IS NOT NULL AND i.user_id NOT LIKE 'order:%'
+  AND NOT EXISTS (
+      SELECT FROM engine.erased_users_v1 erased
+      WHERE erased.tenant = :tenant AND erased.user_id = i.user_id
+        AND least(i.occurred_at, i.received_at) <= erased.erased_at
+  );
 
 -- overlay_user_ids --
 -- The users for whom an overlay has lists: those without one in the generation `base`, and with :share above 0 the
 -- customers of the highest value: that share of all who bought in the days up to the newest purchase, by spending.
 WITH purchases AS MATERIALIZED (
     SELECT user_id, occurred_at, coalesce(value, price * coalesce(quantity, 1), 0) AS spent
-    FROM tracker.interactions_v1
+    FROM tracker.interactions_v1 i
     WHERE tenant = :tenant AND event_type = 'purchase' AND user_id IS NOT NULL AND user_id NOT LIKE 'order:%'
+      AND NOT EXISTS (
+          SELECT FROM engine.erased_users_v1 erased
+          WHERE erased.tenant = :tenant AND erased.user_id = i.user_id
+            AND least(i.occurred_at, i.received_at) <= erased.erased_at
+      )
       AND :share::float8 > 0 AND abs(coalesce(value, price * coalesce(quantity, 1), 0)) <= :largest
 ),
 customers AS (
@@ -468,6 +486,11 @@ unlisted AS (
     SELECT DISTINCT i.user_id FROM tracker.interactions_v1 i
     WHERE i.tenant = :tenant AND i.item_id IS NOT NULL AND i.event_type <> ALL (:excluded::text[])
       AND i.user_id IS NOT NULL AND i.user_id NOT LIKE 'order:%'
+      AND NOT EXISTS (
+          SELECT FROM engine.erased_users_v1 erased
+          WHERE erased.tenant = :tenant AND erased.user_id = i.user_id
+            AND least(i.occurred_at, i.received_at) <= erased.erased_at
+      )
       AND NOT EXISTS (
           SELECT FROM loader.lists_v1 l
           WHERE l.tenant = :tenant AND l.generation = :base AND l.recipe = 'user-personalization'

@@ -15,6 +15,13 @@ class UserErasureRequested(Event):
     """All data about a user up to `occurred_at` must be erased. A tombstone ends the request.
 
     `session_ids` are the user's sessions. `erasure_id` names the request in receipts.
+
+    `occurred_at` is a time of Postgres's clock. It is compared with times that our own clocks bound: of an
+    interaction with `InteractionRecorded.happened_by`, because `occurred_at` is the client's time and may be
+    minutes ahead of ours. So whatever was received before the request is erased, and refused when it arrives
+    late; so is what happened before it and is received later. What happens afterwards stays. The times of
+    orders, answers and exposures need no such bound: sync dates no order later than it was received, and the
+    recommender dates the others itself.
     """
 
     erasure_id: Name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
@@ -147,6 +148,15 @@ class InteractionRecorded(Event):
     def subject(self) -> str:
         """Return the user, else the session."""
         return self.user_id or self.session_id or ""
+
+    @property
+    def happened_by(self) -> datetime:
+        """Return the time by which the event has happened: its own, but not later than it was received.
+
+        A client's clock may run ahead, ours does not: an erasure compares this time with that of its request
+        (see `UserErasureRequested`). SQL: `least(occurred_at, received_at)`.
+        """
+        return min(self.occurred_at, self.received_at)
 
     @property
     def key(self) -> str:

@@ -71,7 +71,7 @@ class Purchase(NamedTuple):
 
 def time_of(event: InteractionRecorded) -> datetime:
     """Return when an event counts: at its own time, but not later than it was received."""
-    return min(event.occurred_at, event.received_at)
+    return event.happened_by
 
 
 def answered_at(recommendation_id: str | None) -> datetime | None:

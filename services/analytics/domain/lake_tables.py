@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -148,6 +149,12 @@ TABLES: Final = (
     ),
 )
 BY_NAME: Final = {table.name: table for table in TABLES}
+
+
+def happened_by(row: Row) -> datetime:
+    """Return the time of a row as erasures compare it: not later than its event was received."""
+    occurred_at: datetime = row["occurred_at"]
+    return min(occurred_at, row.get("received_at") or occurred_at)
 
 
 def rows_of(table: LakeTable, event: Any, partition: int, offset: int) -> list[Row]:

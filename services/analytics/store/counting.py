@@ -162,7 +162,7 @@ async def _without_erased(
     if not erased:
         return [*events]
     return [
-        event for event in events if not _is_erased(erased, event.tenant, (event.subject,), event.occurred_at)
+        event for event in events if not _is_erased(erased, event.tenant, (event.subject,), time_of(event))
     ]
 
 

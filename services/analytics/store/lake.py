@@ -146,8 +146,10 @@ class Lake:
             if target is None:
                 continue
             predicate = _of_person(table, user_id, session_ids)
+            times = [name for name in ("occurred_at", "received_at") if name in table.schema.names]
+            before = " OR ".join(f"{name} <= {_time(until)}" for name in times)
             with failures_as_transient(f"{table.name} of {tenant} kept the rows of a user"):
-                deleted += delete(target, f"({predicate}) AND occurred_at <= {_time(until)}")
+                deleted += delete(target, f"({predicate}) AND ({before})")
                 self._remove(target, hours=0)  # a query that reads one of them is repeated
         return deleted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from services.analytics.domain.lake_tables import LakeTable, rows_of
+from services.analytics.domain.lake_tables import LakeTable, happened_by, rows_of
 from services.analytics.store.counting import erased_among
 from shared.kafka import RecordReader
 from shared.kafka.records import Decoder, Undecodable
@@ -49,7 +49,7 @@ class LakeCheck:
             id_
             for id_, row in rows.items()
             if not any(
-                row["occurred_at"] <= erased[tenant, name]
+                happened_by(row) <= erased[tenant, name]
                 for name in _persons(table, row)
                 if (tenant, name) in erased
             )

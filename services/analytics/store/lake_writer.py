@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.analytics.domain.lake_tables import LakeTable, Row, rows_of
+from services.analytics.domain.lake_tables import LakeTable, Row, happened_by, rows_of
 from services.analytics.metrics import LAKE_ROWS
 from services.analytics.store.counting import erased_among
 from services.analytics.store.sql import SQL
@@ -74,4 +74,4 @@ async def _without_erased(
     if not erased:
         return [*rows]
     never = datetime.min.replace(tzinfo=UTC)
-    return [row for row in rows if row["occurred_at"] > erased.get((tenant, person(row) or ""), never)]
+    return [row for row in rows if happened_by(row) > erased.get((tenant, person(row) or ""), never)]

@@ -75,7 +75,7 @@ def worker(settings: Settings) -> FastAPI:
         SubjectChanges(redis),
         settings.purchase_lookback,
         erased_users,
-        Erasures(redis, database, publisher, settings.kept_answers),
+        Erasures(redis, database, publisher, settings.kept_erasure_marks),
         UnclickedImpressions(redis, retention.history),
         fatigue_tenants,
     )
@@ -84,7 +84,7 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
     copies = OverrideCopies(redis, database)
-    refill = Refill(redis, database, histories, users, copies, retention)
+    refill = Refill(redis, database, histories, users, copies, retention, erased_users)
     expiry = PeriodicTask("expired-overrides", copies.delete_expired, seconds=EXPIRY_SECONDS)
     return application(
         "recommender",

@@ -33,11 +33,16 @@ class ErasedUsers:
         return max((self._requested_at.get((tenant, subject), 0.0) for subject in subjects), default=0.0)
 
     def without_erased(self, events: list[InteractionRecorded]) -> list[InteractionRecorded]:
-        """Return the events without those of erased subjects that happened before the request."""
+        """Return the events without those of erased subjects from before the request."""
         if not self._requested_at:
             return events
-        return [event for event in events if event.occurred_at.timestamp() > self._erased_until(event)]
+        return [
+            event
+            for event in events
+            if event.happened_by.timestamp() > self.erased_until(event.tenant, subjects_of(event))
+        ]
 
-    def _erased_until(self, event: InteractionRecorded) -> float:
-        names = (event.user_id, event.session_id)
-        return max(self._requested_at.get((event.tenant, name), 0.0) for name in names if name is not None)
+
+def subjects_of(event: InteractionRecorded) -> list[str]:
+    """Return the user and the session that an event names."""
+    return [subject for subject in (event.user_id, event.session_id) if subject is not None]

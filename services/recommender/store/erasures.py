@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from services.recommender.domain.erased_users import subjects_of
 from services.recommender.store import SQL
 from services.recommender.store.keys import (
     erased_key,
@@ -22,10 +24,11 @@ from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from services.recommender.domain.erased_users import ErasedUsers
+    from shared.events import InteractionRecorded
     from shared.events.servings import Serving
     from shared.kafka import Publisher
     from shared.postgres import Database
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
 
 PUBLISH_TIMEOUT_SECONDS = 10.0
 KEYS_PER_COMMAND = 500
+RECENT_SECONDS = 1_800.0
+"""Age up to which an event needs no look-up: `ErasedUsers` knows an erasure for an hour after its end."""
 
 
 class ErasureMarks:
-    """The times up to which users and sessions were erased, for as long as their answers can be looked up.
+    """The times up to which users and sessions were erased, for longer than the erasure is in progress.
 
-    servings-v1 keeps the answers for longer than an erasure is in progress.
+    servings-v1 keeps answers longer, which may be looked up; and interactions-v1 keeps events, which may be
+    read again.
     """
 
     def __init__(self, redis: Multiplexer, kept: timedelta) -> None:
@@ -59,8 +65,37 @@ class ErasureMarks:
 
         Raise Transient without Redis.
         """
-        values = await self._redis.execute(*(("GET", erased_key(tenant, each)) for each in subjects))
-        return max((float(value) for value in values if value is not None), default=0.0)
+        times = await self._times((tenant, subject) for subject in subjects)
+        return max(times.values(), default=0.0)
+
+    async def without_erased(self, events: list[InteractionRecorded]) -> list[InteractionRecorded]:
+        """Return the events without those of subjects that were erased after them, by their marks.
+
+        Only events are looked up that are so old that `ErasedUsers` may no longer know an erasure after them:
+        of a topic that is read again, of dead letters and imports. Raise Transient without Redis.
+        """
+        oldest = time.time() - RECENT_SECONDS
+        old = [event for event in events if event.happened_by.timestamp() < oldest]
+        times = await self._times((event.tenant, subject) for event in old for subject in subjects_of(event))
+        if not times:
+            return events
+
+        def erased_until(event: InteractionRecorded) -> float:
+            return max(times.get((event.tenant, subject), 0.0) for subject in subjects_of(event))
+
+        return [event for event in events if event.happened_by.timestamp() > erased_until(event)]
+
+    async def _times(self, subjects: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        """Return the times of those subjects, (tenant, user or session), that have a mark."""
+        names = sorted(set(subjects))
+        times: dict[tuple[str, str], float] = {}
+        for begin in range(0, len(names), KEYS_PER_COMMAND):
+            part = names[begin : begin + KEYS_PER_COMMAND]
+            values = await self._redis.execute(*(("GET", erased_key(*name)) for name in part))
+            times |= {
+                name: float(value) for name, value in zip(part, values, strict=True) if value is not None
+            }
+        return times
 
 
 class ErasedServings:
@@ -121,6 +156,13 @@ class Erasures:
             await self._redis.execute(("ZREM", subjects_key(tenant), *members))
         receipt = UserErased.of(request, "recommender", rows)
         await self._publisher.publish(ERASURE_RECEIPTS, [receipt], within=PUBLISH_TIMEOUT_SECONDS)
+
+    async def without_erased(self, events: list[InteractionRecorded]) -> list[InteractionRecorded]:
+        """Return the events without those of users and sessions that were erased after them.
+
+        Raise Transient without Redis.
+        """
+        return await self._marks.without_erased(events)
 
     async def _delete(self, keys: list[str]) -> int:
         deleted = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
@@ -22,6 +22,7 @@ from shared.errors import EndcapError
 from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
+    from services.recommender.domain.erased_users import ErasedUsers
     from services.recommender.store.histories import Histories, Retention
     from services.recommender.store.override_copies import OverrideCopies
     from services.recommender.store.users import UserStates
@@ -55,6 +56,7 @@ class Refill:
         users: UserStates,
         overrides: OverrideCopies,
         retention: Retention,
+        erased_users: ErasedUsers,
     ) -> None:
         self._redis = redis
         self._database = database
@@ -62,6 +64,7 @@ class Refill:
         self._users = users
         self._overrides = overrides
         self._retention = retention
+        self._erased_users = erased_users
         self._marked = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -131,10 +134,11 @@ class Refill:
         received_since = max(since, lost_since)
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(*SQL.events_since(since=since, received_since=received_since))
-            while rows := await cursor.fetch(BATCH):
+            while page := await cursor.fetch(BATCH):
+                rows = [row for row in page if not self._is_erased(row)]
                 await self._histories.record(
                     [
-                        HistoryEvent(*row)
+                        HistoryEvent(*(row[name] for name in HistoryEvent._fields))
                         for row in rows
                         if row["item_id"] and is_kept(row["event_type"], row["user_id"], row["session_id"])
                     ],
@@ -146,6 +150,11 @@ class Refill:
                 )
                 count += len(rows)
         return count
+
+    def _is_erased(self, row: Any) -> bool:
+        """Return whether an erasure in progress covers an event, which the log may still have."""
+        subjects = [name for name in (row["user_id"], row["session_id"]) if name]
+        return bool(row["happened_by"] <= self._erased_users.erased_until(row["tenant"], subjects))
 
     async def _refill_users(self, lost_since: datetime) -> int:
         """Return the number of users.

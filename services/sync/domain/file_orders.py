@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -66,6 +66,27 @@ class Order:
     file_lines: tuple[int, ...] = field(repr=False)
     unfilled_content: bytes = b""
     filled_lines: tuple[StagedLine, ...] = field(default=(), repr=False)
+
+    def dated_by(self, received_at: datetime) -> Order:
+        """Return the order with no time later than it was received, which erasures rely on."""
+        times = [self.ordered_at, *(item.row.ordered_at for item in self.items)]
+        if all(at is None or at <= received_at for at in times):
+            return self
+        items = tuple(
+            item
+            if item.row.ordered_at is None
+            else replace(item, row=item.row._replace(ordered_at=min(item.row.ordered_at, received_at)))
+            for item in self.items
+        )
+        return replace(self, ordered_at=min(self.ordered_at, received_at), items=items)
+
+    def without_customer(self) -> Order:
+        """Return the order as an erasure of its customer leaves it."""
+        items = tuple(
+            replace(item, row=item.row._replace(user_id=None, customer_name=None, city=None))
+            for item in self.items
+        )
+        return replace(self, user_id=None, customer_name=None, city=None, items=items)
 
     def matches(self, content: bytes) -> bool:
         """Return whether a stored hash is that of this order."""

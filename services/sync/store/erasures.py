@@ -56,8 +56,16 @@ class Erasures:
         added = await connection.fetchval(*SQL.add_privacy_request(**values, request_id=request_id))
         return added is not None
 
-    async def erased(self, connection: Connection, tenant: str, users: Sequence[str]) -> dict[str, datetime]:
-        """Return when each of the users was erased; users that were not are omitted."""
+    async def erased(
+        self, connection: Connection, tenant: str, users: Sequence[str], *, lock: bool = False
+    ) -> dict[str, datetime]:
+        """Return when each of the users was erased; users that were not are omitted.
+
+        The caller holds the lock of the catalogue, or takes it with `lock`: an erasure then waits until the
+        transaction ends, and erases what it wrote.
+        """
+        if lock:
+            await connection.execute(*SQL.lock_catalogue(tenant=tenant))
         rows = await connection.fetch(*SQL.erased_users(tenant=tenant, ids=list(users)))
         return {row["user_id"]: row["erased_at"] for row in rows}
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 import structlog
 
-from services.sync.domain.catalogue import State, StateRejected
+from services.sync.domain.catalogue import State, StateRejected, to_microseconds
 from services.sync.domain.imports import Import, Reject
 from services.sync.domain.limits import Limits
 from services.sync.domain.table import printable
 from services.sync.metrics import STATES_REJECTED
 
 if TYPE_CHECKING:
-    from services.sync.store import Catalogue, Imports, Staging
+    from services.sync.store import Catalogue, Erasures, Imports, Staging
     from services.sync.store.staging import FieldUpdate
     from shared.postgres import Connection, Database
 
@@ -39,6 +39,7 @@ class CatalogueMerge:
         imports: Imports,
         staging: Staging,
         catalogue: Catalogue,
+        erasures: Erasures,
         *,
         limits: Limits,
     ) -> None:
@@ -46,6 +47,7 @@ class CatalogueMerge:
         self._imports = imports
         self._staging = staging
         self._catalogue = catalogue
+        self._erasures = erasures
         self._limits = limits
 
     async def merge_items(self, import_: Import) -> Import:
@@ -71,12 +73,33 @@ class CatalogueMerge:
                 updated, ids = _advanced(import_, chunk)
                 async with self._database.transaction() as connection:
                     states = await self._catalogue.users_to_merge(connection, import_.tenant, ids)
-                    await self._merge(connection, updated, states, chunk)
+                    remaining = await self._without_erased(connection, updated, states, chunk)
+                    await self._merge(connection, updated, states, remaining)
                     changed = await self._catalogue.save_users(connection, import_.tenant, states)
                     updated.count_changes(users=changed)
                     await self._imports.save(connection, updated)
                 import_ = updated
         return await self._begin(import_, "finish")
+
+    async def _without_erased(
+        self, connection: Connection, import_: Import, states: dict[str, State], chunk: list[FieldUpdate]
+    ) -> list[FieldUpdate]:
+        """Return the updates without those of users who were erased after them, or after the file was sent.
+
+        The states of users without another update are removed, and rows of user files count as duplicates.
+        """
+        erased = await self._erasures.erased(connection, import_.tenant, list(states))
+        said_at = to_microseconds(import_.said_at)
+        remaining = [
+            update
+            for update in chunk
+            if update.id not in erased or min(update.at, said_at) > to_microseconds(erased[update.id])
+        ]
+        for identity in erased.keys() - {update.id for update in remaining}:
+            del states[identity]
+        if import_.kind != "orders":
+            import_.rows_duplicate += len(chunk) - len(remaining)
+        return remaining
 
     async def _merge(
         self, connection: Connection, import_: Import, states: dict[str, State], chunk: list[FieldUpdate]

@@ -15,6 +15,7 @@ import structlog
 from services.sync.domain.imports import Import, Step
 from services.sync.domain.limits import Limits
 from services.sync.metrics import IMPORTS, REJECTS, ROWS, SECONDS
+from services.sync.store import Erasures
 from services.sync.worker.catalogue_merge import CatalogueMerge
 from services.sync.worker.file_reader import FileReader
 from services.sync.worker.order_assembly import OrderAssembly
@@ -49,8 +50,11 @@ class Importer:
         self._imports = imports
         self._staging = staging
         reader = FileReader(database, imports, orders, staging, files, chunk_rows=chunk_rows, limits=limits)
-        assembly = OrderAssembly(database, imports, orders, staging, chunk_rows=chunk_rows, limits=limits)
-        merge = CatalogueMerge(database, imports, staging, catalogue, limits=limits)
+        erasures = Erasures(database)
+        assembly = OrderAssembly(
+            database, imports, orders, staging, erasures, chunk_rows=chunk_rows, limits=limits
+        )
+        merge = CatalogueMerge(database, imports, staging, catalogue, erasures, limits=limits)
         self._steps: dict[Step, Callable[[Import], Awaitable[Import]]] = {
             "read": reader.read,
             "orders": assembly.assemble,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from services.sync.domain.builtin_mappings import BUILT_IN, ENDCAP
@@ -18,7 +19,7 @@ from shared.events.topics import ORDERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.sync.store import Imports, Orders, Staging
+    from services.sync.store import Erasures, Imports, Orders, Staging
     from services.sync.store.orders import Key, Known
     from services.sync.store.staging import RejectedCount
     from shared.postgres import Connection, Database
@@ -33,6 +34,7 @@ class OrderAssembly:
         imports: Imports,
         orders: Orders,
         staging: Staging,
+        erasures: Erasures,
         *,
         chunk_rows: int,
         limits: Limits,
@@ -41,6 +43,7 @@ class OrderAssembly:
         self._imports = imports
         self._orders = orders
         self._staging = staging
+        self._erasures = erasures
         self._chunk_rows = chunk_rows
         self._limits = limits
 
@@ -86,11 +89,13 @@ class OrderAssembly:
         updated.position = {"after": lines[-1].row.order_id}
         orders: list[Order] = []
         rejected: list[RejectedLine] = []
+        now = datetime.now(UTC)
         for order, rejected_lines in assemble_orders(lines):
             rejected += rejected_lines
             if order is not None:
-                orders.append(order)
+                orders.append(order.dated_by(now))
         async with self._database.transaction() as connection:
+            orders = await self._without_erased(connection, import_, orders)
             new = await self._orders.add(connection, import_, orders)
             repeated = [order for order in orders if _key(order) not in new]
             known = await self._orders.known(connection, import_.tenant, repeated) if repeated else {}
@@ -103,6 +108,19 @@ class OrderAssembly:
             await outbox.append(connection, ORDERS, await self._events(connection, import_, added))
             await self._imports.save(connection, updated)
         return updated
+
+    async def _without_erased(
+        self, connection: Connection, import_: Import, orders: list[Order]
+    ) -> list[Order]:
+        """Return the orders, without the customers who were erased after the order or after the file."""
+        users = sorted({order.user_id for order in orders if order.user_id is not None})
+        erased = await self._erasures.erased(connection, import_.tenant, users, lock=True) if users else {}
+        return [
+            order.without_customer()
+            if order.user_id in erased and min(order.ordered_at, import_.said_at) <= erased[order.user_id]
+            else order
+            for order in orders
+        ]
 
     async def _events(
         self, connection: Connection, import_: Import, orders: Sequence[Order]

@@ -85,11 +85,13 @@ class RecordMerge:
                         connection, origin.tenant, origin.source_id, record.user_id, origin.received_at
                     )
         changed += await self._save_items(connection, origin.tenant, items)
-        return changed + await self._save_users(connection, origin.tenant, users)
+        return changed + await self._save_users(connection, origin, users)
 
     async def _merge_order(
         self, connection: Connection, origin: Origin, record: OrderRecord
     ) -> Revision | None:
+        # With a clock of the source that runs ahead, the order would be later than its customer's erasure.
+        record = record.model_copy(update={"ordered_at": min(record.ordered_at, origin.received_at)})
         if record.user_id is not None:
             erased = await self._erasures.erased(connection, origin.tenant, [record.user_id])
             if record.ordered_at <= erased.get(record.user_id, record.ordered_at - _CLOCK_SKEW):
@@ -119,6 +121,7 @@ class RecordMerge:
         if not isinstance(change, Revision):
             return None
         await self._orders.save(connection, origin.tenant, change.order, origin.name, origin.source_id)
+        at = min(at, origin.received_at)
         events = change.events(origin.tenant, origin.name, at, origin.received_at)
         await outbox.append(connection, ORDERS, events)
         return change
@@ -157,16 +160,17 @@ class RecordMerge:
                 STATES_REJECTED.labels("items", "quota_reached").inc()
         return await self._catalogue.save_items(connection, tenant, states)
 
-    async def _save_users(self, connection: Connection, tenant: str, updates: Sequence[Update]) -> int:
+    async def _save_users(self, connection: Connection, origin: Origin, updates: Sequence[Update]) -> int:
         if not updates:
             return 0
+        tenant, received_at = origin.tenant, to_microseconds(origin.received_at)
         ids = list(dict.fromkeys(update.id for update in updates))
         states = await self._catalogue.users_to_merge(connection, tenant, ids)
         erased = await self._erasures.erased(connection, tenant, ids)
         remaining = [
             update
             for update in updates
-            if update.id not in erased or update.at > to_microseconds(erased[update.id])
+            if update.id not in erased or min(update.at, received_at) > to_microseconds(erased[update.id])
         ]
         for update in remaining:
             state = states[update.id]
