@@ -189,3 +189,29 @@ async def test_an_erased_visitor_who_had_logged_in_still_counts_without_names(wo
         assert all(row["name"].startswith("erased:") for row in rows)
         kept = await world.sql("SELECT rows FROM router.erased_units WHERE unit = 'u1'")
         assert '"outcomes": 2' in kept[0]["rows"]
+
+
+async def test_an_event_of_a_clock_that_is_ahead_loses_its_name_too(world: Any) -> None:
+    async with counting(world) as shop:
+        await shop.expose("u1", 1)
+        ahead = shop.event("purchase", 240, "u1", "phone").model_copy(update={"received_at": shop.at(3)})
+        await shop.did(ahead)
+        request = UserErasureRequested(
+            event_id="e",
+            tenant=shop.tenant,
+            occurred_at=shop.at(60),
+            erasure_id="erasure",
+            user_id="u1",
+            session_ids=("phone",),
+        )
+        await shop.handlers.erasures_requested([request])
+        await shop.did(ahead.model_copy(update={"event_id": "replayed"}))
+
+        assert await shop.purchases() == {"a": (1, 1, 2.5)}
+        rows = await world.sql(
+            "SELECT unit AS name FROM router.outcomes UNION ALL SELECT session_id FROM router.outcomes "
+            "UNION ALL SELECT user_id FROM router.session_users "
+            "UNION ALL SELECT session_id FROM router.session_users"
+        )
+        assert len(rows) == 4
+        assert all(row["name"].startswith("erased:") for row in rows)

@@ -114,3 +114,23 @@ async def test_what_a_user_does_after_the_erasure_counts(analytics: Analytics) -
 
     rows = await figures(analytics, tenant)
     assert sum(row[4] for row in rows if row[1] == "hour" and row[3] == "events:view") == 1
+
+
+async def test_an_event_of_a_clock_that_is_ahead_goes_and_stays_out(analytics: Analytics) -> None:
+    tenant = f"t-{uuid.uuid4().hex[:12]}"
+    ahead = [
+        event(tenant, "view", 4, user_id="ann", received_at=NOW),
+        event(tenant, "purchase", 4, user_id="ann", received_at=NOW, order_id="order-of-ann"),
+    ]
+    await analytics.counting.add_events(ahead)
+    receipts = Receipts()
+    erasures = Erasures(analytics.database, receipts, analytics.settings, analytics.writer)
+
+    await erasures.erase(erasure("ann", tenant=tenant, occurred_at=NOW + timedelta(minutes=1)))
+    more = event(tenant, "view", 4, user_id="ann", received_at=NOW)
+    await analytics.counting.add_events([*ahead, more])
+
+    assert "'ann'" not in await stored(analytics, tenant)
+    assert receipts.events[0].rows["purchases"] == 1
+    rows = await figures(analytics, tenant)
+    assert sum(row[4] for row in rows if row[1] == "hour" and row[3] == "events:view") == 1

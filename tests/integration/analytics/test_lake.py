@@ -21,7 +21,7 @@ from shared.events import Event, OrderLine, OrderPlaced
 from shared.kafka import Positioned
 from shared.s3 import client
 from tests.integration.analytics.conftest import Analytics
-from tests.integration.analytics.test_erasures import Receipts, event, record
+from tests.integration.analytics.test_erasures import NOW, Receipts, event, record
 from tests.support.erasures import erasure
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import eventually
@@ -141,6 +141,24 @@ async def test_an_erased_user_leaves_the_lake_with_all_files(analytics: Analytic
     objects = client(analytics.settings.s3).list_objects_v2(Bucket=bucket)["Contents"]
     keys = {each["Key"] for each in objects}
     assert not [uri for uri in before if uri.split("/", 3)[3] in keys]
+
+
+async def test_a_row_of_a_clock_that_is_ahead_leaves_the_lake_and_stays_out(
+    analytics: Analytics, tenant: str
+) -> None:
+    ahead = event(tenant, "view", 4, user_id="ann", received_at=NOW)
+    await analytics.writer.write(INTERACTIONS, placed([ahead, event(tenant, "view", 4, user_id="bob")]))
+    erasures = Erasures(analytics.database, Receipts(), analytics.settings, analytics.writer)
+
+    await erasures.erase(erasure("ann", tenant=tenant, occurred_at=NOW + timedelta(minutes=1)))
+    returned = event(tenant, "view", 2, user_id="ann")
+    await analytics.writer.write(
+        INTERACTIONS, placed([ahead.model_copy(update={"event_id": "replayed"}), returned], begin=5)
+    )
+
+    rows = analytics.lake.open(tenant, "interactions").to_pyarrow_table(columns=["user_id", "event_id"])
+    of_ann = [row["event_id"] for row in rows.to_pylist() if row["user_id"] == "ann"]
+    assert (of_ann, rows.num_rows) == ([returned.event_id], 2)
 
 
 async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Analytics, tenant: str) -> None:

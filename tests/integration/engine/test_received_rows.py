@@ -15,6 +15,7 @@ import pytest
 from services.engine.computations.model_training import ignored_values
 from services.engine.domain import schemas
 from services.engine.jobs.received_rows import write_training_files
+from services.engine.store import deleted_users
 from services.engine.training.recipes import RECIPES, Dataset
 from shared.postgres import Database
 from shared.settings import PostgresSettings
@@ -64,17 +65,20 @@ async def happened(
     session: str | None = None,
     second: int = SECOND,
     source: str = "personalize",
+    received: int | None = None,
 ) -> None:
     await shop.execute(
         "INSERT INTO tracker.interactions (tenant, event_id, user_id, session_id, item_id, event_type, "
         "source, occurred_at, received_at, historical, fingerprint) "
-        "VALUES ('t', $1, $2, $3, $4, 'view', $5, to_timestamp($6), now(), false, 0)",
+        "VALUES ('t', $1, $2, $3, $4, 'view', $5, to_timestamp($6), coalesce(to_timestamp($7), now()), "
+        "false, 0)",
         uuid.uuid4().hex,
         user,
         session,
         item,
         source,
         second + 0.9,
+        received,
     )
 
 
@@ -100,6 +104,27 @@ async def test_a_session_trains_as_the_user_who_first_logged_in_to_it(
         ("ann", "i1", SECOND),
         ("bob", "i2", SECOND + 9),
     }
+
+
+async def test_an_event_of_a_clock_that_is_ahead_does_not_train_after_a_deletion(
+    store: Database, shop: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    await happened(shop, "ann", "i1", second=SECOND + 240, received=SECOND)
+    await happened(shop, "ann", "i2", second=SECOND + 240, received=SECOND + 240)
+    await happened(shop, "bob", "i1", second=SECOND + 240, received=SECOND)
+    users = ["ann", "bob"]
+    assert await deleted_users.count_received(store, "t", users) == 3
+
+    await shop.execute(
+        "INSERT INTO engine.deleted_users (tenant, user_id, deleted_at) "
+        "VALUES ('t', 'ann', to_timestamp($1))",
+        SECOND + 60,
+    )
+
+    for known in ({}, {"INTERACTIONS": INTERACTIONS}):
+        rows = (await collected(store, tmp_path, **known))["INTERACTIONS"]
+        assert {(row["USER_ID"], row["ITEM_ID"]) for row in rows} == {("ann", "i2"), ("bob", "i1")}
+    assert await deleted_users.count_received(store, "t", users) == 2
 
 
 async def test_a_session_without_a_user_trains_for_recipes_of_sessions_alone(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.override import Override
 from services.recommender.store import overrides as module
 from services.recommender.store.erasures import Erasures
@@ -117,7 +118,8 @@ async def test_a_lost_redis_is_filled_again_and_meanwhile_postgres_answers(
     assert len(await items(overrides)) == 5
 
     copies = OverrideCopies(redis, pool)
-    await Refill(redis, pool, Histories(redis, RETENTION), UserStates(redis), copies, RETENTION).refill(EVER)
+    histories, users = Histories(redis, RETENTION), UserStates(redis)
+    await Refill(redis, pool, histories, users, copies, RETENTION, ErasedUsers()).refill(EVER)
 
     assert (await redis.execute(("HLEN", overrides_key("shop", "u")))) == [5]
 

@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 import pytest
 
+from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.store import refill
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.keys import location_key, properties_key
@@ -18,6 +19,8 @@ from services.recommender.store.users import UserState, UserStates
 from shared.postgres import Database as Pool
 from shared.redis import Multiplexer
 from shared.settings import PostgresSettings, RedisSettings
+from tests.integration.recommender.histories import history
+from tests.support.erasures import erasure
 from tests.support.kafka import running
 from tests.support.stack import Database
 from tests.support.waiting import PATIENCE, eventually
@@ -75,7 +78,13 @@ async def test_every_user_is_refilled_page_by_page(
     await write(database, f"INSERT INTO sync.users (tenant, user_id, city, attributes) VALUES {rows}")
 
     await Refill(
-        redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool), RETENTION
+        redis,
+        pool,
+        Histories(redis, RETENTION),
+        UserStates(redis),
+        OverrideCopies(redis, pool),
+        RETENTION,
+        ErasedUsers(),
     ).refill(EVER)
 
     assert await places(redis, *users) == [f'["{user}-town",null,null]'.encode() for user in users]
@@ -93,7 +102,13 @@ async def test_only_users_who_changed_since_are_read(
     )
 
     await Refill(
-        redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool), RETENTION
+        redis,
+        pool,
+        Histories(redis, RETENTION),
+        UserStates(redis),
+        OverrideCopies(redis, pool),
+        RETENTION,
+        ErasedUsers(),
     ).refill(datetime(2026, 2, 1, tzinfo=UTC))
 
     assert await places(redis, "old", "new") == [None, b'["Rom",null,null]']
@@ -124,9 +139,37 @@ async def test_a_newer_state_from_kafka_is_not_overwritten(
         Interrupted(redis, meanwhile),
         OverrideCopies(redis, pool),
         RETENTION,
+        ErasedUsers(),
     )
     await worker.refill(EVER)
 
     assert await places(redis, "moved", "left") == [b'["Rom",null,null]', None]
     (facts,) = await redis.execute(("GET", properties_key("shop", "left")))
     assert facts is None
+
+
+async def test_events_that_an_erasure_in_progress_covers_are_not_refilled(
+    database: Database, pool: Pool, redis: Multiplexer
+) -> None:
+    """The log may still have them, and one of a client whose clock is ahead is dated after the request."""
+    requested_at = datetime.now(UTC) - timedelta(hours=1)
+    values = ", ".join(
+        f"('shop', '{user}-{minutes}', '{user}', 'i', 'view', 'events', false, 0, "
+        f"'{requested_at + timedelta(minutes=minutes)}', '{requested_at + timedelta(minutes=received)}')"
+        for user, minutes, received in (("ann", -9, -9), ("ann", 4, -1), ("ann", 5, 5), ("bob", -9, -9))
+    )
+    await write(
+        database,
+        "INSERT INTO tracker.interactions (tenant, event_id, user_id, item_id, event_type, source, "
+        f"historical, fingerprint, occurred_at, received_at) VALUES {values}",
+    )
+    erased_users, request = ErasedUsers(), erasure("ann", tenant="shop", occurred_at=requested_at)
+    erased_users.apply(request.key, request)
+
+    await Refill(
+        *(redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool)),
+        *(RETENTION, erased_users),
+    ).refill(EVER)
+
+    assert [event for _, _, event in await history(redis, "ann")] == ["ann-5"]
+    assert [event for _, _, event in await history(redis, "bob")] == ["bob--9"]

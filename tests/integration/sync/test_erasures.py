@@ -7,8 +7,11 @@ from typing import Any
 
 from services.sync.store import Erasures
 from shared.events import UserPut
+from tests.integration.sync.inbox import SourceOfShop
+from tests.integration.sync.orders import HEADER
 from tests.integration.sync.shop import TENANT, Shop
 from tests.support.erasures import erasure
+from tests.unit.sync.webhook_bodies import shopify_order
 
 NOW = datetime.now(UTC)
 
@@ -83,3 +86,64 @@ async def test_rejected_rows_that_name_the_user_go(shop: Shop) -> None:
     await Erasures(store).erase(erasure("u1", tenant=TENANT))
 
     assert [row["raw"] for row in await store.fetch("SELECT raw FROM import_rejects")] == ["2,u2,x"]
+
+
+async def test_files_from_before_an_erasure_bring_nobody_back(shop: Shop) -> None:
+    """A file may wait, or be sent again; its orders stay, as guests' orders."""
+    sent_at = NOW - timedelta(hours=1)
+    orders = (
+        HEADER
+        + "1,u1,Ada,2026-03-01T10:00:00Z,a,Cup,2,5,EUR,Austria,\n"
+        + f"2,u1,Ada,{NOW + timedelta(minutes=4):%Y-%m-%dT%H:%M:%SZ},a,Cup,2,5,EUR,Austria,\n"
+        + "3,u2,Bob,2026-03-01T10:00:00Z,a,Cup,2,5,EUR,Austria,\n"
+    )
+    waiting = [
+        await shop.post("orders", orders, said_at=sent_at),
+        await shop.post("users", "user_id,city\nu1,Ulm\nu2,Rom\n", said_at=sent_at),
+    ]
+    await Erasures(shop.pool).erase(erasure("u1", tenant=TENANT))
+
+    imports = [await shop.run(identity) for identity in waiting]
+
+    assert [(each.status, each.rows_rejected) for each in imports] == [("done", 0), ("done", 0)]
+    assert (imports[1].rows_accepted, imports[1].rows_duplicate) == (1, 1)
+    assert [row["user_id"] for row in await shop.rows("SELECT user_id FROM users")] == ["u2"]
+    people = await shop.rows("SELECT unified_customer_id AS id, customer_name FROM orders ORDER BY order_id")
+    assert [tuple(row.values()) for row in people] == [(None, None), (None, None), ("u2", "Bob")]
+    lines = await shop.rows("SELECT unified_customer_id AS id, city FROM order_items WHERE order_id <> '3'")
+    assert [tuple(row.values()) for row in lines] == [(None, None)] * 2
+    events = await shop.published("orders-v1")
+    assert {event.get("user_id") for event in events} == {None, "u2"}
+    assert "Ada" not in repr(events)
+
+    await shop.load("users", "user_id,city\nu1,Ulm\n")
+    assert len(await shop.rows("SELECT FROM users")) == 2
+
+
+async def test_no_order_is_dated_after_it_was_received(shop: Shop) -> None:
+    """Erasures compare the time of an order, of which other services know no other."""
+    ahead = datetime.now(UTC) + timedelta(hours=8)
+    await shop.load("orders", HEADER + f"1,u1,Ada,{ahead:%Y-%m-%dT%H:%M:%SZ},a,Cup,2,5,EUR,Austria,\n")
+    source = await SourceOfShop.add(shop, {"format": "shopify"})
+    await source.merge(("orders/create", shopify_order(created_at=ahead.isoformat())))
+
+    events = await shop.published("orders-v1")
+    times = [datetime.fromisoformat(event["occurred_at"]) for event in events]
+    assert len(times) == 2
+    assert max(times) < ahead - timedelta(hours=7)
+    rows = await shop.rows("SELECT ordered_at FROM orders UNION ALL SELECT ordered_at FROM order_items")
+    assert max(row["ordered_at"] for row in rows) < ahead - timedelta(hours=7)
+
+
+async def test_an_update_that_waited_during_an_erasure_brings_nobody_back(shop: Shop) -> None:
+    """The source's clock may be ahead: the update is dated after the erasure, and was received before it."""
+    source = await SourceOfShop.add(shop, {"format": "shopify"})
+    updated_at = datetime.now(UTC) + timedelta(minutes=4)
+    customer = {"id": 5, "first_name": "Ada", "updated_at": updated_at.isoformat()}
+    await source.send("customers/update", customer)
+    await Erasures(shop.pool).erase(erasure("5", tenant=TENANT))
+
+    assert await source.merge() == ["applied"]
+    assert await shop.rows("SELECT FROM users") == []
+    await source.merge(("customers/update", customer | {"first_name": "Eve"}))
+    assert len(await shop.rows("SELECT FROM users")) == 1

@@ -124,3 +124,26 @@ async def test_batches_that_are_stored_meanwhile_leave_nothing_behind(database: 
 
     assert await left(database) == []
     assert await store.counts("default") == {"view": 0}
+
+
+async def test_an_event_of_a_clock_that_is_ahead_goes_and_stays_out(database: Database) -> None:
+    """The time of an event is its client's, up to five minutes after it was received."""
+    store, receipts = InteractionLog(database), Receipts()
+    ahead = [
+        happened(user, session, event_id=f"{user or session}-{name}", occurred_at=NOW + timedelta(minutes=4))
+        for user, session, name in (("u1", None, "a"), (None, "s1", "b"), ("u2", None, "c"))
+    ]
+    contradicting = ahead[0].model_copy(update={"item_id": "i2"})
+    await store.add([*ahead, contradicting])
+    request = erasure("u1", occurred_at=NOW + timedelta(seconds=1), session_ids=("s1",))
+
+    await Erasures(database, receipts).erase(request)  # type: ignore[arg-type]
+    await store.add([*ahead, contradicting])
+    later = NOW + timedelta(seconds=2)
+    returned = happened("u1").model_copy(update={"occurred_at": later, "received_at": later})
+    await store.add([returned])
+
+    rows = await database.fetch("SELECT event_id FROM interactions ORDER BY event_id")
+    assert {row["event_id"] for row in rows} == {"u2-c", returned.event_id}
+    assert await database.fetchval("SELECT count(*) FROM event_conflicts") == 0
+    assert [receipt.rows for receipt in receipts.published] == [{"interactions": 2, "event_conflicts": 1}]

@@ -53,3 +53,12 @@ def test_a_second_erasure_of_a_user_replaces_the_first() -> None:
     assert [
         kept.session_id for kept in erased_users.without_erased([event(None, "s1", -1), event(None, "s2", 9)])
     ] == ["s1"]
+
+
+def test_a_clients_clock_that_is_ahead_does_not_carry_an_event_over_the_erasure() -> None:
+    erased_users, request = ErasedUsers(), erasure("u1", occurred_at=AT)
+    erased_users.apply(request.key, request)
+    received_before = event("u1", None, 240, received_at=AT - timedelta(seconds=1))
+    received_later = event("u1", None, 240, received_at=AT + timedelta(seconds=1))
+
+    assert erased_users.without_erased([received_before, received_later]) == [received_later]
