@@ -18,6 +18,7 @@ from services.engine.jobs.registry import EngineJobs
 from services.engine.personalize.dispatcher import OperationDispatcher
 from services.engine.personalize.manager import Manager
 from services.engine.schedule import AutoTraining
+from services.engine.store.copies import Copies
 from services.engine.store.dead_letters import DeadLetters
 from services.engine.store.objects import ObjectStorage
 from shared.auth import Authenticator
@@ -51,6 +52,10 @@ def build(settings: Settings) -> FastAPI:
     tokens = PageTokens(secret.get_secret_value() if secret else None)
     dispatcher = OperationDispatcher(requests, settings, tokens)
     letters = DeadLetters(database, DeadLetterReader(settings.kafka, "engine"), settings.kafka)
+    owners = settings.owners
+    copies = Copies(
+        requests, owners.endcap_recommender_url, owners.endcap_analytics_url, settings.count_seconds
+    )
     forms = Query(authenticator, identity_operations(requests, settings))
     operations = dispatcher.operations()
     manager = Manager({operation.name: operation for operation in operations})
@@ -65,7 +70,7 @@ def build(settings: Settings) -> FastAPI:
             keys.router(requests, authenticator, settings),
             buckets.router(requests, authenticator, settings),
             dead_letters.router(letters, authenticator),
-            users.router(requests, letters, authenticator),
+            users.router(requests, letters, copies, authenticator),
         ],
         description=DESCRIPTION,
         http=settings.http,

@@ -703,6 +703,10 @@ WHERE tenant = :tenant AND subject = ANY(:subjects::text[])
 ) AS rows
 LIMIT :limit;
 
+-- count_runs_with_files --
+-- Count the runs of a tenant that have files.
+SELECT coalesce(sum(runs), 0)::bigint FROM trainer.runs_with_files_v1 WHERE tenant = :tenant;
+
 -- erasures_of_job --
 -- Return the users of a deletion job.
 SELECT user_id FROM erasures WHERE job = :job ORDER BY user_id;

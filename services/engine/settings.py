@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings import (
     AuthSettings,
@@ -17,6 +17,15 @@ from shared.settings import (
     S3Settings,
     ServiceSettings,
 )
+
+
+class OwnersSettings(BaseSettings):
+    """The addresses of services that count what they have of a person."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    endcap_recommender_url: str = Field("http://127.0.0.1:8005", description="URL of the recommender")
+    endcap_analytics_url: str = Field("http://127.0.0.1:8008", description="URL of analytics")
 
 
 class Settings(ServiceSettings):
@@ -30,6 +39,7 @@ class Settings(ServiceSettings):
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("engine"))
     s3: S3Settings = Field(default_factory=lambda: S3Settings.of("engine"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("engine"))
+    owners: OwnersSettings = Field(default_factory=OwnersSettings)
 
     account: str = Field(
         "000000000000", pattern=r"^\d{12}$", description="the account that bootstrap creates"
@@ -95,6 +105,9 @@ class Settings(ServiceSettings):
     erasure_services: tuple[str, ...] = Field(
         ("tracker", "sync", "trainer", "loader", "recommender", "router", "analytics"),
         description="services that must confirm a data deletion job before it is COMPLETED, as a JSON array",
+    )
+    count_seconds: float = Field(
+        30.0, gt=0, description="time limit of another service that counts what it has of a person"
     )
     renewal_minutes: float = Field(
         30.0,

@@ -118,6 +118,15 @@ WHERE occurred_at >= :since AND received_at >= :received_since
   AND (item_id IS NOT NULL OR (user_id IS NOT NULL AND session_id IS NOT NULL))
 ORDER BY occurred_at;
 
+-- sessions_of_user --
+-- The newest sessions of a user.
+SELECT session_id
+FROM tracker.interactions_v1
+WHERE tenant = :tenant AND user_id = :user_id AND session_id IS NOT NULL AND session_id <> user_id
+GROUP BY session_id
+ORDER BY max(occurred_at) DESC
+LIMIT :limit;
+
 -- users_since --
 -- A page of the users changed since a time, after the last user of the previous page.
 SELECT tenant, user_id, name, city, province, country, attributes

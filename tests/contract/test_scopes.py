@@ -66,6 +66,7 @@ def applications() -> Iterator[dict[str, Any]]:
         patch.setenv("ENDCAP_SECRET_KEY", SECRET_KEY)
         patch.setenv("ENDCAP_KEYLESS_LOOPBACK", "1")
         patch.setenv("ENDCAP_RECOMMENDER_URL", "http://127.0.0.1:9")  # also where a stack runs
+        patch.setenv("ENDCAP_ANALYTICS_URL", "http://127.0.0.1:9")
         yield {service: application(service) for service in SERVICES}
 
 

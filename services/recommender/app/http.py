@@ -23,6 +23,7 @@ from services.recommender.api.rest_fast_path import RestFastPath
 from services.recommender.api.served import ServedRoutes
 from services.recommender.api.shop_routes import ShopRoutes
 from services.recommender.api.status import Status
+from services.recommender.api.user_keys import UserKeyRoutes
 from services.recommender.api.usual_lists import UsualLists
 from services.recommender.app.answers import AnswerParts
 from services.recommender.app.stores import Stores
@@ -33,6 +34,7 @@ from services.recommender.store.accounts import Accounts
 from services.recommender.store.erasures import ErasedServings, ErasureMarks
 from services.recommender.store.serving_log import ServingLog
 from services.recommender.store.subject_feed import SubjectFeed
+from services.recommender.store.user_keys import UserKeys
 from shared.auth import Authenticator
 from shared.events.topics import EXPOSURES, SERVINGS
 from shared.http.fast_path import FastPathApplication, RawFastPath
@@ -100,6 +102,7 @@ def build(settings: Settings) -> FastPathApplication:
             ).router(),
             ExplanationRoutes(parts.engine, placement_answers, authenticator).router(),
             ServedRoutes.of(settings, servings, erased, authenticator),
+            UserKeyRoutes(UserKeys(redis, stores.requests), authenticator).router(),
             runtime.routes.router(),
         ],
         description="Recommendations for users, items and places; GraphQL; Amazon Personalize's runtime API.",

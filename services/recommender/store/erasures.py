@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 from services.recommender.domain.erased_users import subjects_of
 from services.recommender.store import SQL
-from services.recommender.store.keys import (
-    erased_key,
-    history_key,
-    link_key,
-    location_key,
-    overrides_key,
-    properties_key,
-    purchases_key,
-    subjects_key,
-    unclicked_key,
-)
+from services.recommender.store.keys import erased_key, overrides_key, subjects_key
+from services.recommender.store.user_keys import KEYS_PER_COMMAND, user_keys
 from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
 
@@ -35,7 +26,6 @@ if TYPE_CHECKING:
     from shared.redis import Multiplexer
 
 PUBLISH_TIMEOUT_SECONDS = 10.0
-KEYS_PER_COMMAND = 500
 RECENT_SECONDS = 1_800.0
 """Age up to which an event needs no look-up: `ErasedUsers` knows an erasure for an hour after its end."""
 
@@ -141,16 +131,9 @@ class Erasures:
         # Rows first: a put that is copied meanwhile finds its row gone, and removes the copy.
         overrides = await self._database.fetch(*SQL.erase_overrides(tenant=tenant, user_id=user_id))
         await self._delete([overrides_key(tenant, user_id)])
-        rows = {
-            "histories": await self._delete([history_key(tenant, subject) for subject in subjects]),
-            "purchases": await self._delete([purchases_key(tenant, subject) for subject in subjects]),
-            "impressions": await self._delete([unclicked_key(tenant, subject) for subject in subjects]),
-            "links": await self._delete([link_key(tenant, session) for session in request.session_ids]),
-            "overrides": len(overrides),
-            "attributes": await self._delete(
-                [location_key(tenant, user_id), properties_key(tenant, user_id)]
-            ),
-        }
+        keys = user_keys(tenant, user_id, request.session_ids)
+        rows = {name: await self._delete(of_kind) for name, of_kind in keys.items()}
+        rows["overrides"] = len(overrides)
         for begin in range(0, len(subjects), KEYS_PER_COMMAND):
             members = subjects[begin : begin + KEYS_PER_COMMAND]
             await self._redis.execute(("ZREM", subjects_key(tenant), *members))

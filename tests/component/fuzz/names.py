@@ -246,6 +246,7 @@ def exceptions(made: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, 
         "sync GET /v1/users/{user_id}": {"user_id": ["u1"]},
         "engine GET /v1/erasures/{name}": {"name": ["deletion"]},
         "engine GET /v1/user-exports/{user_id}": {"user_id": ["u1"]},
+        "recommender GET /v1/user-keys/{user_id}": {"user_id": ["u1"]},
         "sync GET /v1/imports/{import_id}": {"import_id": [made["sync-import"]]},
         "sync GET /v1/imports/{import_id}/rejects": {"import_id": [made["sync-import"]]},
     }

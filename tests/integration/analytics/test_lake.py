@@ -15,14 +15,13 @@ import pytest
 
 from services.analytics.domain.lake_tables import BY_NAME, rows_of
 from services.analytics.domain.sql import checked
-from services.analytics.store import Erasures, Lake, LakeMaintenance, LakeWriter, QueryRunner, lake_files
+from services.analytics.store import Lake, LakeMaintenance, LakeWriter, QueryRunner, lake_files
 from shared.errors import ApiError, Transient
 from shared.events import Event, OrderLine, OrderPlaced
 from shared.kafka import Positioned
 from shared.s3 import client
 from tests.integration.analytics.conftest import Analytics
-from tests.integration.analytics.test_erasures import NOW, Receipts, event, record
-from tests.support.erasures import erasure
+from tests.integration.analytics.test_erasures import event, record
 from tests.support.stack import Database as OwnDatabase
 from tests.support.waiting import eventually
 
@@ -111,54 +110,6 @@ async def test_a_writer_that_was_overtaken_adds_nothing(analytics: Analytics, te
             lake.append(INTERACTIONS, tenant, rows, {3: 1})
 
     assert len(await ids(analytics, tenant)) == 2
-
-
-async def test_an_erased_user_leaves_the_lake_with_all_files(analytics: Analytics, tenant: str) -> None:
-    events = [
-        event(tenant, "view", 1, user_id="ann"),
-        event(tenant, "view", 2, session_id="visit"),
-        event(tenant, "view", 3, user_id="bob"),
-    ]
-    await analytics.writer.write(INTERACTIONS, placed(events))
-    await analytics.writer.write(BY_NAME["servings"], placed([record(tenant)]))
-    await analytics.writer.write(INTERACTIONS, placed([event(tenant, "view", 4, user_id="ann")], begin=5))
-    before = analytics.lake.open(tenant, "interactions").file_uris()
-    maintenance = LakeMaintenance(analytics.database, analytics.lake, analytics.settings)
-    await maintenance.maintain(tenant, "interactions")  # replaced files stay for an hour, but not erased ones
-    before += analytics.lake.open(tenant, "interactions").file_uris()
-    receipts = Receipts()
-    erasures = Erasures(analytics.database, receipts, analytics.settings, analytics.writer)
-
-    await erasures.erase(erasure("ann", tenant=tenant, session_ids=("visit",)))
-    await analytics.writer.write(
-        INTERACTIONS, placed([events[0], event(tenant, "view", 4, user_id="bob")], begin=9)
-    )
-
-    assert len(await ids(analytics, tenant)) == 2
-    assert await ids(analytics, tenant, "servings") == []
-    assert receipts.events[0].rows["event_lake"] == 4
-    bucket = analytics.settings.s3.endcap_data_bucket
-    objects = client(analytics.settings.s3).list_objects_v2(Bucket=bucket)["Contents"]
-    keys = {each["Key"] for each in objects}
-    assert not [uri for uri in before if uri.split("/", 3)[3] in keys]
-
-
-async def test_a_row_of_a_clock_that_is_ahead_leaves_the_lake_and_stays_out(
-    analytics: Analytics, tenant: str
-) -> None:
-    ahead = event(tenant, "view", 4, user_id="ann", received_at=NOW)
-    await analytics.writer.write(INTERACTIONS, placed([ahead, event(tenant, "view", 4, user_id="bob")]))
-    erasures = Erasures(analytics.database, Receipts(), analytics.settings, analytics.writer)
-
-    await erasures.erase(erasure("ann", tenant=tenant, occurred_at=NOW + timedelta(minutes=1)))
-    returned = event(tenant, "view", 2, user_id="ann")
-    await analytics.writer.write(
-        INTERACTIONS, placed([ahead.model_copy(update={"event_id": "replayed"}), returned], begin=5)
-    )
-
-    rows = analytics.lake.open(tenant, "interactions").to_pyarrow_table(columns=["user_id", "event_id"])
-    of_ann = [row["event_id"] for row in rows.to_pylist() if row["user_id"] == "ann"]
-    assert (of_ann, rows.num_rows) == ([returned.event_id], 2)
 
 
 async def test_maintenance_joins_files_and_removes_repeated_rows(analytics: Analytics, tenant: str) -> None:

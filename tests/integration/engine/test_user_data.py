@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from services.engine.store import user_data
+from services.engine.store.copies import Copies
 from shared.kafka import DeadLetter, Place
 from shared.kafka.records import Record
 from shared.postgres import Database
@@ -35,6 +36,9 @@ INSERT INTO recommender.overrides (tenant, user_id, item_id, score, expires_at)
 VALUES ('shop', 'u1', 'i1', 1, now());
 INSERT INTO router.exposed_units (tenant, experiment, version, unit, variant, first_at) VALUES
     ('shop', 'e', 1, 's1', 'a', now()), ('shop', 'e', 1, 'u2', 'a', now());
+INSERT INTO trainer.runs (run, tenant, status, reasons, started_at, files_removed_at) VALUES
+    (1, 'shop', 'completed', '{}', now(), now()), (2, 'shop', 'completed', '{}', now(), NULL),
+    (3, 'shop', 'failed', '{}', now(), NULL), (4, 'other', 'completed', '{}', now(), NULL);
 INSERT INTO analytics.logins (tenant, session_id, user_id, seen_at) VALUES ('shop', 's1', 'u1', now());
 """
 
@@ -96,3 +100,13 @@ async def test_an_export_has_a_limit(store: Database, monkeypatch: pytest.Monkey
     data = await user_data.collect(store, Letters(), "shop", "u1")
 
     assert (sum(map(len, data.stores.values())), data.is_complete) == (2, False)
+
+
+@pytest.mark.usefixtures("rows")
+async def test_runs_whose_files_have_all_users_are_counted(store: Database) -> None:
+    away = "http://127.0.0.1:9"
+
+    counts = [await Copies(store, away, away, 5.0).count(tenant, "u1", {}) for tenant in ("shop", "new")]
+
+    assert [each.runs["runs_with_files"] for each in counts] == [2, 0]
+    assert [(each.redis, each.lake) for each in counts] == [(None, None)] * 2

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from services.trainer.domain import run_prefix
 from services.trainer.store import Erasures
 from services.trainer.worker import FileErasure
-from tests.integration.trainer.conftest import Trainer
+from tests.integration.trainer.conftest import NOON, Trainer
 from tests.integration.trainer.test_runs import completed
+from tests.integration.trainer.test_snapshots import ids, rows, taken
 from tests.support.erasures import erasure
 
 
@@ -83,3 +84,29 @@ async def test_a_run_of_afterwards_is_not_touched(trainer: Trainer) -> None:
 
     assert await files_of(trainer, run) == 1
     assert await receipts(trainer) == [("u1", 0)]
+
+
+async def test_what_an_erasure_covers_is_left_out_although_the_log_still_has_it(trainer: Trainer) -> None:
+    """A run that starts after the request may read the log before the tracker has erased the user."""
+    minute = timedelta(minutes=1)
+    for user in ("gone", "back", "kept"):
+        await trainer.happened(user, "i1")
+        await trainer.happened(user, "i2", occurred_at=NOON + 4 * minute)  # a clock that is ahead
+        await trainer.user(user, updated_at=NOON)
+    await trainer.happened(None, "i3", session_id="s-1")
+    await trainer.happened("gone", "i4", session_id="s-1")
+    later = NOON + 2 * minute
+    await trainer.happened("back", "i5", occurred_at=later, received_at=later)
+    await trainer.administrator.execute(
+        "INSERT INTO engine.deleted_users (tenant, user_id, deleted_at) "
+        "VALUES ('default', 'gone', $1), ('default', 'back', $1), ('other', 'kept', $1)",
+        NOON + minute,
+    )
+
+    await taken(trainer)
+
+    assert [(row["USER_ID"], row["ITEM_ID"]) for row in rows(trainer, "interactions")] == [
+        ("back", "i5"), ("kept", "i1"), ("kept", "i2"),
+    ]  # fmt: skip
+    assert [row["USER_ID"] for row in rows(trainer, "users")] == ["kept"]
+    assert ids(trainer, "user-ids") == {"back", "kept"}

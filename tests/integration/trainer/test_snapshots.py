@@ -282,29 +282,3 @@ async def test_an_object_store_that_is_away_is_tried_again_later(trainer: Traine
 
     with pytest.raises(Transient, match="broke off"):
         await asyncio.wait_for(trainer.files.keys("default/"), 60)
-
-
-async def test_what_an_erasure_covers_is_left_out_although_the_log_still_has_it(trainer: Trainer) -> None:
-    """A run that starts after the request may read the log before the tracker has erased the user."""
-    minute = timedelta(minutes=1)
-    for user in ("gone", "back", "kept"):
-        await trainer.happened(user, "i1")
-        await trainer.happened(user, "i2", occurred_at=NOON + 4 * minute)  # a clock that is ahead
-        await trainer.user(user, updated_at=NOON)
-    await trainer.happened(None, "i3", session_id="s-1")
-    await trainer.happened("gone", "i4", session_id="s-1")
-    later = NOON + 2 * minute
-    await trainer.happened("back", "i5", occurred_at=later, received_at=later)
-    await trainer.administrator.execute(
-        "INSERT INTO engine.deleted_users (tenant, user_id, deleted_at) "
-        "VALUES ('default', 'gone', $1), ('default', 'back', $1), ('other', 'kept', $1)",
-        NOON + minute,
-    )
-
-    await taken(trainer)
-
-    assert [(row["USER_ID"], row["ITEM_ID"]) for row in rows(trainer, "interactions")] == [
-        ("back", "i5"), ("kept", "i1"), ("kept", "i2"),
-    ]  # fmt: skip
-    assert [row["USER_ID"] for row in rows(trainer, "users")] == ["kept"]
-    assert ids(trainer, "user-ids") == {"back", "kept"}
