@@ -48,9 +48,10 @@ def happened(user: str | None, session: str | None = None, **fields: Any) -> Int
         "event_id": str(uuid.uuid4()),
         "occurred_at": NOW - timedelta(hours=1),
         "item_id": "i1",
+        "received_at": NOW,
     } | fields
     return InteractionRecorded(
-        tenant="default", user_id=user, session_id=session, event_type="view", received_at=NOW, **values
+        tenant="default", user_id=user, session_id=session, event_type="view", **values
     )
 
 
@@ -84,7 +85,8 @@ async def test_what_happened_before_is_refused_however_late_it_comes(database: D
     await Erasures(database, receipts).erase(erasure("u1", session_ids=("s1",)))  # type: ignore[arg-type]
 
     await store.add([happened("u1"), happened(None, "s1"), happened("u2")])
-    await store.add([happened("u1", occurred_at=NOW + timedelta(hours=1))])
+    later = NOW + timedelta(hours=1)
+    await store.add([happened("u1", occurred_at=later, received_at=later)])
 
     assert await left(database) == [("u1", None), ("u2", None)]
     assert await store.counts("default") == {"view": 2}
@@ -140,7 +142,7 @@ async def test_an_event_of_a_clock_that_is_ahead_goes_and_stays_out(database: Da
     await Erasures(database, receipts).erase(request)  # type: ignore[arg-type]
     await store.add([*ahead, contradicting])
     later = NOW + timedelta(seconds=2)
-    returned = happened("u1").model_copy(update={"occurred_at": later, "received_at": later})
+    returned = happened("u1", occurred_at=later, received_at=later)
     await store.add([returned])
 
     rows = await database.fetch("SELECT event_id FROM interactions ORDER BY event_id")
