@@ -156,6 +156,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/status", "engine"),
     Route("/v1/erasures/*", "engine"),
     Route("/v1/user-exports/*", "engine"),
+    Route("/v1/user-keys/*", "recommender"),
     Route("/2015-03-31/functions/*", "engine"),
     Route("/v1/dead-letters", "engine"),
     Route("/v1/dead-letters/*", "engine"),
