@@ -11,6 +11,7 @@ from services.sync.api import (
     deliveries_router,
     imports_router,
     listings_router,
+    objects_router,
     shop_router,
     sources_router,
     webhooks_router,
@@ -74,7 +75,8 @@ def build(settings: Settings) -> FastAPI:
     database = Database(settings.postgres, SERVICE)
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
-    imports, inbox = Imports(requests), Inbox(requests)
+    imports, inbox, files = Imports(requests), Inbox(requests), _files(settings)
+    places = FilePlaces(requests, settings.s3, settings.source_folder)
     sources = Sources(requests, settings.auth.endcap_secret_key)
     return application(
         SERVICE,
@@ -83,9 +85,12 @@ def build(settings: Settings) -> FastAPI:
             imports_router(
                 authenticator,
                 imports,
-                _files(settings),
+                files,
                 max_upload_bytes=settings.max_upload_bytes,
                 max_pending_imports=settings.max_pending_imports,
+            ),
+            objects_router(
+                authenticator, imports, files, places, max_pending_imports=settings.max_pending_imports
             ),
             webhooks_router(sources, inbox, max_bytes=settings.max_webhook_bytes),
             sources_router(authenticator, sources),

@@ -26,6 +26,12 @@ ORDER BY u.place;
 -- Return those of the names that are tenants.
 SELECT tenant FROM engine.accounts_v1 WHERE tenant = ANY(:tenants::text[]);
 
+-- import_of_object --
+-- Return the import of a version of an object, as a kind, unless it failed because of an outage.
+SELECT * FROM imports
+WHERE origin = 'upload' AND NOT outage AND bucket = :bucket AND object_key = :object_key AND etag = :etag
+  AND said_at = :said_at AND tenant = :tenant AND kind = :kind;
+
 -- import_by_id --
 -- Return an import.
 SELECT * FROM imports WHERE id = :id;
@@ -78,7 +84,8 @@ RETURNING kind, tenant;
 SELECT pg_advisory_xact_lock(hashtextextended('sync.training:' || :tenant, 0));
 
 -- claim_training --
--- Return the newest import that wants training if all imports of the tenant have ended, and clear their wishes.
+-- Return an import that wants training if all imports of the tenant have ended, and clear their wishes. It is the one
+-- that has just ended, else the newest: the events of the others are published before those of the one that ended last.
 WITH claimed AS (
     UPDATE imports SET training_wanted = false
     WHERE tenant = :tenant AND training_wanted AND NOT EXISTS (
@@ -86,7 +93,7 @@ WITH claimed AS (
     )
     RETURNING id, finished_at
 )
-SELECT id FROM claimed ORDER BY finished_at DESC, id LIMIT 1;
+SELECT id FROM claimed ORDER BY id = :ended DESC, finished_at DESC, id LIMIT 1;
 
 -- wait_for_outbox --
 -- Let an import count as relayed once all present rows of the outbox are published.

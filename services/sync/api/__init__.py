@@ -3,6 +3,7 @@
 from services.sync.api.imports import imports_router
 from services.sync.api.listings import listings_router
 from services.sync.api.load_command import load
+from services.sync.api.objects import objects_router
 from services.sync.api.shop import shop_router
 from services.sync.api.sources import deliveries_router, sources_router
 from services.sync.api.sync_command import sync
@@ -13,6 +14,7 @@ __all__ = [
     "imports_router",
     "listings_router",
     "load",
+    "objects_router",
     "shop_router",
     "sources_router",
     "sync",

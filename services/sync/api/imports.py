@@ -53,7 +53,7 @@ def imports_router(
         The columns are detected by the header, or set by a `source`, or by a `mapping` of fields to the
         columns of the file. Sending the same file again changes nothing.
         """
-        _check_pending(
+        check_pending(
             await imports.count_pending(principal.own_tenant, max_pending_imports), max_pending_imports
         )
         async with parse_form(request, principal.own_tenant, max_upload_bytes) as (new, file):
@@ -111,7 +111,7 @@ def imports_router(
     return router
 
 
-def _check_pending(pending: int, limit: int) -> None:
+def check_pending(pending: int, limit: int) -> None:
     """Raise ApiError 429 if the tenant has reached its limit of queued and running imports."""
     if pending >= limit:
         detail = f"{limit} imports are queued or running; send this file when some have ended."

@@ -20,6 +20,14 @@ class Accepted(BaseModel):
     status: Literal["queued"]
 
 
+class ImportedObject(BaseModel):
+    """The import of a version of an object: a new one, or the one that it has."""
+
+    id: str
+    kind: Kind
+    status: Status
+
+
 class Rows(BaseModel):
     """Numbers of rows by outcome; at the end, read = accepted + rejected + duplicate."""
 

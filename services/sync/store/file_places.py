@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from pydantic import SecretStr
 
+from services.sync.domain.object_locations import ObjectLocation
 from services.sync.domain.pulls.configs import Bucket, Folder
 from services.sync.store.files import call_store
 from services.sync.store.statements import SQL
@@ -74,16 +75,27 @@ class FilePlaces:
                 "aws_secret_access_key": SecretStr(secrets["secret_access_key"]),
             }
             return BucketPlace(s3.client(blocks.model_copy(update=keys)), config)
-        granted = await self._database.fetchval(
-            *SQL.bucket_granted(tenant=source.tenant, bucket=config.bucket, prefix=config.prefix)
-        )
-        if not granted:
-            raise Permanent(
-                f"The tenant may not read s3://{config.bucket}/{config.prefix}: an operator allows it with "
-                f"`buckets allow --tenant {source.tenant} s3://{config.bucket}/ --read-only`, "
-                "or the source has a key pair of its own."
-            )
+        if not await self._is_granted(source.tenant, config.bucket, config.prefix):
+            sentence = _not_granted(source.tenant, config.bucket, config.prefix)
+            raise Permanent(f"{sentence}, or the source has a key pair of its own.")
         return BucketPlace(s3.client(blocks), config)
+
+    async def check_object(self, tenant: str, location: ObjectLocation) -> None:
+        """Raise Permanent for an object that the tenant may not read."""
+        if location.bucket == self._settings.endcap_data_bucket:
+            raise Permanent(f"The bucket {location.bucket} has Endcap's own files, which are not imported.")
+        if location.bucket == self._settings.endcap_uploads_bucket:
+            if not location.key.startswith(f"{tenant}/"):
+                raise Permanent(
+                    f"The tenant's files in {location.bucket} are below s3://{location.bucket}/{tenant}/; "
+                    f"{location.uri} is not."
+                )
+        elif not await self._is_granted(tenant, location.bucket, location.key):
+            raise Permanent(f"{_not_granted(tenant, *location)}.")
+
+    async def _is_granted(self, tenant: str, bucket: str, prefix: str) -> bool:
+        query = SQL.bucket_granted(tenant=tenant, bucket=bucket, prefix=prefix)
+        return bool(await self._database.fetchval(*query))
 
     def _checked_folder(self, config: Folder) -> Path:
         if self._folder is None:
@@ -93,6 +105,14 @@ class FilePlaces:
         if not path.is_relative_to(root) or not path.is_dir():
             raise Permanent(f"{config.path} is not a folder below that of SYNC_SOURCE_FOLDER.")
         return path
+
+
+def _not_granted(tenant: str, bucket: str, prefix: str) -> str:
+    """Return the sentence about a part of a bucket that a tenant may not read, without a full stop."""
+    return (
+        f"The tenant may not read s3://{bucket}/{prefix}: an operator allows it with "
+        f"`buckets allow --tenant {tenant} s3://{bucket}/ --read-only`"
+    )
 
 
 class FolderPlace:

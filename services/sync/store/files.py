@@ -73,9 +73,7 @@ class Files:
         block others.
         """
         try:
-            head = await call_store(lambda: self._client.head_object(Bucket=self.uploads_bucket, Key=key))
-        except _Missing:
-            return None
+            return await self._head(self.uploads_bucket, key)
         except StoreDenied as error:
             raise Permanent(
                 f"{key} in {self.uploads_bucket} cannot be read: {error} Allow sync to read the bucket; its "
@@ -89,6 +87,23 @@ class Files:
                 f"{key} in {self.uploads_bucket} cannot be read, although the store works: {error} "
                 "The sweep finds the file once it can be read."
             ) from error
+
+    async def version(self, bucket: str, key: str) -> Upload | None:
+        """Return the newest version of an object, or None if it does not exist.
+
+        Raises Permanent if the store denies access to it, Transient if the store fails.
+        """
+        try:
+            return await self._head(bucket, key)
+        except StoreDenied as error:
+            raise Permanent(f"{key} in {bucket} cannot be read: {error} Allow sync to read it.") from error
+
+    async def _head(self, bucket: str, key: str) -> Upload | None:
+        """Return the newest version of an object, or None; raises as `call_store` does."""
+        try:
+            head = await call_store(lambda: self._client.head_object(Bucket=bucket, Key=key))
+        except _Missing:
+            return None
         return Upload(key, head["ETag"], _to_seconds(head["LastModified"]), head["ContentLength"])
 
     async def uploads(self) -> AsyncGenerator[list[Upload], None]:
@@ -144,7 +159,7 @@ async def call_store(call: Callable[[], Result]) -> Result:
         if code in _MISSING_CODES or status == 404:
             raise _Missing("The file does not exist in the object store any more.") from error
         if status == 412:
-            raise Permanent("The file was replaced; its new version is imported separately.") from error
+            raise Permanent("The file was replaced; its new version is another import.") from error
         # A busy store answers 503, which is Transient.
         kind = (
             StoreDenied

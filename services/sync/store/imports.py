@@ -52,6 +52,23 @@ class Imports:
             await enqueue(connection, JOB, new.id, {}, tenant=new.tenant)
         return True
 
+    async def of_object(self, new: Import) -> Import | None:
+        """Return the import that the tenant has of the same version of an object as the same kind, or None.
+
+        One that failed because of an outage does not count.
+        """
+        row = await self._database.fetchrow(
+            *SQL.import_of_object(
+                tenant=new.tenant,
+                kind=new.kind,
+                bucket=new.bucket,
+                object_key=new.object_key,
+                etag=new.etag,
+                said_at=new.said_at,
+            )
+        )
+        return None if row is None else _import(row)
+
     async def known_tenants(self, names: Iterable[str]) -> set[str]:
         """Return those of the names that are tenants."""
         rows = await self._database.fetch(*SQL.known_tenants(tenants=list(names)))
@@ -126,14 +143,15 @@ class Imports:
         await connection.execute(*SQL.drop_staged(import_id=identity), timeout=FILE_TIMEOUT_SECONDS)
         return None if row is None else (row["tenant"], row["kind"])
 
-    async def claim_training(self, connection: Connection, tenant: str) -> str | None:
-        """Return the newest import to request training for; None if there is none, or some still run.
+    async def claim_training(self, connection: Connection, tenant: str, ended: str) -> str | None:
+        """Return the import to request training for: `ended`, or the newest if that has changed nothing.
 
-        Call it after a change of status, in the same transaction: then the last import to end requests it.
+        None if there is none, or some still run. Call it after a change of status, in the same transaction:
+        then the last import to end requests it.
         """
         await connection.execute(*SQL.lock_training(tenant=tenant))
-        newest: str | None = await connection.fetchval(*SQL.claim_training(tenant=tenant))
-        return newest
+        claimed: str | None = await connection.fetchval(*SQL.claim_training(tenant=tenant, ended=ended))
+        return claimed
 
     async def wait_for_outbox(self, connection: Connection, identity: str) -> None:
         """Let an import count as relayed only when all present rows of the outbox are published."""

@@ -111,9 +111,9 @@ class Importer:
 
     async def _request_training(self, connection: Connection, tenant: str, import_id: str) -> None:
         """Request one training for all imports that ran together, after all events that they published."""
-        newest = await self._imports.claim_training(connection, tenant)
-        if newest is not None:
-            await outbox.append(connection, TRAINING_REQUESTS, [_request(tenant, newest)])
+        claimed = await self._imports.claim_training(connection, tenant, import_id)
+        if claimed is not None:
+            await outbox.append(connection, TRAINING_REQUESTS, [_request(tenant, claimed)])
             await self._imports.wait_for_outbox(connection, import_id)
 
 
