@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+import httpx
 from fastapi import FastAPI
 
 from services.trainer.api import runs as runs_api
@@ -24,9 +25,11 @@ from services.trainer.store import (
     Personalize,
     Runs,
     Schedules,
+    ShopImports,
     Snapshots,
 )
 from services.trainer.worker import FileCleanup, FileErasure, OverlaySteps, RunJob, Steps, by_kind
+from services.trainer.worker.import_wait import ImportWait
 from services.trainer.worker.offset_barrier import OffsetBarrier
 from shared import s3
 from shared.auth import Authenticator
@@ -48,22 +51,26 @@ DESCRIPTION = (
 )
 
 
-def build(settings: Settings) -> FastAPI:
-    """Return the HTTP process. It needs only Postgres."""
+def build(settings: Settings, sync: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+    """Return the HTTP process. It needs only Postgres, and sync for executions with a file.
+
+    `sync` replaces the network to sync in tests.
+    """
     database = Database(settings.postgres, "trainer")
     requests = database.for_requests()
     authenticator = Authenticator(requests, settings.auth)
     secret = settings.auth.endcap_secret_key
     tokens = PageTokens(secret.get_secret_value() if secret else None)
     runs, callers = Runs(requests), Callers(requests, settings.s3.aws_region)
+    imports = ShopImports(settings, sync)
     services = [
-        StepFunctions(callers, Executions(requests, runs), tokens, settings.role_arn).service(),
+        StepFunctions(callers, Executions(requests, runs), imports, tokens, settings.role_arn).service(),
         Logs(callers, LogEvents(requests), tokens).service(),
         cloudwatch(),
     ]
     return application(
         "trainer",
-        parts=[database, authenticator],
+        parts=[database, authenticator, imports],
         routers=[
             runs_api.router(authenticator, runs),
             schedules_api.router(authenticator, Schedules(requests, runs)),
@@ -78,7 +85,7 @@ def build(settings: Settings) -> FastAPI:
 def worker(settings: Settings) -> FastAPI:
     """Return the worker: runs, schedules, the deletion of files and the outbox relay."""
     database = Database(settings.postgres, "trainer")
-    runs = Runs(database)
+    runs, imports = Runs(database), ShopImports(settings)
     files = Files(s3.client(settings.s3), settings.s3.endcap_data_bucket)
     steps = Steps(
         settings=settings,
@@ -86,6 +93,9 @@ def worker(settings: Settings) -> FastAPI:
         files=files,
         snapshots=Snapshots(database, files),
         personalize=Personalize(settings),
+        import_wait=ImportWait(
+            Executions(database, runs), imports, timedelta(minutes=settings.import_minutes)
+        ),
         barrier=OffsetBarrier(
             ends=partial(end_offsets, settings.kafka),
             committed=partial(committed, settings.kafka),
@@ -113,6 +123,7 @@ def worker(settings: Settings) -> FastAPI:
         "trainer",
         parts=[
             database,
+            imports,
             publisher,
             Relay(database, publisher),
             PeriodicTask("schedule", scheduled.run, seconds=INTERVAL_SECONDS),

@@ -27,6 +27,30 @@ SET options = options || :options,
 WHERE tenant = :tenant AND status = 'queued'
 RETURNING run;
 
+-- join_import --
+-- Add a reason to the run of a tenant that waits for an import on behalf of an execution, and return it; a run that has
+-- waited for it has its rows, even if it has completed.
+UPDATE runs
+SET reasons = CASE
+    WHEN status = 'completed' OR :reason = ANY (reasons) THEN reasons ELSE reasons || :reason::text
+END
+WHERE run = (
+    SELECT r.run FROM runs r
+    JOIN steps w ON w.run = r.run AND w.name = 'wait'
+    WHERE r.tenant = :tenant AND r.status IN ('queued', 'running', 'completed')
+      AND :import_id::text = ANY (r.imports)
+      AND (
+          w.detail #>> ARRAY['imports', :import_id] = 'done'
+          OR w.status IN ('pending', 'running') AND EXISTS (
+              SELECT FROM executions e
+              WHERE e.run = r.run AND e.import_id = :import_id AND e.stopped_at IS NULL
+          )
+      )
+    ORDER BY r.run DESC
+    LIMIT 1
+)
+RETURNING run;
+
 -- add_run --
 -- Add a run with the next number of the installation.
 INSERT INTO runs (run, tenant, kind, options, reasons, imports)
@@ -618,8 +642,8 @@ RETURNING request;
 
 -- add_execution --
 -- Add an execution of a run.
-INSERT INTO executions (tenant, name, machine, input, run)
-VALUES (:tenant, :name, :machine, :input, :run);
+INSERT INTO executions (tenant, name, machine, input, run, import_id)
+VALUES (:tenant, :name, :machine, :input, :run, :import_id);
 
 -- execution --
 -- An execution of one of these tenants by its name.
@@ -646,9 +670,33 @@ ORDER BY stopped_at IS NULL DESC, coalesce(stopped_at, started_at) DESC, id DESC
 LIMIT :limit;
 
 -- others_running --
--- Return whether others wait for a run: executions that were not stopped, or further requests.
+-- Return whether others wait for a run: each has added a reason, and each execution that was stopped or failed had one.
 SELECT EXISTS (SELECT FROM executions WHERE run = :run AND id <> :id AND stopped_at IS NULL)
-    OR (SELECT cardinality(reasons) > 1 FROM runs WHERE run = :run);
+    OR (
+        SELECT cardinality(r.reasons) > (
+            SELECT count(*) FROM executions e WHERE e.run = r.run AND (e.id = :id OR e.stopped_at IS NOT NULL)
+        )
+        FROM runs r WHERE r.run = :run
+    );
+
+-- imports_of_executions --
+-- The imports of the executions of a run that were not stopped and have not failed.
+SELECT DISTINCT import_id FROM executions
+WHERE run = :run AND import_id IS NOT NULL AND stopped_at IS NULL
+ORDER BY import_id;
+
+-- fail_executions --
+-- Fail the executions of a run whose import failed.
+UPDATE executions SET failed = true, stopped_at = now(), error = 'import', cause = :cause
+WHERE run = :run AND import_id = :import_id AND stopped_at IS NULL;
+
+-- failed_import --
+-- Why an import of a run failed, if all who asked for the run were executions that have ended.
+SELECT max(e.cause)
+FROM runs r JOIN executions e USING (run)
+WHERE r.run = :run AND e.failed AND cardinality(r.reasons) <= (
+    SELECT count(*) FROM executions o WHERE o.run = r.run AND o.stopped_at IS NOT NULL
+);
 
 -- stop_execution --
 -- Set an execution to stopped.

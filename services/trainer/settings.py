@@ -20,6 +20,12 @@ class PersonalizeSettings(Block):
     )
 
 
+class SyncSettings(Block):
+    """The service that imports the files of executions."""
+
+    endcap_sync_url: str = Field("http://127.0.0.1:8002", description="URL of sync")
+
+
 class Settings(ServiceSettings):
     """Settings of the trainer: the default schedule, its runs and its connections."""
 
@@ -46,6 +52,9 @@ class Settings(ServiceSettings):
     )
     wait_minutes: float = Field(
         10, gt=0, description="how long a run waits until the rows of an import are stored"
+    )
+    import_minutes: float = Field(
+        120, gt=0, description="how long a run waits until the import of an execution's file has ended"
     )
     keep_runs: int = Field(5, ge=1, description="runs of a tenant whose files are kept")
     list_length: int = Field(25, ge=1, le=500, description="items in a list of a user or an item")
@@ -79,6 +88,7 @@ class Settings(ServiceSettings):
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings.of("trainer"))
     auth: AuthSettings = Field(default_factory=lambda: AuthSettings.of("trainer"))
     personalize: PersonalizeSettings = Field(default_factory=lambda: PersonalizeSettings.of("trainer"))
+    sync: SyncSettings = Field(default_factory=lambda: SyncSettings.of("trainer"))
 
     @field_validator("schedule")
     @classmethod

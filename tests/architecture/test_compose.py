@@ -30,7 +30,7 @@ OF_SERVICES = {
     "sync": "database_url s3_secret secret_key",
     "sync-worker": "database_url kafka_password s3_secret",
     "sync-relay": "database_url kafka_password",
-    "trainer": "database_url secret_key",
+    "trainer": "database_url secret_key service_key",
     "trainer-worker": "database_url kafka_password s3_secret service_key",
     "loader": "database_url redis_url secret_key",
     "loader-worker": "database_url redis_url kafka_password s3_secret",

@@ -134,6 +134,7 @@ def test_only_these_change_items_users_and_overrides(declared: dict[Route, froze
         "POST /items",
         "POST /users",
         "POST /v1/imports",
+        "POST /v1/imports/objects",
         "DELETE /v1/items/{item_id:path}",
         "POST /graphql",
         "CreateDatasetImportJob",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,11 @@ from services.trainer.domain.executions import (
     MAX_CAUSE_CHARACTERS,
     MAX_ERROR_CHARACTERS,
     Execution,
+    ImportedFile,
     Place,
     checked_input,
     definition,
+    file_of_input,
     group_of_input,
     history,
     invalid_execution_input,
@@ -45,9 +47,12 @@ from shared.aws import PageTokens, WireError
 from shared.aws.accounts import AccountTenant
 from shared.aws.protocols import JSON_10_TYPE
 from shared.aws_server import Call, JsonService, Operation
+from shared.errors import Permanent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from services.trainer.store import ShopImports
 
 CODES = {"InvalidInputException": "ValidationException", "InvalidNextTokenException": "InvalidToken"}
 NOT_SYNC = "The state machine is STANDARD: call StartExecution, and DescribeExecution for its end."
@@ -61,6 +66,7 @@ class StepFunctions:
 
     callers: Callers
     executions: Executions
+    imports: ShopImports
     tokens: PageTokens
     role: str
 
@@ -99,11 +105,27 @@ class StepFunctions:
             raise no_such_machine(request.state_machine_arn, tenants)
         name = request.name or str(uuid.uuid4())
         _check_name(name)
-        execution = await self.executions.start(
-            ExecutionRequest(owner.tenant, name, machine, request.input, reason_of_input(document, name))
-        )
+        new = ExecutionRequest(owner.tenant, name, machine, request.input, reason_of_input(document, name))
+        execution = await self.executions.running(new)
+        if execution is None:
+            import_id = await self._begin_import(call, owner.tenant, file_of_input(document))
+            execution = await self.executions.start(replace(new, import_id=import_id))
         arn = place.execution(machine, execution.name)
         return {"executionArn": arn, "startDate": execution.started_at}
+
+    async def _begin_import(self, call: Call, tenant: str, file: ImportedFile | None) -> str | None:
+        """Return the id of the import of a file; None without one.
+
+        Raises WireError InvalidExecutionInput for a file that can't be imported, AuthError for a caller who
+        may not import.
+        """
+        if file is None:
+            return None
+        call.principal.may("catalogue")
+        try:
+            return await self.imports.begin(tenant, file.location, file.kind)
+        except Permanent as error:
+            raise invalid_execution_input(str(error)) from error
 
     async def start_sync(self, _: Call, __: StartExecution) -> Mapping[str, Any]:
         """Raise WireError StateMachineTypeNotSupported: the state machine is STANDARD."""

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from services.trainer.domain.runs import STEPS
+from services.trainer.domain.runs import DATASET_TYPES, STEPS
 from shared.aws import WireError
 from shared.aws.accounts import MAIN_GROUP, AccountTenant, main_tenant
 
@@ -27,6 +27,8 @@ NAME_KEPT: Final = timedelta(days=90)
 MAX_ERROR_CHARACTERS: Final = 256
 MAX_CAUSE_CHARACTERS: Final = 32_768
 """Limits of Step Functions."""
+
+_DATASET_KINDS: Final = frozenset(name.lower() for name in DATASET_TYPES)
 
 _ARN: Final = re.compile(
     r"arn:[a-z\d-]+:states:[^:]*:[^:]*:(?P<kind>stateMachine|execution):(?P<name>[^:]+)(?::(?P<execution>[^:]+))?"
@@ -49,6 +51,13 @@ class Execution:
     stopped_at: datetime | None
     error: str | None
     cause: str | None
+
+
+class ImportedFile(NamedTuple):
+    """A file that an execution imports: its location, and its kind if the input tells it."""
+
+    location: str
+    kind: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,20 @@ def group_of_input(document: Mapping[str, Any]) -> str | None:
     return None
 
 
+def file_of_input(document: Mapping[str, Any]) -> ImportedFile | None:
+    """Return the file that an input names; None without one.
+
+    Its kind is the last part of `datasetArn`, if that is the type of a dataset; the file's name decides else.
+    """
+    location = document.get("dataLocation")
+    if location in (None, ""):
+        return None
+    if not isinstance(location, str):
+        raise invalid_execution_input("dataLocation is not a text")
+    last = str(document.get("datasetArn") or "").rpartition("/")[2].lower()
+    return ImportedFile(location, last if last in _DATASET_KINDS else None)
+
+
 def reason_of_input(document: Mapping[str, Any], execution: str) -> str:
     """Return the reason of the run that an execution starts."""
     names = [
@@ -149,15 +172,17 @@ def history(execution: Execution, steps: Iterable[Mapping[str, Any]], role: str)
             }
         )
 
+    # The run of a failed or aborted execution may have gone on without it.
+    end = execution.stopped_at if execution.status in {"ABORTED", "FAILED"} else None
     whole = {"truncated": False}
     started = {"input": execution.input, "inputDetails": whole, "roleArn": role}
     add("ExecutionStarted", execution.started_at, executionStartedEventDetails=started)
     for step in steps:
-        if step["started_at"] is None:
+        if not _has_happened(step["started_at"], end):
             continue
         entered = {"name": step["name"], "input": execution.input, "inputDetails": whole}
         add("TaskStateEntered", step["started_at"], stateEnteredEventDetails=entered)
-        if step["status"] in {"done", "skipped"}:
+        if step["status"] in {"done", "skipped"} and _has_happened(step["finished_at"], end):
             output = {"name": step["name"], "output": _json(step["detail"]), "outputDetails": whole}
             add("TaskStateExited", step["finished_at"], stateExitedEventDetails=output)
         elif step["status"] == "failed":
@@ -222,6 +247,11 @@ def no_such_machine(arn: str, tenants: Iterable[AccountTenant]) -> WireError:
 
 def _invalid_arn(arn: str) -> WireError:
     return WireError("InvalidArn", f"Invalid Arn: '{arn[:256]}'")
+
+
+def _has_happened(at: datetime | None, end: datetime | None) -> bool:
+    """Return whether `at` is a time, and not after the end of an execution."""
+    return at is not None and (end is None or at <= end)
 
 
 def _reason(execution: Execution) -> dict[str, str]:

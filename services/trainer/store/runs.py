@@ -55,16 +55,28 @@ class Runs:
         event_id: str | None = None,
         options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     ) -> RequestedRun:
-        """Queue a run, or join the queued one; an event requests a run only once."""
+        """Queue a run, or join the queued one; an event requests a run only once.
+
+        The request of an import joins the run that waits for it, or has waited for it, on behalf of an
+        execution.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(*SQL.lock_tenant(tenant=tenant))
             if event_id is not None:
                 run = await connection.fetchval(*SQL.requested_run(event_id=event_id))
                 if run is not None:
                     return RequestedRun(run, joined=True)
-            requested = await self.request_in(
-                connection, tenant, reason, import_id=import_id, options=options
-            )
+            run = None
+            if import_id is not None:
+                run = await connection.fetchval(
+                    *SQL.join_import(tenant=tenant, import_id=import_id, reason=reason)
+                )
+            if run is not None:
+                requested = RequestedRun(run, joined=True)
+            else:
+                requested = await self.request_in(
+                    connection, tenant, reason, import_id=import_id, options=options
+                )
             if event_id is not None:
                 await connection.execute(*SQL.add_request(event_id=event_id, run=requested.run))
             return requested

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.trainer.worker.import_wait import ENDED_AT
 from shared.errors import Permanent, Transient
 from shared.events.topics import INTERACTIONS, ORDERS, Topic
 from shared.kafka import missing
@@ -74,6 +75,8 @@ class OffsetBarrier:
             await asyncio.sleep(POLL_SECONDS)
 
     def _check_time(self, context: StepContext, sentence: str) -> None:
-        if datetime.now(UTC) - context.started_at > self.max_wait:
+        ended_at = context.detail.get(ENDED_AT)
+        started_at = context.started_at if ended_at is None else datetime.fromisoformat(ended_at)
+        if datetime.now(UTC) - started_at > self.max_wait:
             minutes = self.max_wait.total_seconds() / 60
             raise Permanent(f"the rows of the import were not stored within {minutes:g} minutes: {sentence}")

@@ -32,7 +32,7 @@ class OverlaySteps:
     def by_name(self) -> Mapping[str, Step]:
         """Return the steps by name."""
         return {
-            "wait": self.steps.barrier.wait,
+            "wait": self.steps.wait,
             "snapshot": self.snapshot,
             "import": self.imports,
             "train": self.skip,

@@ -28,6 +28,7 @@ from shared.errors import Permanent
 if TYPE_CHECKING:
     from services.trainer.settings import Settings
     from services.trainer.store import Files, Personalize, Runs, Snapshots
+    from services.trainer.worker.import_wait import ImportWait
     from services.trainer.worker.offset_barrier import OffsetBarrier
     from services.trainer.worker.run_job import Step, StepContext
 
@@ -49,12 +50,13 @@ class Steps:
     files: Files
     snapshots: Snapshots
     personalize: Personalize
+    import_wait: ImportWait
     barrier: OffsetBarrier
 
     def by_name(self) -> Mapping[str, Step]:
         """Return the steps by name."""
         return {
-            "wait": self.barrier.wait,
+            "wait": self.wait,
             "snapshot": self.snapshot,
             "import": self.imports,
             "train": self.train,
@@ -63,6 +65,11 @@ class Steps:
             "popularity": self.popularity,
             "manifest": self.manifest,
         }
+
+    async def wait(self, context: StepContext) -> bool:
+        """Wait for the imports that the run must include, until their rows are stored; False without any."""
+        await self.import_wait.wait(context)
+        return await self.barrier.wait(context)
 
     async def snapshot(self, context: StepContext) -> bool:
         """Write a snapshot of the data, unless an earlier attempt has completed one.

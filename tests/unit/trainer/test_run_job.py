@@ -13,6 +13,7 @@ import pytest
 
 from services.trainer.domain import STEPS, Run
 from services.trainer.store import StepState
+from services.trainer.worker.import_wait import ENDED_AT
 from services.trainer.worker.offset_barrier import OffsetBarrier
 from services.trainer.worker.run_job import RunJob, StepContext
 from shared.errors import Permanent, Transient
@@ -248,3 +249,11 @@ async def test_a_wait_of_ten_minutes_fails_the_run_with_a_sentence() -> None:
         Permanent, match="within 10 minutes: 5 records of orders-v1 were not handled by tracker-orders"
     ):
         await waiting(offsets).wait(a_wait(MemoryRuns(imports=("i",)), long_ago))
+
+
+async def test_the_ten_minutes_begin_when_the_imports_of_executions_have_ended() -> None:
+    runs, offsets = MemoryRuns(imports=("i",)), Offsets(orders_v1=2, interactions_v1=1)
+    long_ago = datetime.now(UTC) - timedelta(minutes=90)
+    await runs.report_step(7, "wait", 0, {ENDED_AT: datetime.now(UTC).isoformat()})
+
+    assert await waiting(offsets).wait(a_wait(runs, long_ago))
