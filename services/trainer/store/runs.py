@@ -117,7 +117,9 @@ class Runs:
         await connection.execute(*SQL.add_steps(run=run, names=list(STEPS)))
         if not is_execution:
             await connection.execute(
-                *SQL.add_execution(tenant=tenant, name=f"run-{run}", machine=None, input="{}", run=run)
+                *SQL.add_execution(
+                    tenant=tenant, name=f"run-{run}", machine=None, input="{}", run=run, import_id=None
+                )
             )
         await self._start_next(connection, tenant)
         return RequestedRun(run, joined=False)

@@ -12,7 +12,7 @@ import pytest_asyncio
 from asgi_lifespan import LifespanManager
 
 from services.trainer import app
-from services.trainer.settings import Settings
+from services.trainer.settings import Settings, SyncSettings
 from services.trainer.store import Files, Runs, Schedules, Snapshots
 from shared.postgres import Database
 from shared.settings import AuthSettings, PostgresSettings
@@ -124,6 +124,7 @@ async def http(database: OwnDatabase) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(
         postgres=PostgresSettings(database_url=database.role_url("trainer")),
         auth=AuthSettings(endcap_secret_key=SECRET_KEY, endcap_service_key=SERVICE_KEY),
+        sync=SyncSettings(endcap_sync_url="http://127.0.0.1:9"),  # where nobody listens
     )
     service = app.build(settings)
     async with (
