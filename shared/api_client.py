@@ -15,8 +15,9 @@ import orjson
 REQUEST_SECONDS: Final = 30.0
 MISSING: Final = 404
 TOO_MANY: Final = 429
+AWAY: Final = 503
 BUSY_SECONDS: Final = 60.0
-"""Time for which a request that is refused for its rate is sent again."""
+"""Time for which a request is sent again that is refused for its rate, or a GET while a dependency is away."""
 
 
 Cells = Sequence[object]
@@ -83,6 +84,8 @@ class Api:
     ) -> tuple[Any, dict[str, str]]:
         """Return the document of an answer and its headers in lower case; send again what a 429 refuses.
 
+        A GET is sent again after a 503, too.
+
         Raise SystemExit with the answer's sentence if it is no success, or if nobody answers.
         """
         status, text, received = self._sent(method, path, body, headers or {})
@@ -104,12 +107,13 @@ class Api:
     def _sent(
         self, method: str, path: str, body: Any, headers: Mapping[str, str]
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Return the status, the body and the headers; send again what a 429 refuses."""
+        """Return the status, the body and the headers; send again what a 429, or of GETs a 503, refuses."""
         content = None if body is None else orjson.dumps(body)
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             status, text, received = self._send(method, path, content, headers)
-            if status != TOO_MANY or time.monotonic() > deadline:
+            is_busy = status == TOO_MANY or (status == AWAY and method == "GET")
+            if not is_busy or time.monotonic() > deadline:
                 return status, text, received
             time.sleep(min(float(received.get("retry-after", "1")), REQUEST_SECONDS))
 
