@@ -19,7 +19,7 @@ def gateway(*statuses: int) -> Iterator[tuple[str, list[str]]]:
     left, methods = list(statuses), list[str]()
 
     class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - a name of the library
+        def do_GET(self) -> None:
             methods.append(self.command)
             body = orjson.dumps({"detail": "later"})
             self.send_response(left.pop(0))
