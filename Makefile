@@ -67,9 +67,9 @@ clean: stop
 
 .PHONY: test  # Run `check` and every other test, on a private stack
 test: install-tests lint kit-tests
-	@# The tests on a stack mostly wait, so four processes share the machine, and offline tests use what is left.
+	@# The tests on a stack mostly wait, so three processes share the machine, and offline tests use what is left.
 	$(RUN)/mypy & types=$$!; \
-	  $(RUN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS) $(OFFLINE_TESTS)); tests=$$?; \
+	  $(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 $(wildcard $(STACK_TESTS) $(OFFLINE_TESTS)); tests=$$?; \
 	  wait $$types && exit $$tests
 
 .PHONY: kit-tests  # Test the storefront kit without a browser (the browser tests are part of `test`)

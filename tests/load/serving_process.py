@@ -78,7 +78,7 @@ def _pin_to_core(end_with_bench: Callable[[], None], core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for a condition; raises TimeoutError."""
     until = time.monotonic() + seconds
     while not condition():

@@ -58,6 +58,7 @@ OTHERS = {
     "GET /api/v1/ml/ab-test/config",  # names the variants
     "GET /api/v1/personalize/status",
     "GET /api/v1/placements",
+    "GET /v1/user-keys/{user_id}",  # counts keys
     "GET /api/v1/placements/{name}/stream",  # sends the JSON of a placement, and never ends
     "POST /v1/placements/{name}/preview",  # shows nothing to a visitor
     "POST /v1/placements/{name}/replay",  # nor does this
