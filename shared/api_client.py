@@ -17,7 +17,7 @@ MISSING: Final = 404
 TOO_MANY: Final = 429
 AWAY: Final = 503
 BUSY_SECONDS: Final = 60.0
-"""Time for which a request is sent again that is refused for its rate, or a GET while a dependency is away."""
+"""Time for which a request refused for its rate is sent again, and a GET while a dependency is away."""
 
 
 Cells = Sequence[object]
