@@ -15,7 +15,7 @@ import orjson
 REQUEST_SECONDS: Final = 30.0
 MISSING: Final = 404
 TOO_MANY: Final = 429
-AWAY: Final = 503
+UNAVAILABLE: Final = 503
 BUSY_SECONDS: Final = 60.0
 """Time for which a request refused for its rate is sent again, and a GET while a dependency is away."""
 
@@ -112,7 +112,7 @@ class Api:
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             status, text, received = self._send(method, path, content, headers)
-            is_busy = status == TOO_MANY or (status == AWAY and method == "GET")
+            is_busy = status == TOO_MANY or (status == UNAVAILABLE and method == "GET")
             if not is_busy or time.monotonic() > deadline:
                 return status, text, received
             time.sleep(min(float(received.get("retry-after", "1")), REQUEST_SECONDS))
