@@ -22,7 +22,7 @@ _CLOSING_STATUSES = frozenset((408, 413, 414, 431))
 """Statuses after which a server may close the connection: the client may still be sending."""
 _INTERNALS = re.compile(r"asyncpg|Traceback|codec can't|object has no attribute|/site-packages/|\bNoneType\b")
 _PROBE = b"GET /livez HTTP/1.1\r\nhost: fuzz\r\n\r\n"
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = (1.0, 3.0, 10.0)
 _NOT_READY = b'"ReportNotReady"'
 """In a 503 for a report that nobody asked for before: no worker runs here that would compute it."""
 
@@ -131,9 +131,11 @@ class Session:
     async def _answer(self, request: Request) -> Answer:
         wire = request.wire(f"{self.host}:{self.port}")
         answer = await self._connection.send(wire)
-        if answer.status == 503 and answer.header(b"retry-after") and _NOT_READY not in answer.body:
+        for pause in _RETRY_SECONDS:
+            if answer.status != 503 or not answer.header(b"retry-after") or _NOT_READY in answer.body:
+                break
             # A busy machine: retry as clients do. A deterministic fault stays a 503.
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(pause)
             answer = await self._connection.send(wire)
         return answer
 
