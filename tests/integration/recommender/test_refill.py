@@ -69,6 +69,19 @@ class Interrupted(UserStates):
         await super().put(users)
 
 
+def refill_of(redis: Multiplexer, pool: Pool) -> Refill:
+    """Return a refill while no user is being erased."""
+    return Refill(
+        redis,
+        pool,
+        Histories(redis, RETENTION),
+        UserStates(redis),
+        OverrideCopies(redis, pool),
+        RETENTION,
+        ErasedUsers(),
+    )
+
+
 async def test_every_user_is_refilled_page_by_page(
     database: Database, pool: Pool, redis: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,15 +90,7 @@ async def test_every_user_is_refilled_page_by_page(
     rows = ", ".join(f"('shop', '{user}', '{user}-town', '{{\"tier\": \"gold\"}}')" for user in users)
     await write(database, f"INSERT INTO sync.users (tenant, user_id, city, attributes) VALUES {rows}")
 
-    await Refill(
-        redis,
-        pool,
-        Histories(redis, RETENTION),
-        UserStates(redis),
-        OverrideCopies(redis, pool),
-        RETENTION,
-        ErasedUsers(),
-    ).refill(EVER)
+    await refill_of(redis, pool).refill(EVER)
 
     assert await places(redis, *users) == [f'["{user}-town",null,null]'.encode() for user in users]
     (facts,) = await redis.execute(("GET", properties_key("shop", "a0")))
@@ -101,15 +106,7 @@ async def test_only_users_who_changed_since_are_read(
         "VALUES ('shop', 'old', 'Ulm', '2026-01-01'), ('shop', 'new', 'Rom', '2026-03-01')",
     )
 
-    await Refill(
-        redis,
-        pool,
-        Histories(redis, RETENTION),
-        UserStates(redis),
-        OverrideCopies(redis, pool),
-        RETENTION,
-        ErasedUsers(),
-    ).refill(datetime(2026, 2, 1, tzinfo=UTC))
+    await refill_of(redis, pool).refill(datetime(2026, 2, 1, tzinfo=UTC))
 
     assert await places(redis, "old", "new") == [None, b'["Rom",null,null]']
 

@@ -1,4 +1,4 @@
-"""What the trainer makes of sync's answers."""
+"""The client of sync: the import, its state, or the error of each status that sync answers with."""
 
 from __future__ import annotations
 
