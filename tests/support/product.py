@@ -92,6 +92,22 @@ def running(stack: Stack) -> Endcap:
     )
 
 
+_BUSY_MACHINE = {
+    "RECOMMENDER_REDIS_MILLISECONDS": "1000",
+    "RECOMMENDER_POSTGRES_MILLISECONDS": "10000",
+    "ROUTER_UPSTREAM_SECONDS": "30",
+    "TRACKER_CONFIRM_SECONDS": "10",
+    "DASHBOARD_CALL_SECONDS": "60",
+    "ENGINE_COUNT_SECONDS": "60",
+    "ANALYTICS_SQL_SECONDS": "60",
+    "DATABASE_REQUEST_SECONDS": "30",
+    "ENDCAP_KEY_LOOKUP_SECONDS": "30",
+    "HTTP_MAX_WAIT_MILLISECONDS": "2000",
+    "HTTP_MAX_QUEUE_MILLISECONDS": "2000",
+}
+"""Time limits of requests for a machine that other tests keep busy: components answer late, but they answer.
+Tests of the services have the limits of the product."""
+
 _running: list[Stack] = []
 """The stack of the product while it runs."""
 
@@ -120,6 +136,8 @@ def endcap() -> Iterator[Endcap]:
         with _own_database(external_addresses()) as external, pytest.MonkeyPatch.context() as patch:
             # A user is erased soon after the first run: its files must not stay two minutes for the loader.
             patch.setenv("TRAINER_LOAD_SECONDS", "10")
+            for name, limit in _BUSY_MACHINE.items():
+                patch.setenv(name, limit)
             stack = Stack(folder, ports, external, durable=False)
             try:
                 stack.launch(ends_with_caller=True)

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 UNREACHABLE = "127.0.0.1:1"
 """Nobody listens there."""
 KEYS = {"read": "ek_read_test", "ingest": "ek_ingest_test", "service": "ek_service_test"}
+PRODUCT_LIMITS = {
+    name: Settings.model_fields[name].default for name in ("redis_milliseconds", "postgres_milliseconds")
+}
+"""Time limits of a request for Redis and Postgres."""
 AWS = ("ENDCTESTTESTTESTTEST", "a secret access key of forty characters!")
 
 
@@ -73,9 +77,14 @@ class World:
         return client(RedisSettings(redis_url=self.redis_url))
 
     def settings(self, **changes: Any) -> Settings:
-        """Return settings for these components; `kafka`, `redis` and `postgres` override their addresses."""
+        """Return settings for these components; `kafka`, `redis` and `postgres` override their addresses.
+
+        Requests wait longer for Redis and Postgres than in the product, since a busy machine is late;
+        `PRODUCT_LIMITS` has the limits of the product.
+        """
         kafka, redis = changes.pop("kafka", self.kafka), changes.pop("redis", self.redis_url)
         postgres = changes.pop("postgres", self.database.role_url("recommender"))
+        patient: dict[str, Any] = {"redis_milliseconds": 1_000, "postgres_milliseconds": 10_000}
         return Settings(
             kafka=kafka,
             redis=RedisSettings(redis_url=redis),
@@ -91,7 +100,7 @@ class World:
             ),
             models_folder=self.models,
             state_folder=changes.pop("state_folder", self.models.with_name("state")),
-            **changes,
+            **(patient | changes),
         )
 
     @asynccontextmanager

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES
+from tests.component.recommender.conftest import PRODUCT_LIMITS
 from tests.support.lateness import lateness
 from tests.support.processes import start
 from tests.support.waiting import eventually
@@ -79,7 +80,7 @@ async def _pings(world: Any) -> bool:
 @asynccontextmanager
 async def warm(shop: Any, **changes: Any) -> AsyncIterator[Any]:
     """Yield a recommender that knows the active generation and is connected."""
-    async with shop.recommender(**changes) as caller:
+    async with shop.recommender(**PRODUCT_LIMITS, **changes) as caller:
 
         async def ready() -> bool:
             answer = (await caller.get(f"{PATH}/u1")).json()

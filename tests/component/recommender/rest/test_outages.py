@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.settings import KafkaSettings
+from tests.component.recommender.conftest import PRODUCT_LIMITS
 from tests.component.recommender.rest.conftest import _activated, ids, ready
 from tests.support.lateness import lateness
 from tests.support.waiting import eventually
@@ -63,7 +64,9 @@ async def test_purchased_items_are_not_recommended_also_without_redis(own_shop: 
 
 async def test_without_redis_and_postgres_it_answers_from_memory_in_time(own_shop: Any) -> None:
     nowhere = f"postgresql://recommender:x@{UNREACHABLE}/endcap"
-    async with own_shop.recommender(redis=f"redis://{UNREACHABLE}/0", postgres=nowhere) as caller:
+    async with own_shop.recommender(
+        redis=f"redis://{UNREACHABLE}/0", postgres=nowhere, **PRODUCT_LIMITS
+    ) as caller:
         await eventually(lambda: _activated(caller))
 
         slowest = 0.0
