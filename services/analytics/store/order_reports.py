@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,7 +120,16 @@ class OrderReports:
                     tenant=tenant, selection=selection, is_usual=is_usual, computed_at=snapshot.read_at
                 )
             )
-            stored = [{"name": name} | asdict(report) for name, report in kept.items()]
+            stored = [
+                {
+                    "name": name,
+                    "rows": report.rows,
+                    "total": report.total,
+                    "summary": report.summary,
+                    "customer_field": report.customer_field,
+                }
+                for name, report in kept.items()
+            ]
             await connection.execute(*SQL.add_reports(tenant=tenant, selection=selection, reports=stored))
 
     async def forget(self, tenant: str, snapshot: Snapshot) -> None:

@@ -15,8 +15,8 @@ import httpx
 import orjson
 
 from services.dashboard.domain.id_tokens import Claims, Expected, InvalidIdToken, UnknownKey, verified_claims
-from services.dashboard.store.http_part import HttpPart, TooLong
 from shared.errors import Transient
+from shared.http.client import HttpClient, TooLong
 
 if TYPE_CHECKING:
     from services.dashboard.settings import OidcSettings
@@ -49,7 +49,7 @@ class _Document:
     read_at: float
 
 
-class IdentityProvider(HttpPart):
+class IdentityProvider(HttpClient):
     """The provider. A part: it connects when somebody signs in or out."""
 
     name = "identity-provider"

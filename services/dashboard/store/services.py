@@ -11,7 +11,7 @@ import httpx
 import orjson
 
 from services.dashboard.metrics import CALL_SECONDS, CALLS
-from services.dashboard.store.http_part import HttpPart
+from shared.http.client import HttpClient
 
 if TYPE_CHECKING:
     from services.dashboard.settings import Settings
@@ -54,7 +54,7 @@ class Reply:
         return self.body if self.ok and isinstance(self.body, list) else []
 
 
-class Services(HttpPart):
+class Services(HttpClient):
     """Calls of public APIs for a tenant. A call never raises: its reply says what went wrong."""
 
     name = "services"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
@@ -11,6 +10,7 @@ import httpx
 import orjson
 
 from shared.errors import ApiError, Permanent, Transient
+from shared.http.client import HttpClient
 
 if TYPE_CHECKING:
     from services.trainer.settings import Settings
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 15.0
 """Time for an answer of sync, which asks the object store once; arbitrary."""
 
-CONNECT_SECONDS: Final = 2.0
 _REFUSED: Final = frozenset({400, 403, 404, 413, 422})
 _TOO_MANY: Final = 429
 
@@ -31,36 +30,17 @@ class ImportState:
     problem: str = ""
 
 
-class ShopImports:
-    """Calls sync for a tenant. A part, which is ready without sync."""
+class ShopImports(HttpClient):
+    """Calls sync for a tenant. A part, which is ready without sync: only executions with a file need it."""
 
     name = "sync"
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network in tests."""
+        super().__init__(transport)
         self._url = settings.sync.endcap_sync_url.rstrip("/")
         key = settings.auth.endcap_service_key
         self._key = key.get_secret_value() if key else ""
-        self._transport = transport
-        self._client: httpx.AsyncClient | None = None
-
-    async def start(self) -> None:
-        """Create the client, without a connection."""
-        timeout = httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False, transport=self._transport)
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    def alive(self) -> str | None:
-        """Return None: a client never needs a restart."""
-        return None
-
-    def ready(self) -> str | None:
-        """Return None: only executions with a file need sync."""
-        return None
 
     async def begin(self, tenant: str, location: str, kind: str | None) -> str:
         """Import an object, and return the id of the import; the same object again has the same one.
@@ -84,11 +64,9 @@ class ShopImports:
 
     async def _call(self, tenant: str, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Return the document of a successful answer."""
-        assert self._client is not None, "the client is used before start()"
         headers = {"x-api-key": self._key, "x-endcap-tenant": tenant}
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS + CONNECT_SECONDS):
-                answer = await self._client.request(method, self._url + path, headers=headers, **options)
+            answer = await self.send(method, self._url + path, TIMEOUT_SECONDS, headers=headers, **options)
             document = orjson.loads(answer.content)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Transient(f"sync does not answer: {error!r}") from error

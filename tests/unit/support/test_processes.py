@@ -32,6 +32,12 @@ def test_that_stays():
     time.sleep(600)
 """
 
+# A shell that runs these tests in the background lets them ignore Ctrl-C.
+CONFTEST = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
 
 def kill(run: subprocess.Popen[bytes]) -> None:
     run.kill()
@@ -47,6 +53,7 @@ def test_processes_end_with_the_run(
     tmp_path: Path, how: Callable[[subprocess.Popen[bytes]], None], workers: tuple[str, ...]
 ) -> None:
     (tmp_path / "test_staying.py").write_text(TEST)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     options = ["-p", "no:cacheprovider", "-p", "tests.support.processes", "-c", os.devnull, *workers]
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, "--rootdir", str(tmp_path), str(tmp_path)],

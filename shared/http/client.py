@@ -17,8 +17,8 @@ class TooLong(Exception):
     """An answer has more bytes than its reader accepts."""
 
 
-class HttpPart:
-    """Connections to other servers. The process is ready without them: pages say what does not answer."""
+class HttpClient:
+    """Connections to other servers. Their absence does not make the process unready: a call says it."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network in tests."""
@@ -39,7 +39,7 @@ class HttpPart:
         return None
 
     def ready(self) -> str | None:
-        """Return None: the dashboard works without other servers, too."""
+        """Return None: the process works without other servers, too."""
         return None
 
     async def send(
