@@ -118,6 +118,14 @@ WHERE occurred_at >= :since AND received_at >= :received_since
   AND (item_id IS NOT NULL OR (user_id IS NOT NULL AND session_id IS NOT NULL))
 ORDER BY occurred_at;
 
+-- erased_subjects_after --
+-- A page of the users and sessions that were erased since a time, from which the marks of erasures are set again.
+SELECT tenant, subject, extract(epoch FROM erased_at)::float8 AS erased_at
+FROM tracker.erased_subjects_v1
+WHERE (tenant, subject) > (:tenant, :subject) AND erased_at >= :since
+ORDER BY tenant, subject
+LIMIT :page_size;
+
 -- sessions_of_user --
 -- The newest sessions of a user.
 SELECT session_id

@@ -16,7 +16,7 @@ from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
 from services.recommender.serving.recorder import AnswerRecorder
 from services.recommender.store.crash_safe_counters import CrashSafeCounters
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.servings import COLLECT_SECONDS, Servings
@@ -122,7 +122,7 @@ async def _measure(redis_url: str, values: Sequence[bytes]) -> tuple[float, floa
         SubjectChanges(redis),
         RETENTION.purchases,
         ErasedUsers(),
-        Erasures(redis, cast("Any", None), cast("Any", None)),
+        Erasures(redis, cast("Any", None), cast("Any", None), ErasureMarks(redis, RETENTION.purchases)),
         UnclickedImpressions(redis),
         FatigueTenants(),
     )

@@ -14,7 +14,7 @@ from services.recommender.app.http import build
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.unclicked_impressions import FatigueTenants
 from services.recommender.handlers import Handlers
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_counts import ImpressionCounts
 from services.recommender.store.memory_budget import MemoryBudget
@@ -64,6 +64,7 @@ def worker(settings: Settings) -> FastAPI:
     users = UserStates(redis)
     publisher = Publisher(settings.kafka, "recommender", [ERASURE_RECEIPTS], essential=False)
     erased_users = ErasedUsers()
+    marks = ErasureMarks(redis, settings.kept_erasure_marks)
     erasures = StateTable[UserErasureRequested](settings.kafka, ERASURES, erased_users.apply, keep=False)
     fatigue_tenants = FatigueTenants()
     placements = StateTable[PlacementChanged](settings.kafka, PLACEMENTS, fatigue_tenants.apply, keep=False)
@@ -75,7 +76,7 @@ def worker(settings: Settings) -> FastAPI:
         SubjectChanges(redis),
         settings.purchase_lookback,
         erased_users,
-        Erasures(redis, database, publisher, settings.kept_erasure_marks),
+        Erasures(redis, database, publisher, marks),
         UnclickedImpressions(redis, retention.history),
         fatigue_tenants,
     )
@@ -84,7 +85,7 @@ def worker(settings: Settings) -> FastAPI:
     consumer.subscribe(ERASURES, handlers.erasures_requested, purpose="erasures")
     consumer.subscribe(USERS, handlers.users_changed, purpose="users", batch=2_000)
     copies = OverrideCopies(redis, database)
-    refill = Refill(redis, database, histories, users, copies, retention, erased_users)
+    refill = Refill(redis, database, histories, users, copies, retention, erased_users, marks)
     expiry = PeriodicTask("expired-overrides", copies.delete_expired, seconds=EXPIRY_SECONDS)
     return application(
         "recommender",

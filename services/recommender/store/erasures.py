@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.recommender.domain.erased_users import subjects_of
@@ -15,8 +14,8 @@ from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
 
     from services.recommender.domain.erased_users import ErasedUsers
     from shared.events import InteractionRecorded
@@ -39,16 +38,26 @@ class ErasureMarks:
 
     def __init__(self, redis: Multiplexer, kept: timedelta) -> None:
         self._redis = redis
-        self._kept_seconds = math.ceil(kept.total_seconds())
+        self.kept = kept
 
-    async def set(self, tenant: str, subjects: Sequence[str], until: datetime) -> None:
-        """Mark the subjects as erased; raise Transient without Redis."""
-        value = f"{until.timestamp():.6f}"
-        for begin in range(0, len(subjects), KEYS_PER_COMMAND):
-            part = subjects[begin : begin + KEYS_PER_COMMAND]
-            await self._redis.execute(
-                *(("SET", erased_key(tenant, subject), value, "EX", self._kept_seconds) for subject in part)
-            )
+    async def set(self, times: Mapping[tuple[str, str], float]) -> None:
+        """Mark subjects, (tenant, user or session), as erased up to these times in seconds since 1970.
+
+        A later time that a subject has remains. Raise Transient without Redis.
+        """
+        known, now = await self._times(times), time.time()
+        marks = [
+            (subject, until, math.ceil(until + self.kept.total_seconds() - now))
+            for subject, until in times.items()
+            if until > known.get(subject, 0.0)
+        ]
+        commands = [
+            ("SET", erased_key(*subject), f"{until:.6f}", "EX", left)
+            for subject, until, left in marks
+            if left > 0
+        ]
+        for begin in range(0, len(commands), KEYS_PER_COMMAND):
+            await self._redis.execute(*commands[begin : begin + KEYS_PER_COMMAND])
 
     async def erased_until(self, tenant: str, subjects: Sequence[str]) -> float:
         """Return the latest of their times in seconds since 1970, 0 without one.
@@ -108,17 +117,12 @@ class Erasures:
     """Deletes the data of users and of their sessions; repeating it deletes nothing more."""
 
     def __init__(
-        self,
-        redis: Multiplexer,
-        database: Database,
-        publisher: Publisher,
-        marked: timedelta = timedelta(hours=48),
+        self, redis: Multiplexer, database: Database, publisher: Publisher, marks: ErasureMarks
     ) -> None:
-        """Mark erased users for the time `marked`."""
         self._redis = redis
         self._database = database
         self._publisher = publisher
-        self._marks = ErasureMarks(redis, marked)
+        self._marks = marks
 
     async def erase(self, request: UserErasureRequested) -> None:
         """Delete a user's rows and keys, and publish the receipt.
@@ -127,7 +131,8 @@ class Erasures:
         """
         tenant, user_id = request.tenant, request.user_id
         subjects = [user_id, *request.session_ids]
-        await self._marks.set(tenant, subjects, request.occurred_at)
+        until = request.occurred_at.timestamp()
+        await self._marks.set({(tenant, subject): until for subject in subjects})
         # Rows first: a put that is copied meanwhile finds its row gone, and removes the copy.
         overrides = await self._database.fetch(*SQL.erase_overrides(tenant=tenant, user_id=user_id))
         await self._delete([overrides_key(tenant, user_id)])

@@ -1,7 +1,7 @@
-"""Refill histories, users and overrides after Redis lost them: FLUSHALL, a lost disk, an older snapshot.
+"""Refill histories, users, overrides and marks of erasures after Redis lost them: FLUSHALL, a lost disk.
 
-Marks in Redis hold the time up to which it is complete, one or more on each node of a cluster. Each worker
-updates the marks, and detects a loss by a mark that is missing, or older than before.
+Redis holds the time up to which it is complete, one or more times on each node of a cluster. Each worker
+updates these times, and detects a loss by one that is missing, or older than before.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shared.postgres import UNAVAILABLE
 
 if TYPE_CHECKING:
     from services.recommender.domain.erased_users import ErasedUsers
+    from services.recommender.store.erasures import ErasureMarks
     from services.recommender.store.histories import Histories, Retention
     from services.recommender.store.override_copies import OverrideCopies
     from services.recommender.store.users import UserStates
@@ -57,6 +58,7 @@ class Refill:
         overrides: OverrideCopies,
         retention: Retention,
         erased_users: ErasedUsers,
+        marks: ErasureMarks,
     ) -> None:
         self._redis = redis
         self._database = database
@@ -65,6 +67,7 @@ class Refill:
         self._overrides = overrides
         self._retention = retention
         self._erased_users = erased_users
+        self._marks = marks
         self._marked = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -97,12 +100,12 @@ class Refill:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def _check(self) -> None:
-        """Compare the oldest mark with the last one written, refill what Redis lost since, and update all.
+        """Compare the oldest time with the last one written, refill what Redis lost since, and update all.
 
-        A mark is a time of Redis's own clock, which is the same for all workers.
+        It is a time of Redis's own clock, which is the same for all workers.
         """
-        *marks, clock = await self._redis.execute(*(("GET", key) for key in HISTORIES_COMPLETE), ("TIME",))
-        now, marked = int(clock[0]), min(int(mark or 0) for mark in marks)
+        *times, clock = await self._redis.execute(*(("GET", key) for key in HISTORIES_COMPLETE), ("TIME",))
+        now, marked = int(clock[0]), min(int(time or 0) for time in times)
         expected = self._marked or now - MAX_AGE_AT_START_SECONDS
         if marked < expected - TOLERANCE_SECONDS:
             await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
@@ -111,10 +114,12 @@ class Refill:
         OVERRIDES_COPIED.inc(await self._overrides.copy_missing())
 
     async def refill(self, lost_since: datetime) -> None:
-        """Read the interactions received, and the users changed, since `lost_since`; and all overrides.
+        """Read the interactions received, and the users changed, since `lost_since`; all overrides and marks.
 
         Raise Transient while Redis is unavailable, and errors of asyncpg while Postgres is.
         """
+        # First, since an event of an erased user may come while the rest is read.
+        marks = await self._refill_marks()
         interactions = await self._refill_histories(lost_since)
         users = await self._refill_users(lost_since)
         overrides = await self._overrides.copy_all()
@@ -125,8 +130,19 @@ class Refill:
             interactions=interactions,
             users=users,
             overrides=overrides,
+            erasure_marks=marks,
             lost_since=lost_since.isoformat(),
         )
+
+    async def _refill_marks(self) -> int:
+        since, last, count = datetime.now(UTC) - self._marks.kept, ("", ""), 0
+        while page := await self._database.fetch(
+            *SQL.erased_subjects_after(tenant=last[0], subject=last[1], since=since, page_size=BATCH)
+        ):
+            times = {(row["tenant"], row["subject"]): row["erased_at"] for row in page}
+            await self._marks.set(times)
+            last, count = next(reversed(times)), count + len(times)
+        return count
 
     async def _refill_histories(self, lost_since: datetime) -> int:
         self._histories.forget_links()

@@ -39,7 +39,7 @@ async def test_an_erased_user_leaves_no_key_and_the_receipt_counts_them(redis: M
             return [{"session_id": "s"}]
 
     marks = ErasureMarks(redis, timedelta(hours=48))
-    erasures = Erasures(redis, NoRows(), receipts)  # type: ignore[arg-type]
+    erasures = Erasures(redis, NoRows(), receipts, marks)  # type: ignore[arg-type]
     counted = await UserKeys(redis, Sessions()).count("shop", "u")  # type: ignore[arg-type]
     await erasures.erase(erasure("u", tenant="shop", session_ids=("s",)))
 
@@ -66,7 +66,7 @@ async def test_events_from_before_an_erasure_are_refused_long_after_it(redis: Mu
     """`ErasedUsers` forgets an erasure an hour after its end; a topic is read again for two weeks."""
     requested_at = datetime.fromtimestamp(NOW, UTC) - timedelta(days=3)
     marks = ErasureMarks(redis, timedelta(days=15))
-    await marks.set("shop", ["u", "s"], requested_at)
+    await marks.set({("shop", subject): requested_at.timestamp() for subject in ("u", "s")})
 
     def event(
         user: str | None, occurred: int, received: int, session: str | None = None

@@ -11,7 +11,7 @@ import pytest
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.domain.override import Override
 from services.recommender.store import overrides as module
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.guarded_database import GuardedDatabase
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.keys import HISTORIES_COMPLETE, overrides_key
@@ -119,7 +119,10 @@ async def test_a_lost_redis_is_filled_again_and_meanwhile_postgres_answers(
 
     copies = OverrideCopies(redis, pool)
     histories, users = Histories(redis, RETENTION), UserStates(redis)
-    await Refill(redis, pool, histories, users, copies, RETENTION, ErasedUsers()).refill(EVER)
+    await Refill(
+        *(redis, pool, histories, users, copies, RETENTION, ErasedUsers()),
+        ErasureMarks(redis, RETENTION.purchases),
+    ).refill(EVER)
 
     assert (await redis.execute(("HLEN", overrides_key("shop", "u")))) == [5]
 
@@ -178,7 +181,8 @@ async def test_an_erased_user_has_no_overrides_left_not_even_a_late_copy(
     await overrides.put("shop", "u", "a", 0.5, None)
     late = await process(away, pool).put("shop", "u", "b", 0.5, None)
 
-    await Erasures(redis, pool, receipts).erase(erasure("u", tenant="shop"))  # type: ignore[arg-type]
+    marks = ErasureMarks(redis, RETENTION.purchases)
+    await Erasures(redis, pool, receipts, marks).erase(erasure("u", tenant="shop"))  # type: ignore[arg-type]
     await OverrideCopies(redis, pool).copy([late])
 
     assert receipts.rows["overrides"] == 2

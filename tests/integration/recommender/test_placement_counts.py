@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.recommender.domain.unclicked_impressions import ImpressionEvent
-from services.recommender.store.erasures import Erasures
+from services.recommender.store.erasures import ErasureMarks, Erasures
 from services.recommender.store.histories import Histories, Retention
 from services.recommender.store.impression_script import MAX_IDS, MAX_ITEMS
 from services.recommender.store.item_quotas import COUNTS_TTL, ItemQuotaCounts
@@ -163,7 +163,8 @@ async def test_counts_of_a_user_and_of_their_sessions_are_erased(redis: Multiple
     impressions, receipts = UnclickedImpressions(redis), Receipts()
     await impressions.record([shown(START, "a", subject=subject) for subject in ("u", "s", "other")])
 
-    await Erasures(redis, NoRows(), receipts).erase(erasure("u", tenant="shop", session_ids=("s",)))
+    marks = ErasureMarks(redis, timedelta(days=15))
+    await Erasures(redis, NoRows(), receipts, marks).erase(erasure("u", tenant="shop", session_ids=("s",)))
 
     assert [rows["impressions"] for rows in receipts.rows] == [2]
     assert await counts(impressions, "u", "s", "other") == {"a": 1}

@@ -11,8 +11,9 @@ import pytest
 
 from services.recommender.domain.erased_users import ErasedUsers
 from services.recommender.store import refill
+from services.recommender.store.erasures import ErasureMarks
 from services.recommender.store.histories import Histories, Retention
-from services.recommender.store.keys import location_key, properties_key
+from services.recommender.store.keys import erased_key, location_key, properties_key
 from services.recommender.store.override_copies import OverrideCopies
 from services.recommender.store.refill import Refill
 from services.recommender.store.users import UserState, UserStates
@@ -79,6 +80,7 @@ def refill_of(redis: Multiplexer, pool: Pool) -> Refill:
         OverrideCopies(redis, pool),
         RETENTION,
         ErasedUsers(),
+        ErasureMarks(redis, RETENTION.purchases),
     )
 
 
@@ -137,6 +139,7 @@ async def test_a_newer_state_from_kafka_is_not_overwritten(
         OverrideCopies(redis, pool),
         RETENTION,
         ErasedUsers(),
+        ErasureMarks(redis, RETENTION.purchases),
     )
     await worker.refill(EVER)
 
@@ -165,8 +168,38 @@ async def test_events_that_an_erasure_in_progress_covers_are_not_refilled(
 
     await Refill(
         *(redis, pool, Histories(redis, RETENTION), UserStates(redis), OverrideCopies(redis, pool)),
-        *(RETENTION, erased_users),
+        *(RETENTION, erased_users, ErasureMarks(redis, RETENTION.purchases)),
     ).refill(EVER)
 
     assert [event for _, _, event in await history(redis, "ann")] == ["ann-5"]
     assert [event for _, _, event in await history(redis, "bob")] == ["bob--9"]
+
+
+async def test_it_is_known_again_who_was_erased(
+    database: Database, pool: Pool, redis: Multiplexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is known for the rest of the time; a later erasure that Redis still knows remains."""
+    monkeypatch.setattr(refill, "BATCH", 2)
+    now = datetime.now(UTC)
+    days = {"ann": 1, "bob": 2, "cid": 29.9, "dan": 31, "eve": 3}
+    times = {user: now - timedelta(days=ago) for user, ago in days.items()}
+    rows = ", ".join(f"('shop', '{user}', 'e', '{time}')" for user, time in times.items())
+    await write(
+        database,
+        f"INSERT INTO tracker.erased_subjects (tenant, subject, erasure_id, erased_at) VALUES {rows}",
+    )
+    marks = ErasureMarks(redis, RETENTION.purchases)
+    await marks.set({("shop", "bob"): now.timestamp()})
+
+    await refill_of(redis, pool).refill(EVER)
+
+    known = {user: await marks.erased_until("shop", [user]) for user in times}
+    assert known == {
+        "ann": pytest.approx(times["ann"].timestamp(), abs=1e-5),
+        "bob": pytest.approx(now.timestamp(), abs=1e-5),
+        "cid": pytest.approx(times["cid"].timestamp(), abs=1e-5),
+        "dan": 0.0,
+        "eve": pytest.approx(times["eve"].timestamp(), abs=1e-5),
+    }
+    (left,) = await redis.execute(("TTL", erased_key("shop", "cid")))
+    assert 0 < left <= timedelta(days=0.1).total_seconds()
