@@ -104,7 +104,8 @@ def build(settings: Settings) -> FastPathApplication:
     )
     front_ends = FrontEnds(runtime.routes, upstream, authenticator)
     front = tracing.TracedRequests(RawFastPath(app, front_ends, of_pages=True))
-    return FastPathApplication(front, app, settings.http, direct=RestFastPath(upstream, authenticator).direct)
+    direct = RestFastPath(upstream, authenticator).direct
+    return FastPathApplication(front, app, settings.http, direct=direct, direct_posts=[front_ends])
 
 
 def worker(settings: Settings) -> FastAPI:

@@ -85,9 +85,11 @@ def build(settings: Settings) -> FastPathApplication:
         description=DESCRIPTION,
         http=settings.http,
     )
-    front_ends = RawFastPath(app, FrontEndEvents(operations, intake, authenticator), of_pages=True)
-    front = RawFastPath(front_ends, collector, of_pages=True)
-    return FastPathApplication(tracing.TracedRequests(front), app, settings.http)
+    front_ends = FrontEndEvents(operations, intake, authenticator)
+    front = RawFastPath(RawFastPath(app, front_ends, of_pages=True), collector, of_pages=True)
+    return FastPathApplication(
+        tracing.TracedRequests(front), app, settings.http, direct_posts=(collector, front_ends)
+    )
 
 
 def worker(settings: Settings) -> FastAPI:

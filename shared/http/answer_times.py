@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 from shared.observability import loop_histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shared.http.direct import DirectPath
+    from shared.http.raw_routes import RawRoutes
 
 PROBES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
@@ -28,6 +31,11 @@ _BY_CLASS: Final = {number: ANSWER_SECONDS.of(f"{number}xx") for number in range
 """The observations by the first digit of a status."""
 
 
+def observe(status: int, seconds: float) -> None:
+    """Count an answer that began so many seconds after the headers of its request."""
+    _BY_CLASS[status // 100].observe(seconds)
+
+
 class TimedAnswers:
     """ASGI middleware that measures the time until answers begin."""
 
@@ -35,6 +43,7 @@ class TimedAnswers:
         self._app = app
         self.direct: DirectPath | None = getattr(app, "direct", None)
         """The direct path of the application, which measures its answers itself."""
+        self.direct_posts: Sequence[RawRoutes] = getattr(app, "direct_posts", ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -45,7 +54,7 @@ class TimedAnswers:
 
         async def send_and_measure(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _BY_CLASS[message["status"] // 100].observe(perf_counter() - began)
+                observe(message["status"], perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, send_and_measure)

@@ -38,6 +38,7 @@ CROWDED_SECONDS: Final = 1.0
 SURPLUS: Final = 256
 """Connections above the limit that get a 503 or the answer of a probe; others are aborted. Arbitrary."""
 
+_OK_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 PROBES: Final = frozenset({b"/livez", b"/readyz", b"/health", b"/metrics"})
 
 CONNECTIONS = gauge("endcap_http_connections", "Open HTTP connections.")
@@ -104,8 +105,12 @@ class Connections:
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
             lines = [b"%b: %b\r\n" % header for header in default_headers]
-            self._ok_head = b"HTTP/1.1 200 OK\r\n" + b"".join(lines)
+            self._ok_head = _OK_LINE + b"".join(lines)
         return self._ok_head
+
+    def head(self, status_line: bytes, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Return the same with another status line, which ends with CR and LF."""
+        return status_line + self.ok_head(default_headers)[len(_OK_LINE) :]
 
     def add(self, connection: BoundedProtocol, client: str) -> bool | None:
         """Count a connection: True if it may send requests, False to answer 503, None to abort it."""

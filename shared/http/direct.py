@@ -1,4 +1,6 @@
-"""Direct answers: simple GET requests that need no ASGI application, from their headers to bytes.
+"""Direct answers: requests that need no ASGI application, from their bytes to bytes.
+
+Those are simple GETs, and POSTs with a small body (`shared.http.direct_post`).
 
 For a small answer uvicorn's scope, cycle and messages take longer than everything else (docs/speed.md). An
 application may have a `direct` path, which takes a request or leaves it to the application. Several requests
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
@@ -18,12 +20,15 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from shared.http.connections import Phase
 from shared.http.direct_cycle import DirectCycle
+from shared.http.direct_post import DirectPost, is_small_post
 from shared.http.repeated_headers import RepeatedHeaders
 
 if TYPE_CHECKING:
     from shared.http.connections import Connections
     from shared.http.protocol import BoundedProtocol
+    from shared.http.raw_routes import RawRoutes
 
+_OK: Final = 200
 MAX_PIPELINED: Final = 16
 """Requests that a client may send before the answer to the first; arbitrary, known clients send one."""
 
@@ -50,47 +55,53 @@ class DirectLine:
     __slots__ = (
         "_direct",
         "_is_passing",
+        "_posts",
         "_protocol",
         "_repeated",
         "_sends",
         "_shared",
         "_write",
         "call_soon",
+        "create_task",
         "cycles",
         "tasks",
     )
 
-    def __init__(
-        self,
-        protocol: BoundedProtocol,
-        transport: asyncio.Transport,
-        shared: Connections,
-        direct: DirectPath | None,
-    ) -> None:
-        """Answer with `direct`, or nothing without it; `shared` limits the requests of the process."""
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport, shared: Connections) -> None:
+        """Answer GETs with the path `direct` of the application, if it has one.
+
+        Of its `direct_posts` the first with the path of a POST answers. `shared` limits the requests of the
+        process.
+        """
         self._protocol = protocol
         self._shared = shared
-        self._direct = direct
+        self._direct: DirectPath | None = getattr(protocol.app, "direct", None)
+        self._posts: Sequence[RawRoutes] = getattr(protocol.app, "direct_posts", ())
         self._repeated = RepeatedHeaders()
         self._write = transport.write
         self._sends = False  # `send` is scheduled
         self._is_passing = False  # the application answers a request that came before `cycles`
-        self.cycles: deque[DirectCycle] = deque()
+        self.cycles: deque[DirectCycle | DirectPost] = deque()
         self.call_soon = protocol.loop.call_soon
+        self.create_task = protocol.loop.create_task
         self.tasks: set[Any] = protocol.tasks
         """Those of the server, which it awaits when it stops."""
 
     def accept(self) -> bool:
         """Start to answer the request whose headers are complete; return False if that is not possible."""
-        protocol = self._protocol
+        protocol, direct = self._protocol, self._direct
+        if direct is None and not self._posts:
+            return False
         parser, headers = protocol.parser, dict(protocol.headers)
+        if not (parser.should_keep_alive() and parser.get_http_version() == "1.1" and self._is_free()):
+            return False
+        method = parser.get_method()
+        if method == b"POST":
+            return is_small_post(headers) and self._start_post()
         return (
-            self._direct is not None
-            and is_simple(parser.get_method(), headers)
-            and parser.should_keep_alive()
-            and parser.get_http_version() == "1.1"
-            and self._is_free()
-            and self._start(self._direct, protocol.url, protocol.headers, headers)
+            direct is not None
+            and is_simple(method, headers)
+            and self._start(direct, protocol.url, protocol.headers, headers)
         )
 
     def learn(self, data: bytes) -> None:
@@ -135,9 +146,33 @@ class DirectLine:
         protocol.cycle = cycle  # type: ignore[assignment] # it has what uvicorn reads of one
         # The parser must have finished this request before its answer is sent.
         self.call_soon(cycle.step)
-        if len(self.cycles) >= MAX_PIPELINED:
-            protocol.flow.pause_reading()
+        self._pause_if_full()
         return True
+
+    def _start_post(self) -> bool:
+        protocol = self._protocol
+        scope = posted_scope(protocol)
+        routes = next((each for each in self._posts if scope["path"] in each.paths), None)
+        if routes is None:
+            return False
+        post = DirectPost(self, routes, scope)
+        self.cycles.append(post)
+        self.tasks.add(post)
+        # The protocol refuses a body that is too slow as it does for the application.
+        protocol.cycle = protocol.answered = post  # type: ignore[assignment] # it has what uvicorn reads of one
+        self._pause_if_full()
+        return True
+
+    def _pause_if_full(self) -> None:
+        if len(self.cycles) >= MAX_PIPELINED:
+            self._protocol.flow.pause_reading()
+
+    def head(self, status: int, status_line: bytes) -> bytes:
+        """Return the beginning of an answer: the status line, and the headers of the server."""
+        default_headers = self._protocol.server_state.default_headers
+        if status == _OK:
+            return self._shared.ok_head(default_headers)
+        return self._shared.head(status_line, default_headers)
 
     def _is_free(self) -> bool:
         """Return whether only direct requests are waiting."""
@@ -178,8 +213,9 @@ class DirectLine:
                 protocol.close()
             elif not cycles:
                 protocol.next_request()
-        if cycles and cycles[0].is_done and not closes:
-            self._pass_on(cycles.popleft())
+        if cycles and (cycle := cycles[0]).is_done and isinstance(cycle, DirectCycle) and not closes:
+            cycles.popleft()
+            self._pass_on(cycle)
 
     def passed_on_is_sent(self) -> bool:
         """Continue after an answer of the application; return whether direct requests are waiting."""
@@ -218,6 +254,19 @@ class DirectLine:
         if cast("object", protocol.cycle) is direct:
             protocol.cycle = cycle
         protocol._start_asgi_task(cycle, protocol.app)  # noqa: SLF001 - as uvicorn does
+
+
+def posted_scope(protocol: BoundedProtocol) -> dict[str, Any]:
+    """Return the scope of a POST as uvicorn makes it. Raises ValueError for an URL that is none."""
+    url = httptools.parse_url(protocol.url)
+    path = url.path.decode("ascii")
+    root = protocol.root_path
+    scope = new_scope(protocol, protocol.headers)
+    scope["method"] = "POST"
+    scope["path"] = root + (unquote(path) if "%" in path else path)
+    scope["raw_path"] = root.encode("ascii") + url.path if root else url.path
+    scope["query_string"] = url.query or b""
+    return scope
 
 
 def new_scope(protocol: BoundedProtocol, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:

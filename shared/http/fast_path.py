@@ -5,19 +5,22 @@ For a PutEvents request of ten events FastAPI takes a third of the CPU time (doc
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from shared.http.body_limits import SMALL_BODY_BYTES
 from shared.http.cors import Cors
+from shared.http.raw_routes import NO_CONTENT
 from shared.http.unexpected_errors import UnexpectedErrors
 from shared.observability import tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from shared.http.direct import DirectPath
+    from shared.http.raw_routes import RawRoutes
     from shared.http.websockets import BoundedWebSocket
     from shared.settings import HttpSettings
 
@@ -32,15 +35,18 @@ class FastPathApplication:
         http: HttpSettings,
         websocket: type[BoundedWebSocket] | None = None,
         direct: DirectPath | None = None,
+        direct_posts: Sequence[RawRoutes] = (),
     ) -> None:
         """`front` answers first and passes the other requests on to `app`.
 
         It also answers WebSockets if there is a class for their connections. `direct` answers simple requests
-        before `front`, under the server of `shared.http.server`.
+        before `front`, under the server of `shared.http.server`; so do the first of `direct_posts` with their
+        path to small POSTs, as `front` would.
 
         Unexpected errors of `front` become a 500 here; those of `app` never leave it.
         """
         self._direct = direct
+        self._direct_posts = direct_posts
         self._guarded = Cors(UnexpectedErrors(front), http.cors_origins)
         self.app = app
         self.websocket = websocket
@@ -50,6 +56,11 @@ class FastPathApplication:
         """Return the direct path; None while spans are exported, which it does not make."""
         return None if tracing.exporting() else self._direct
 
+    @property
+    def direct_posts(self) -> Sequence[RawRoutes]:
+        """Return the routes of direct POSTs; none while spans are exported, which they do not make."""
+        return () if tracing.exporting() else self._direct_posts
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._guarded(scope, receive, send)
@@ -57,33 +68,6 @@ class FastPathApplication:
     def openapi(self) -> dict[str, object]:
         """Return the OpenAPI document of every route, those with a fast path included."""
         return self.app.openapi()
-
-
-class RawAnswer(Protocol):
-    """A status, raw headers and a body, as ASGI sends them."""
-
-    @property
-    def status(self) -> int:
-        """Return the HTTP status."""
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers, without the content-length."""
-
-    @property
-    def body(self) -> bytes:
-        """Return the whole body."""
-
-
-class RawRoutes(Protocol):
-    """Routes that answer a raw ASGI request: `shared.aws_server.RestJson`, and the tracker's `Collector`."""
-
-    @property
-    def paths(self) -> Container[str]:
-        """Return the paths that are answered."""
-
-    async def answer(self, scope: Scope, body: bytes) -> RawAnswer:
-        """Answer a request with this body."""
 
 
 class RawFastPath:
@@ -110,7 +94,9 @@ class RawFastPath:
         if body is None:
             return
         answer = await self._routes.answer(scope, body)
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        headers = answer.headers
+        if answer.status != NO_CONTENT:
+            headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 

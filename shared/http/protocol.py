@@ -64,7 +64,7 @@ class BoundedProtocol(RefusingProtocol):
         """Count the connection, or abort it."""
         super().connection_made(transport)
         self._raw = transport
-        self.line = DirectLine(self, transport, self._shared, getattr(self.app, "direct", None))
+        self.line = DirectLine(self, transport, self._shared)
         self._writer = self.transport = Writer(self, transport)  # type: ignore[assignment] # what uvicorn uses
         self._client_host = self.client[0] if self.client else ""
         admitted = self._shared.add(self, self._client_host)

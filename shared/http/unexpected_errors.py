@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 import structlog
@@ -11,16 +11,29 @@ from starlette.requests import ClientDisconnect
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_BODY = orjson.dumps(
-    {
-        "error": "InternalError",
-        "detail": "An unexpected error; it is in the service's log. The same request may work later.",
-    }
+
+class _Answer(NamedTuple):
+    """The answer to a request that has raised an exception."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+UNEXPECTED: Final = _Answer(
+    500,
+    [(b"content-type", b"application/json")],
+    orjson.dumps(
+        {
+            "error": "InternalError",
+            "detail": "An unexpected error; it is in the service's log. The same request may work later.",
+        }
+    ),
 )
 _START = {
     "type": "http.response.start",
-    "status": 500,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BODY))],
+    "status": UNEXPECTED.status,
+    "headers": [*UNEXPECTED.headers, (b"content-length", b"%d" % len(UNEXPECTED.body))],
 }
 
 log = structlog.get_logger()
@@ -58,4 +71,4 @@ class UnexpectedErrors:
             if has_started:
                 raise
             await send(_START)
-            await send({"type": "http.response.body", "body": _BODY})
+            await send({"type": "http.response.body", "body": UNEXPECTED.body})

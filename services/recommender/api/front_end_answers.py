@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from services.recommender.serving.experiments import Experiments
     from services.recommender.store.catalogues import Catalogues
     from shared.auth import Authenticator
-    from shared.http.fast_path import RawRoutes
+    from shared.http.raw_routes import RawRoutes
 
 PATHS: Final = frozenset({"/", "/recommendations"})
 MOST_RESULTS: Final = 500

@@ -119,7 +119,7 @@ def build(settings: Settings) -> FastPathApplication:
         graphql.fast_path(rest_front), placement_answers, authenticator, rest_front.direct
     )
     return FastPathApplication(
-        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, front.direct
+        tracing.TracedRequests(front), app, settings.http, BoundedWebSocket, front.direct, [front_ends]
     )
 
 

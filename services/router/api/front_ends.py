@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from services.router.store.upstream import Upstream
     from shared.auth import Authenticator
-    from shared.http.fast_path import RawRoutes
+    from shared.http.raw_routes import RawRoutes
 
 PATHS: Final = frozenset({"/", "/recommendations"})
 _JSON: Final = [(b"content-type", b"application/json")]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from services.tracker.api.intake import Intake
     from services.tracker.domain.ingest_context import IngestContext
     from shared.auth import Authenticator
-    from shared.http.fast_path import RawRoutes
+    from shared.http.raw_routes import RawRoutes
 
 PATH: Final = "/events"
 SOURCE: Final = "events"

@@ -2,7 +2,7 @@
 
 # No postponed annotations here: FastAPI could not resolve those that are made inside a function.
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from shared.http import BoundedProtocol, Connections
 from shared.http.connections import REFUSED
 from shared.http.direct import DirectPath
 from shared.http.fast_path import FastPathApplication
+from shared.http.raw_routes import RawRoutes
 from shared.http.request_bodies import read_body
 from shared.http.runtime import application
 from shared.settings import HttpSettings
@@ -128,9 +129,10 @@ class Client:
 class Served:
     """A running server and its clients."""
 
-    def __init__(self, port: int, shared: Connections) -> None:
+    def __init__(self, server: uvicorn.Server, shared: Connections) -> None:
         self.shared = shared
-        self._port = port
+        self._server = server
+        self._port = server.servers[0].sockets[0].getsockname()[1]
         self._clients: list[Client] = []
 
     async def connect(self, *pieces: bytes) -> Client:
@@ -139,18 +141,29 @@ class Served:
         await client.send(*pieces)
         return client
 
+    @property
+    def tasks(self) -> int:
+        """The number of requests that the server awaits when it stops."""
+        return len(self._server.server_state.tasks)
+
+    async def stop(self) -> None:
+        """Stop the server; its clients stay."""
+        await self._server.shutdown()
+
     def close(self) -> None:
         for client in self._clients:
             client.close()
 
 
 @asynccontextmanager
-async def served(direct: DirectPath | None = None, **limits: float) -> AsyncIterator[Served]:
+async def served(
+    direct: DirectPath | None = None, direct_posts: Sequence[RawRoutes] = (), **limits: float
+) -> AsyncIterator[Served]:
     settings = HttpSettings(**{f"http_{name}": value for name, value in limits.items()})
     shared, released = Connections(settings), asyncio.Event()
     app = application("test", parts=[], routers=[routes(released), odd_routes()])
     config = uvicorn.Config(
-        FastPathApplication(app, app, settings, direct=direct),
+        FastPathApplication(app, app, settings, direct=direct, direct_posts=direct_posts),
         port=0,
         http=partial(BoundedProtocol, shared),  # type: ignore[arg-type]
         ws="none",
@@ -163,7 +176,7 @@ async def served(direct: DirectPath | None = None, **limits: float) -> AsyncIter
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    running = Served(server.servers[0].sockets[0].getsockname()[1], shared)
+    running = Served(server, shared)
     try:
         yield running
     finally:
