@@ -8,6 +8,8 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,18 +120,38 @@ def lake(endcap: Endcap, lines: Lines) -> str:
     return name
 
 
-def runs_of(endcap: Endcap, import_id: str) -> list[dict[str, Any]]:
-    """Return the runs that wait, or have waited, for an import."""
+def rows_of(endcap: Endcap, query: str, *arguments: str) -> list[dict[str, Any]]:
+    """Return the rows of a query."""
 
     async def rows() -> list[dict[str, Any]]:
         connection = await asyncpg.connect(endcap.environment["DATABASE_URL"])
         try:
-            query = "SELECT run, reasons FROM trainer.runs WHERE $1 = ANY (imports)"
-            return [dict(row) for row in await connection.fetch(query, import_id)]
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
         finally:
             await connection.close()
 
     return asyncio.run(rows())
+
+
+def runs_of(endcap: Endcap, import_id: str) -> list[dict[str, Any]]:
+    """Return the runs that wait, or have waited, for an import."""
+    return rows_of(endcap, "SELECT run, reasons FROM trainer.runs WHERE $1 = ANY (imports)", import_id)
+
+
+@contextmanager
+def worker_killed_while_it_waits(endcap: Endcap) -> Iterator[None]:
+    """Kill the trainer's worker when a run waits for an import, which sync reads after that."""
+    endcap.stop("sync-worker")
+    try:
+        yield
+        waiting = (
+            "SELECT run FROM trainer.runs JOIN trainer.executions USING (run) "
+            "WHERE status = 'running' AND import_id IS NOT NULL"
+        )
+        until(lambda: rows_of(endcap, waiting), "a run waits for an import")
+        endcap.kill_and_wait("trainer-worker")
+    finally:
+        endcap.start("sync-worker")
 
 
 def snapshot(endcap: Endcap, key: str) -> set[str]:
@@ -158,7 +180,9 @@ def test_the_workflow_trains_with_the_file_that_its_input_names(
     file.write_text("\n".join(["USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE", *rows]))
     lines.answer("s3", "cp", str(file), f"s3://{lake}/seed/{file.name}")
 
-    described = lines.ended(lines.start(f"s3://{lake}/seed/{file.name}", "interactions"))
+    with worker_killed_while_it_waits(endcap):
+        started = lines.start(f"s3://{lake}/seed/{file.name}", "interactions")
+    described = lines.ended(started)
 
     assert described["status"] == "SUCCEEDED", described
     output = json.loads(described["output"])
