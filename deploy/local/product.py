@@ -25,6 +25,11 @@ from shared.postgres import migrate as apply_migrations
 WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics")
 RELAYS = ("sync",)
 
+_YIELDING = frozenset(f"{service}-worker" for service in WORKERS if service != "recommender")
+"""Processes that may catch up later while requests need the processor. The recommender's worker follows each
+click, so it has the priority of requests."""
+_LESS_URGENT = ("nice", "-n", "10")
+
 # The engine first: the other services read its views.
 _MIGRATION_ORDER = (
     *("engine", "tracker", "sync", "trainer", "loader", "recommender", "router", "analytics", "dashboard"),
@@ -37,15 +42,21 @@ _STOP_SECONDS = 8
 _MODULE_SECONDS = 300
 
 
-def programs(*, ui: bool = True) -> list[Program]:
-    """Return all processes of the services, in the order in which they are started; without `ui`, not its."""
+def programs(*, ui: bool = True, workers_yield: bool = True) -> list[Program]:
+    """Return all processes of the services, in the order in which they are started; without `ui`, not its.
+
+    With `workers_yield`, most workers leave the processor to requests.
+    """
     commands = [(service, "serve", service) for service in SERVICES]
     commands += [(service, "worker", f"{service}-worker") for service in WORKERS]
     commands += [(service, "relay", f"{service}-relay") for service in RELAYS]
     return [
         Program(
             name,
-            [sys.executable, "-m", f"services.{service}", command],
+            [
+                *(_LESS_URGENT if workers_yield and name in _YIELDING else ()),
+                *(sys.executable, "-m", f"services.{service}", command),
+            ],
             group="endcap",
             stop_seconds=_STOP_SECONDS,
         )

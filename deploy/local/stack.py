@@ -42,7 +42,7 @@ _REPORT_SECONDS = 10
 class Stack:
     """The processes of one root folder. `external` are the addresses of components run elsewhere.
 
-    `ui=False` leaves out the parts of `product.UI`.
+    `ui=False` leaves out the parts of `product.UI`, `workers_yield=False` the low priority of workers.
     """
 
     root: Path
@@ -52,6 +52,7 @@ class Stack:
     durable: bool = True
     keyless: bool = False
     ui: bool = True
+    workers_yield: bool = True
     extra: Mapping[str, str] = field(default_factory=dict)
     running_address: GatewayAddress | None = None
     report: Callable[[str], None] = lambda _: None
@@ -83,10 +84,8 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment of every process of the stack."""
-        own = process_environment(
-            self.ports, self.secrets, self.external, keyless=self.keyless, root=self.root
-        )
-        return {**own, **self.extra}
+        places = self.ports, self.secrets, self.external
+        return {**process_environment(*places, keyless=self.keyless, root=self.root), **self.extra}
 
     @cached_property
     def address(self) -> GatewayAddress:
@@ -260,7 +259,7 @@ class Stack:
 
     def _product(self) -> list[Program]:
         """Return the processes of the services, and of the demo shop unless the stack has no UI."""
-        programs = product.programs(ui=self.ui)
+        programs = product.programs(ui=self.ui, workers_yield=self.workers_yield)
         return [*programs, demo_shop.program(self.root, self.ports, self.address)] if self.ui else programs
 
     def _gateway(self) -> Program:

@@ -156,7 +156,8 @@ class InteractionRecorded(Event):
         A client's clock may run ahead, ours does not: an erasure compares this time with that of its request
         (see `UserErasureRequested`). SQL: `least(occurred_at, received_at)`.
         """
-        return min(self.occurred_at, self.received_at)
+        occurred, received = self.occurred_at, self.received_at
+        return min(occurred, received)
 
     @property
     def key(self) -> str:

@@ -63,7 +63,7 @@ def configure(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
-    for verbose in ("aiokafka", "botocore"):
+    for verbose in ("aiokafka", "botocore", "httpx"):
         logging.getLogger(verbose).setLevel(max(number, logging.WARNING))
 
 

@@ -33,7 +33,7 @@ class Size:
 
 SPARE_TOPIC = "puts-v1-sync-dlq"
 """The topic of the plain producer: no consumer reads it."""
-FULL = Size(seconds=8.0, connections=32)
+FULL = Size(seconds=8.0, connections=64)
 
 
 @dataclass(frozen=True)

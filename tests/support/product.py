@@ -138,7 +138,8 @@ def endcap() -> Iterator[Endcap]:
             patch.setenv("TRAINER_LOAD_SECONDS", "10")
             for name, limit in _BUSY_MACHINE.items():
                 patch.setenv(name, limit)
-            stack = Stack(folder, ports, external, durable=False)
+            # Other tests need the processor as well, and these wait for workers.
+            stack = Stack(folder, ports, external, durable=False, workers_yield=False)
             try:
                 stack.launch(ends_with_caller=True)
                 stack.start_everything()

@@ -120,7 +120,8 @@ class Database:
         """Return the variables that a service and its migrations read."""
         own = {f"{service.upper()}_DATABASE_URL": self.role_url(service) for service in SERVICES}
         # A busy machine may be slow; the limit of requests has a test of its own.
-        return {"DATABASE_URL": self.url, **own, "DATABASE_REQUEST_SECONDS": "30"}
+        limits = {"DATABASE_REQUEST_SECONDS": "30", "ENDCAP_KEY_LOOKUP_SECONDS": "30"}
+        return {"DATABASE_URL": self.url, **own, **limits}
 
 
 @dataclass(frozen=True)

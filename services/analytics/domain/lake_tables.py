@@ -162,7 +162,7 @@ def rows_of(table: LakeTable, event: Any, partition: int, offset: int) -> list[R
     return [
         {
             **row,
-            "dt": f"{row['occurred_at']:%Y-%m-%d}".rjust(10, "0"),
+            "dt": row["occurred_at"].date().isoformat(),
             "kafka_partition": partition,
             "kafka_offset": offset,
         }

@@ -100,7 +100,9 @@ class Counting:
         naming = [
             event
             for event in events
-            if event.replaces is None and is_recent_answer(event.recommendation_id, time_of(event), window)
+            if event.recommendation_id is not None
+            and event.replaces is None
+            and is_recent_answer(event.recommendation_id, time_of(event), window)
         ]
         await mark_items(connection, [mark for event in naming for mark in marks(event, types)], changes)
         stored = await put_purchases(
@@ -219,20 +221,21 @@ async def _count_events(
     }
     if not counted:
         return 0
+    times = {key: time_of(event) for key, event in counted.items()}
     rows = await connection.fetch(
         *SQL.count_events(
             **columns(
                 "tenants keys names hours",
                 [
-                    (*key, type_name(event.event_type), hour_of(time_of(event)))
-                    for key, event in sorted(counted.items(), key=lambda entry: entry[0])
+                    (*key, type_name(counted[key].event_type), hour_of(times[key]))
+                    for key in sorted(counted, key=lambda key: (key[0], key[1].int))
                 ],
             )
         )
     )
     for row in rows:
         changes.measure(row["tenant"], row["hour"], f"events:{row['name']}", row["rows"])
-    visits = [(event.tenant, event.subject, day_of(time_of(event))) for event in counted.values()]
+    visits = [(event.tenant, event.subject, day_of(times[key])) for key, event in counted.items()]
     await add_visitors(connection, visits, changes, answered=False)
     return sum(row["rows"] for row in rows)
 

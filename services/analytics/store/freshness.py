@@ -24,9 +24,10 @@ async def events_freshness(connection: Connection, events: Sequence[InteractionR
     for event in events:
         times = newest.setdefault(event.tenant, [None, None])
         at = time_of(event)
-        times[0] = max(at, times[0] or at)
-        if event.event_type == "purchase":
-            times[1] = max(at, times[1] or at)
+        if times[0] is None or at > times[0]:
+            times[0] = at
+        if event.event_type == "purchase" and (times[1] is None or at > times[1]):
+            times[1] = at
     rows = [(tenant, *times, None, None, None) for tenant, times in sorted(newest.items())]
     if rows:
         await connection.execute(*SQL.add_freshness(**columns(_NAMES, rows)))

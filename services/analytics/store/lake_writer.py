@@ -67,8 +67,10 @@ async def _without_erased(
     """Return the rows except those of erased users, and of erased sessions where no user is known."""
 
     def person(row: Row) -> str | None:
-        name: str | None = next((row[column] for column in table.persons if row[column]), None)
-        return name
+        for column in table.persons:
+            if name := row[column]:
+                return str(name)
+        return None
 
     erased = await erased_among(connection, [(tenant, name) for row in rows if (name := person(row))])
     if not erased:

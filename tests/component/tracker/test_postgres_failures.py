@@ -42,6 +42,7 @@ async def test_while_postgres_hangs_every_answer_comes_in_time(
         hanging = environment | {
             "TRACKER_DATABASE_URL": proxy.url(module_database.role_url("tracker")),
             "DATABASE_REQUEST_SECONDS": "1.5",
+            "ENDCAP_KEY_LOOKUP_SECONDS": "1",
         }
         with process("tracker", "serve", hanging, tmp_path) as tracker:
             async with httpx.AsyncClient(base_url=tracker.url, timeout=PATIENCE) as http:

@@ -1,0 +1,67 @@
+"""`python -m services.sync sync`: sources are asked now, and the command says what they brought."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.erp import TOKEN, running_erp
+from tests.support.processes import ROOT, base_environment, process
+from tests.support.waiting import PATIENCE, until
+
+if TYPE_CHECKING:
+    from tests.component.sync.conftest import Sync
+
+TODAY = datetime.now(UTC).date()
+LONG_AGO, YESTERDAY = (str(TODAY - timedelta(days=back)) for back in (20, 1))
+
+
+def sync_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "services.sync", "sync", *arguments],
+        cwd=ROOT,
+        env={
+            **base_environment(),
+            "ENDCAP_SYNC_URL": sync.serve.url,
+            "ENDCAP_ADMIN_KEY": sync.tenant.admin,
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_a_daily_run_reads_what_is_new_and_a_full_one_everything(sync: Sync, folder: Path) -> None:
+    headers = {"x-api-key": sync.tenant.admin}
+    with running_erp() as erp:
+        erp.add("online", LONG_AGO, 1)
+        erp.add("store", YESTERDAY, 2)
+        config = {"kind": "erp", "base_url": erp.url, "start_date": LONG_AGO, "requests_per_second": 100}
+        source: dict[str, Any] = {"name": "till", "config": config, "secrets": {"token": TOKEN}}
+        none = sync_command(sync)
+        assert sync.http.post("/v1/sources", json=source, headers=headers).status_code == 201
+        with process("sync", "worker", sync.environment | {"SYNC_ALLOW_INTERNAL_SOURCES": "1"}, folder):
+            until(
+                lambda: sync.http.get("/v1/sources/till", headers=headers).json()["pulled_at"],
+                "the source was asked when it was new",
+            )
+            erp.add("online", LONG_AGO, 3)
+            erp.add("store", YESTERDAY, 4)
+            daily = sync_command(sync, "--source", "till")
+            full = sync_command(sync, "--full")
+            unknown = sync_command(sync, "--source", "tail")
+            ids = "SELECT order_id FROM orders WHERE order_id ~ '^(oe|pos)-' ORDER BY order_id"
+            orders = until(lambda: sync.rows(ids), "four orders", enough=lambda rows: len(rows) == 4)
+
+    assert (none.returncode, none.stdout) == (0, "")
+    assert "POST /v1/sources adds one" in none.stderr
+    assert (daily.returncode, full.returncode) == (0, 0), daily.stderr + full.stderr
+    assert daily.stdout == "till: 2 orders, items and users read\n"
+    assert full.stdout == "till: 4 orders, items and users read\n"
+    assert unknown.returncode == 1
+    assert "with the name tail" in unknown.stderr
+    assert [row["order_id"] for row in orders] == ["oe-1", "oe-3", "pos-2", "pos-4"]
