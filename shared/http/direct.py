@@ -204,7 +204,7 @@ class DirectLine:
             cycle = cycles.popleft()
             cycle.response_complete = True
             closes = not cycle.keep_alive
-            answers.append(cycle.answer or b"")
+            answers.append(_closing(cycle.answer or b"") if closes else cycle.answer or b"")
         if answers:
             self._write(answers[0] if len(answers) == 1 else b"".join(answers))
             protocol.server_state.total_requests += len(answers)
@@ -218,11 +218,18 @@ class DirectLine:
             self._pass_on(cycle)
 
     def passed_on_is_sent(self) -> bool:
-        """Continue after an answer of the application; return whether direct requests are waiting."""
-        if self._is_passing:
-            self._is_passing = False
-            self.send()
-        return self._is_passing or bool(self.cycles)
+        """Continue after an answer of the application; return False if nothing direct came behind it."""
+        self._is_passing = False
+        if not self.cycles:
+            return False
+        # It sends what is due, and then starts the next request itself.
+        self.send()
+        return True
+
+    def is_awaited(self, cycle: RequestResponseCycle) -> bool:
+        """Return whether `cycle`, which has no answer yet, is the only request that awaits one."""
+        is_last = cycle is self._protocol.cycle and not cycle.response_started
+        return is_last and (not self.cycles or self.cycles[0] is cycle)  # type: ignore[comparison-overlap]
 
     def _pass_on(self, direct: DirectCycle) -> None:
         """Let the application answer a request that is not answered directly after all."""
@@ -256,8 +263,13 @@ class DirectLine:
         protocol._start_asgi_task(cycle, protocol.app)  # noqa: SLF001 - as uvicorn does
 
 
+def _closing(answer: bytes) -> bytes:
+    """Return an answer that says that the connection ends with it."""
+    return answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+
+
 def posted_scope(protocol: BoundedProtocol) -> dict[str, Any]:
-    """Return the scope of a POST as uvicorn makes it. Raises ValueError for an URL that is none."""
+    """Return the scope of a POST as uvicorn makes it. Raises as httptools does for an URL that is none."""
     url = httptools.parse_url(protocol.url)
     path = url.path.decode("ascii")
     root = protocol.root_path

@@ -87,10 +87,10 @@ class DirectCycle:
         self._end()
 
     def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
-        """Give up, because the process stops."""
+        """Give up, because the process stops; uvicorn walks through the tasks meanwhile."""
         self._coroutine.close()
         self.keep_alive = False
-        self._end()
+        self._line.call_soon(self._end)
 
     def _end(self) -> None:
         self.is_done = True

@@ -43,6 +43,7 @@ class DirectPost:
 
     __slots__ = (
         "_began",
+        "_is_given_up",
         "_line",
         "_routes",
         "_scope",
@@ -64,6 +65,7 @@ class DirectPost:
         self._routes = routes
         self._scope = scope
         self._task: asyncio.Task[None] | None = None
+        self._is_given_up = False
         self.headers = scope["headers"]
         self.answer: bytes | None = None
         self.body = b""
@@ -81,7 +83,7 @@ class DirectPost:
 
     def set(self) -> None:
         """Begin to answer when the body is complete; forget a request whose client is gone before that."""
-        if self._task is not None:
+        if self._task is not None or self._is_given_up:
             return
         if self.disconnected:
             self._line.tasks.discard(self)
@@ -89,21 +91,27 @@ class DirectPost:
             self._task = self._line.create_task(self._answer())
 
     async def _answer(self) -> None:
-        answer: RawAnswer
         try:
             answer = await self._routes.answer(self._scope, self.body)
-        except Exception:
+            content = self._bytes(answer)
+            observe(answer.status, perf_counter() - self._began)
+        except (Exception, asyncio.CancelledError):  # what it awaits may have been cancelled
+            if self._is_given_up:
+                raise
             log.exception("http.unexpected_error", path=self._scope["path"])
-            answer = UNEXPECTED
-        observe(answer.status, perf_counter() - self._began)
-        self._end(answered_bytes(answer, self._line.head(answer.status, STATUS_LINE[answer.status])))
+            content = self._bytes(UNEXPECTED)
+            observe(UNEXPECTED.status, perf_counter() - self._began)
+        self._end(content)
+
+    def _bytes(self, answer: RawAnswer) -> bytes:
+        return answered_bytes(answer, self._line.head(answer.status, STATUS_LINE[answer.status]))
 
     def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
-        """Give up, because the process stops."""
-        self.keep_alive = False
+        """Give up, because the process stops; uvicorn walks through the tasks meanwhile."""
+        self.keep_alive, self._is_given_up = False, True
         if self._task is not None:
             self._task.cancel()
-        self._end(b"")
+        self._line.call_soon(self._end, b"")
 
     def _end(self, answer: bytes) -> None:
         if not self.is_done:

@@ -270,7 +270,7 @@ class BoundedProtocol(RefusingProtocol):
         REFUSED.labels(refusal.reason).inc()
         can_answer, answered = self.phase == HEAD and not self._is_answering(), self.answered
         if answered is not None and not answered.response_complete:
-            can_answer = self.phase == BODY and answered is self.cycle and not answered.response_started
+            can_answer = self.phase == BODY and self.line.is_awaited(answered)
             answered.disconnected = True
             answered.message_event.set()
         self.pipeline.clear()

@@ -21,7 +21,7 @@ class RawAnswer(Protocol):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers, without the content-length."""
+        """Return the headers, without the content-length; names and values are not checked again."""
 
     @property
     def body(self) -> bytes:

@@ -24,6 +24,7 @@ from shared.errors import ApiError
 from shared.events.values import Document, Name
 from shared.experiments import AFFINITY as AFFINITY_SURFACE
 from shared.experiments import RECOMMENDATIONS
+from shared.http.devices import REQUEST_HEADERS
 from shared.http.request_bodies import members_with
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class FrontEndAnswers:
 
     async def answer(self, scope: Scope, body: bytes) -> Any:
         """Answer a raw ASGI request; an error is `{"error": sentence}`, as these front ends read it."""
+        REQUEST_HEADERS.set(dict(scope["headers"]))
         request = members_with(body, "user_id") if scope["path"] in PATHS else None
         if request is None and scope["path"] in self._runtime.paths:
             return await self._runtime.answer(scope, body)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from services.recommender.domain.erased_users import subjects_of
 from services.recommender.store import SQL
 from services.recommender.store.keys import erased_key, overrides_key, subjects_key
+from services.recommender.store.scripts import MARK, call
 from services.recommender.store.user_keys import KEYS_PER_COMMAND, user_keys
 from shared.events import UserErased, UserErasureRequested
 from shared.events.topics import ERASURE_RECEIPTS
@@ -45,19 +46,14 @@ class ErasureMarks:
 
         A later time that a subject has remains. Raise Transient without Redis.
         """
-        known, now = await self._times(times), time.time()
-        marks = [
-            (subject, until, math.ceil(until + self.kept.total_seconds() - now))
+        expired = time.time() - self.kept.total_seconds()
+        calls = [
+            ("EVALSHA", MARK.sha1, 1, erased_key(*subject), f"{until:.6f}", math.ceil(until - expired))
             for subject, until in times.items()
-            if until > known.get(subject, 0.0)
+            if until > expired
         ]
-        commands = [
-            ("SET", erased_key(*subject), f"{until:.6f}", "EX", left)
-            for subject, until, left in marks
-            if left > 0
-        ]
-        for begin in range(0, len(commands), KEYS_PER_COMMAND):
-            await self._redis.execute(*commands[begin : begin + KEYS_PER_COMMAND])
+        for begin in range(0, len(calls), KEYS_PER_COMMAND):
+            await call(self._redis, calls[begin : begin + KEYS_PER_COMMAND])
 
     async def erased_until(self, tenant: str, subjects: Sequence[str]) -> float:
         """Return the latest of their times in seconds since 1970, 0 without one.

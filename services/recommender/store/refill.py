@@ -7,6 +7,7 @@ updates these times, and detects a loss by one that is missing, or older than be
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ MAX_AGE_AT_START_SECONDS = 60
 """A worker that has just started has written no mark to compare with; it accepts one of this age."""
 MARGIN = timedelta(minutes=10)
 """Events received this long before the mark are read too: they may not have been in Redis yet. Arbitrary."""
+MARKS_AGAIN_SECONDS = 600.0
+"""Time after a refill until marks are read again, for an erasure that the tracker had not handled. Less than
+the time that `ErasedUsers` knows an erasure."""
 BATCH = 2_000
 
 log = structlog.get_logger()
@@ -69,6 +73,7 @@ class Refill:
         self._erased_users = erased_users
         self._marks = marks
         self._marked = 0
+        self._marks_again_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -93,8 +98,10 @@ class Refill:
         while True:
             try:
                 await self._check()
-            except (EndcapError, *UNAVAILABLE, asyncpg.PostgresError) as error:
+            except (EndcapError, *UNAVAILABLE) as error:
                 log.debug("refill.not_checked", error=repr(error))
+            except asyncpg.PostgresError as error:
+                log.warning("refill.not_checked", error=repr(error))
             except Exception:
                 log.exception("refill.failed")
             await asyncio.sleep(CHECK_SECONDS)
@@ -105,10 +112,14 @@ class Refill:
         It is a time of Redis's own clock, which is the same for all workers.
         """
         *times, clock = await self._redis.execute(*(("GET", key) for key in HISTORIES_COMPLETE), ("TIME",))
-        now, marked = int(clock[0]), min(int(time or 0) for time in times)
+        now, marked = int(clock[0]), min(int(each or 0) for each in times)
         expected = self._marked or now - MAX_AGE_AT_START_SECONDS
         if marked < expected - TOLERANCE_SECONDS:
             await self.refill(datetime.fromtimestamp(marked, UTC) - MARGIN)
+            self._marks_again_at = time.monotonic() + MARKS_AGAIN_SECONDS
+        if self._marks_again_at is not None and time.monotonic() >= self._marks_again_at:
+            await self._refill_marks()
+            self._marks_again_at = None
         await self._redis.execute(*(("SET", key, now) for key in HISTORIES_COMPLETE))
         self._marked = now
         OVERRIDES_COPIED.inc(await self._overrides.copy_missing())

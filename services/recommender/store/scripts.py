@@ -179,6 +179,15 @@ return redis.call('EXPIRE', KEYS[1], ARGV[1])
 """
 
 
+# KEYS: mark of an erasure. ARGV: its time, and ttl. A later time remains.
+_MARK = """
+local known = redis.call('GET', KEYS[1])
+if known and tonumber(known) >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+
 class Script:
     """A script and its SHA-1, by which Redis runs it."""
 
@@ -188,8 +197,8 @@ class Script:
 
 
 RECORD, LINK, REMOVE, COUNT = Script(_RECORD), Script(_LINK), Script(_REMOVE), Script(_COUNT)
-COUNT_IMPRESSIONS = Script(_COUNT_IMPRESSIONS)
-_ALL = (RECORD, LINK, REMOVE, COUNT, COUNT_IMPRESSIONS)
+COUNT_IMPRESSIONS, MARK = Script(_COUNT_IMPRESSIONS), Script(_MARK)
+_ALL = (RECORD, LINK, REMOVE, COUNT, COUNT_IMPRESSIONS, MARK)
 
 
 async def call(redis: Multiplexer, calls: Sequence[Sequence[Any]]) -> None:

@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(service: httpx.Client, name: str | None, *, full: bool) -> int:
     before = {source["name"]: source["pulled_at"] for source in _sources(service, name)}
     if not before:
-        which = "No source" if name is None else f"No source with the name {name}"
-        sys.stderr.write(f"{which} is asked for orders and switched on; POST /v1/sources adds one.\n")
+        which = "There is no source" if name is None else f"There is no source {name}"
+        sys.stderr.write(f"{which} that can be asked and is switched on; POST /v1/sources adds one.\n")
         return int(name is not None)
     for source in before:
         service.post(f"/v1/sources/{source}/run", json={"full": full}).raise_for_status()

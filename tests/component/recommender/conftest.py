@@ -131,9 +131,8 @@ class World:
         serving, connections = app.build(settings), Connections(settings.http)
         connections.websocket = serving.websocket
         protocol: Any = partial(BoundedProtocol, connections)
-        config = uvicorn.Config(
-            serving, "127.0.0.1", 0, http=protocol, ws="none", log_config=None, lifespan="on"
-        )
+        options: dict[str, Any] = {"ws": "none", "log_config": None, "lifespan": "on", "proxy_headers": False}
+        config = uvicorn.Config(serving, "127.0.0.1", 0, http=protocol, **options)
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve())
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
+
 from shared.events.topics import EXPERIMENTS, EXPOSURES
+from tests.component.recommender.conftest import KEYS
 from tests.component.recommender.test_experiments import TREATED, experiment, exposures, follows, shop
 from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 
 __all__ = ["shop"]
+KEY = {"x-api-key": KEYS["service"]}
 THIRDS = [
     {"name": "variant_a", "weight": 33},
     {"name": "variant_b", "weight": 33, "strategy": "item-affinity"},
@@ -135,3 +139,27 @@ async def test_a_forced_unit_and_a_held_out_one_are_no_exposures_of_the_experime
     assert answers["u1"].headers["x-variant"] == "treatment"
     assert all("x-variant" not in answers[user].headers for user in held_out - {"u1"})
     assert all("x-variant" in answers[user].headers for user in measured)
+
+
+async def test_an_exposure_has_the_device_of_its_own_request(shop: Any) -> None:
+    """Also where the server answers from the bytes of the request, beside others of the connection."""
+    running = experiment(shop, variants=THIRDS)
+    await shop.publish(EXPERIMENTS, running.changed())
+    devices = {"u1": "mobile", "u2": None, "u3": "desktop"}
+    async with (
+        shop.listening() as url,
+        httpx.AsyncClient(base_url=url, headers=KEY | {"x-endcap-tenant": shop.tenant}) as caller,
+    ):
+        await follows(caller, {"affinity": 1}, items=20)
+        for user, device in devices.items():
+            await caller.get("/api/v1/personalize/similar-items/i1", headers={"x-device": "tablet"})
+            sent = {} if device is None else {"x-device": device}
+            answer = await caller.post("/recommendations", json={"user_id": user}, headers=sent)
+            assert answer.status_code == 200, answer.text
+
+        async def published() -> dict[str, str | None]:
+            return {event["unit"]: event.get("device") for event in await exposures(shop)}
+
+        found = await eventually(published, enough=lambda found: found.keys() == devices.keys())
+
+    assert found == devices

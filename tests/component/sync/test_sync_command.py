@@ -63,5 +63,5 @@ def test_a_daily_run_reads_what_is_new_and_a_full_one_everything(sync: Sync, fol
     assert daily.stdout == "till: 2 orders, items and users read\n"
     assert full.stdout == "till: 4 orders, items and users read\n"
     assert unknown.returncode == 1
-    assert "with the name tail" in unknown.stderr
+    assert "There is no source tail" in unknown.stderr
     assert [row["order_id"] for row in orders] == ["oe-1", "oe-3", "pos-2", "pos-4"]

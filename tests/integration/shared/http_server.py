@@ -41,6 +41,11 @@ def routes(released: asyncio.Event) -> APIRouter:
         await released.wait()
         return "slow"
 
+    @router.get("/pause")
+    async def pause() -> str:
+        await asyncio.sleep(0.1)
+        return "pause"
+
     @router.post("/json")
     async def parsed(document: Annotated[dict[str, Any], Body()]) -> int:
         return len(document)
@@ -129,8 +134,9 @@ class Client:
 class Served:
     """A running server and its clients."""
 
-    def __init__(self, server: uvicorn.Server, shared: Connections) -> None:
+    def __init__(self, server: uvicorn.Server, shared: Connections, released: asyncio.Event) -> None:
         self.shared = shared
+        self.released = released
         self._server = server
         self._port = server.servers[0].sockets[0].getsockname()[1]
         self._clients: list[Client] = []
@@ -157,7 +163,10 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    direct: DirectPath | None = None, direct_posts: Sequence[RawRoutes] = (), **limits: float
+    direct: DirectPath | None = None,
+    direct_posts: Sequence[RawRoutes] = (),
+    graceful_seconds: float | None = None,
+    **limits: float,
 ) -> AsyncIterator[Served]:
     settings = HttpSettings(**{f"http_{name}": value for name, value in limits.items()})
     shared, released = Connections(settings), asyncio.Event()
@@ -171,12 +180,13 @@ async def served(
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        timeout_graceful_shutdown=graceful_seconds,  # type: ignore[arg-type] # asyncio takes fractions
     )
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    running = Served(server, shared)
+    running = Served(server, shared, released)
     try:
         yield running
     finally:

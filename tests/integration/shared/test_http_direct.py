@@ -18,6 +18,9 @@ def get(path: str, *lines: str) -> bytes:
     return "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", "Host: x", *lines, "")).encode()
 
 
+_PASSED_ON = {"/small", "/slow"}
+
+
 class Direct:
     """A direct path that answers below /direct, when the test lets it."""
 
@@ -29,14 +32,15 @@ class Direct:
     def __call__(self, url: bytes, headers: Mapping[bytes, bytes], head: bytes) -> Any:
         self.headers.append(headers)
         path = url.decode()
-        return self._answer(path, head) if path.startswith("/direct") or path == "/small" else None
+        is_mine = path.startswith("/direct") or path in _PASSED_ON
+        return self._answer(path, head) if is_mine else None
 
     async def _answer(self, path: str, head: bytes) -> bytes | None:
         self.started.append(path)
         if path.startswith("/direct/held"):
             await self.released.setdefault(path, asyncio.Event()).wait()
         await asyncio.sleep(0)
-        if path == "/small":
+        if path in _PASSED_ON:
             return None
         if path == "/direct/broken":
             raise RuntimeError("it breaks")
@@ -167,6 +171,21 @@ async def test_a_request_of_the_application_waits_for_direct_answers() -> None:
 
     assert [status for status, _, _ in answers] == [200, 200, 404]
     assert (answers[0][2], last[2]) == ("/direct/held", "/direct/c")
+
+
+async def test_requests_behind_a_passed_one_are_answered_one_after_the_other() -> None:
+    """The next begins when the answer before it is sent, and no other beside it."""
+    direct = Direct()
+    async with served(direct) as server:
+        client = await server.connect(get("/slow") + get("/direct/b"))
+        await eventually(lambda: direct.started == ["/slow", "/direct/b"])
+        await client.send(get("/pause") + get("/nowhere"))
+        await asyncio.sleep(0.05)
+        server.released.set()
+        answers = [(await client.answer())[2] for _ in range(4)]
+
+    assert answers[:3] == ["slow", "/direct/b", "pause"]
+    assert answers[3]["error"] == "NotFound"
 
 
 @pytest.mark.parametrize(

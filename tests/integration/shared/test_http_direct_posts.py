@@ -24,11 +24,14 @@ def post(path: str, body: bytes, *lines: str) -> bytes:
     return "\r\n".join(head).encode() + body
 
 
+_NAMES = ("a", "b", "held", "broken", "none", "cancelled", "odd")
+
+
 class Posts:
     """Routes below /direct, which answer when the test lets them."""
 
     def __init__(self) -> None:
-        self.paths: Container[str] = {f"/direct/{name}" for name in ("a", "b", "held", "broken", "none")}
+        self.paths: Container[str] = {f"/direct/{name}" for name in _NAMES}
         self.asked: list[tuple[str, bytes, bytes]] = []
         self.released = asyncio.Event()
 
@@ -37,6 +40,10 @@ class Posts:
         match scope["path"]:
             case "/direct/broken":
                 raise RuntimeError("it breaks")
+            case "/direct/cancelled":
+                raise asyncio.CancelledError
+            case "/direct/odd":
+                return Answer(999, [], b"")
             case "/direct/none":
                 return Answer(204, [], b"")
             case "/direct/held":
@@ -81,18 +88,19 @@ async def test_answers_come_in_the_order_of_the_requests() -> None:
     assert len(posts.asked) == 3
 
 
-async def test_an_exception_is_a_500_and_the_connection_stays() -> None:
+@pytest.mark.parametrize("name", ["broken", "cancelled", "odd"])
+async def test_an_exception_is_a_500_and_the_connection_stays(name: str) -> None:
     """The application is not asked too: what the route has done may not be done twice."""
     posts = Posts()
     async with served(direct_posts=[posts]) as server:
-        client = await server.connect(post("/direct/broken", b"x"))
+        client = await server.connect(post(f"/direct/{name}", b"x"))
         status, _, body = await client.answer()
         await client.send(post("/direct/a", b"next"))
         after = await client.answer()
 
     assert (status, body["error"]) == (500, "InternalError")
     assert after[2] == "next"
-    assert [path for path, _, _ in posts.asked] == ["/direct/broken", "/direct/a"]
+    assert [path for path, _, _ in posts.asked] == [f"/direct/{name}", "/direct/a"]
 
 
 async def test_an_answer_without_a_body_has_no_length() -> None:
@@ -172,4 +180,32 @@ async def test_a_server_that_stops_awaits_its_answers() -> None:
         answer: Any = await client.answer()
         await stopping
 
-    assert (answer[0], answer[2]) == (200, "x")
+    assert (answer[0], answer[1]["connection"], answer[2]) == (200, "close", "x")
+
+
+async def test_a_server_that_stops_gives_up_what_does_not_end() -> None:
+    """Neither half a body nor an answer that never comes keeps it, or is begun after that."""
+    posts = Posts()
+    async with served(direct_posts=[posts], graceful_seconds=0.2) as server:
+        half = await server.connect(post("/direct/a", b"whole")[:-3])
+        waiting = await server.connect(post("/direct/held", b"x") + post("/direct/b", b"half")[:-2])
+        await eventually(lambda: server.tasks == 3)
+
+        await server.stop()
+        await half.send(b"ole")
+        await waiting.send(b"lf")
+        assert await half.is_closed()
+        await eventually(lambda: server.tasks == 0)
+
+    assert [path for path, _, _ in posts.asked] == ["/direct/held"]
+
+
+async def test_a_slow_body_behind_another_request_gets_no_answer_of_its_own() -> None:
+    """It would be taken for the answer to the first."""
+    posts = Posts()
+    async with served(direct_posts=[posts], body_seconds=0.2) as server:
+        client = await server.connect(post("/direct/held", b"1") + post("/direct/a", b"whole")[:-3])
+        rest = await client.rest()
+
+    assert rest == b""
+    assert [path for path, _, _ in posts.asked] == ["/direct/held"]
