@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page
+from contextlib import suppress
+
+from playwright.async_api import Error, Page
 
 from tests.browser.conftest import EventLog
 from tests.support.processes import ROOT
@@ -23,8 +25,21 @@ async def test_the_example_fills_its_lists_after_the_consent(
     await page.get_by_text("See all of our kettles").wait_for()
     assert await page.evaluate("localStorage.length") == 0
 
+    answers: list[str] = []
+    page.on("response", lambda answer: answers.append(f"{answer.status} {answer.url}"))
+    page.on("requestfailed", lambda request: answers.append(f"{request.failure} {request.url}"))
+    rows = page.locator("endcap-recommendations[placement=home] li[data-item]")
+
+    async def shown() -> tuple[int, list[str]]:
+        """Return the number of items; a page whose request has failed asks again when it is loaded anew."""
+        with suppress(Error):
+            await rows.first.wait_for(timeout=20_000)
+        if not (count := await rows.count()):
+            await page.reload()
+        return count, answers
+
     await page.get_by_role("button", name="Yes").click()
-    await page.locator("endcap-recommendations[placement=home] li[data-item]").first.wait_for()
+    await eventually(shown, "the list of the placement home is filled", enough=lambda found: found[0] > 0)
     await page.get_by_role("button", name="Add to cart").click()
     await page.get_by_role("button", name="Log in as c-0001").click()
 

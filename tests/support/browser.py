@@ -43,6 +43,13 @@ _SHIFTS = """() => new Promise((resolve) => {
 })"""
 
 
+_BUSY_MACHINE = """{
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = (milliseconds) => timeout(20 * milliseconds);
+}"""
+"""After four seconds without an answer a page of the kit shows its own content: here it waits longer."""
+
+
 @dataclass
 class Chromium:
     """The browser, in which each test has pages of its own."""
@@ -66,6 +73,7 @@ class Chromium:
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion, **options
         )
         context.set_default_timeout(PATIENCE * 1000)
+        await context.add_init_script(_BUSY_MACHINE)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         try:
             yield context
