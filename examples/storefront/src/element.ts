@@ -28,7 +28,7 @@ export class Recommendations extends Base implements PlacementView {
   static readonly observedAttributes = ['placement', 'limit', 'item-id', 'category', 'cart'];
 
   #answer: Answer | undefined;
-  #postponed: Answer | undefined;
+  #postponed: Answer | false | undefined;
   #stream: AbortController | undefined;
   #root: ShadowRoot | undefined;
   #unwatch = () => {};
@@ -69,7 +69,8 @@ export class Recommendations extends Base implements PlacementView {
   query(): PlacementQuery {
     return {
       placement: this.#text('placement') ?? 'home',
-      limit: Number(this.#text('limit')) || undefined,
+      // A stream does not know what the other elements show.
+      limit: Number(this.#text('limit')) + (this.#stream ? elsewhere(this) : []).length || undefined,
       item_id: this.#text('item-id'),
       category: this.#text('category'),
       cart: this.#text('cart')?.split(','),
@@ -81,11 +82,11 @@ export class Recommendations extends Base implements PlacementView {
     const live = this.#stream;
     // Nothing changes under the pointer or the focus.
     const inUse = live && this.matches(':hover,:focus-within');
-    this.#postponed = inUse ? answer : undefined;
+    this.#postponed = inUse && answer;
     if (inUse) return;
-    const others = [...shown].flatMap((other) => (other === this ? [] : ids(other.items)));
-    const items = answer?.recommendations.filter((item) => !others.includes(item.product_id)) ?? [];
-    if (live && `${ids(items)}` === `${ids(this.items)}`) return;
+    const items = answer?.recommendations.filter((item) => !elsewhere(this).includes(item.product_id)) ?? [];
+    items.splice(Number(this.#text('limit')) || items.length);
+    if (live && (!items[0] || `${ids(items)}` === `${ids(this.items)}`)) return;
     this.#answer = answer && { ...answer, recommendations: items };
     this.#render();
     if (live) {
@@ -176,6 +177,10 @@ export class Recommendations extends Base implements PlacementView {
     return this.#root?.querySelector(`[part=${name}]`) as HTMLElement;
   }
 }
+
+/** Return the ids of the items that the other elements of the page show. */
+const elsewhere = (element: Recommendations): string[] =>
+  [...shown].flatMap((other) => (other === element ? [] : ids(other.items)));
 
 const ids = (items: Item[]): string[] => items.map((item) => item.product_id);
 

@@ -7,7 +7,7 @@ export const STYLE = [
   ':host(:not([hidden])){display:block}div{display:grid}div>*{grid-area:1/1;min-width:0}[inert]{visibility:hidden}',
   // Safari takes `none` for "no list".
   "ul{display:grid;grid:auto/auto-flow var(--endcap-width,11rem);gap:var(--endcap-gap,1rem);overflow:auto;list-style:'';margin:0;padding:4px}",
-  '[part=link]{color:inherit;text-decoration:none}',
+  'a{color:inherit;text-decoration:none}',
   '[part=image]{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#8881}',
   '[part=name]{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:2;overflow:hidden;min-height:2lh}',
   '[part=price]{display:block;min-height:1lh}',
