@@ -25,10 +25,10 @@ from shared.postgres import migrate as apply_migrations
 WORKERS = ("tracker", "sync", "trainer", "loader", "recommender", "router", "engine", "analytics")
 RELAYS = ("sync",)
 
-_YIELDING = frozenset(f"{service}-worker" for service in WORKERS if service != "recommender")
+_LOW_PRIORITY = frozenset(f"{service}-worker" for service in WORKERS if service != "recommender")
 """Processes that may catch up later while requests need the processor. The recommender's worker follows each
 click, so it has the priority of requests."""
-_LESS_URGENT = ("nice", "-n", "10")
+_NICE = ("nice", "-n", "10")
 
 # The engine first: the other services read its views.
 _MIGRATION_ORDER = (
@@ -42,10 +42,10 @@ _STOP_SECONDS = 8
 _MODULE_SECONDS = 300
 
 
-def programs(*, ui: bool = True, workers_yield: bool = True) -> list[Program]:
+def programs(*, ui: bool = True, low_priority_workers: bool = True) -> list[Program]:
     """Return all processes of the services, in the order in which they are started; without `ui`, not its.
 
-    With `workers_yield`, most workers leave the processor to requests.
+    With `low_priority_workers`, most workers have a lower scheduling priority than the others.
     """
     commands = [(service, "serve", service) for service in SERVICES]
     commands += [(service, "worker", f"{service}-worker") for service in WORKERS]
@@ -54,7 +54,7 @@ def programs(*, ui: bool = True, workers_yield: bool = True) -> list[Program]:
         Program(
             name,
             [
-                *(_LESS_URGENT if workers_yield and name in _YIELDING else ()),
+                *(_NICE if low_priority_workers and name in _LOW_PRIORITY else ()),
                 *(sys.executable, "-m", f"services.{service}", command),
             ],
             group="endcap",

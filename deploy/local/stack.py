@@ -42,7 +42,7 @@ _REPORT_SECONDS = 10
 class Stack:
     """The processes of one root folder. `external` are the addresses of components run elsewhere.
 
-    `ui=False` leaves out the parts of `product.UI`, `workers_yield=False` the low priority of workers.
+    `ui=False` leaves out the parts of `product.UI`; `product.programs` explains `low_priority_workers`.
     """
 
     root: Path
@@ -52,7 +52,7 @@ class Stack:
     durable: bool = True
     keyless: bool = False
     ui: bool = True
-    workers_yield: bool = True
+    low_priority_workers: bool = True
     extra: Mapping[str, str] = field(default_factory=dict)
     running_address: GatewayAddress | None = None
     report: Callable[[str], None] = lambda _: None
@@ -259,7 +259,7 @@ class Stack:
 
     def _product(self) -> list[Program]:
         """Return the processes of the services, and of the demo shop unless the stack has no UI."""
-        programs = product.programs(ui=self.ui, workers_yield=self.workers_yield)
+        programs = product.programs(ui=self.ui, low_priority_workers=self.low_priority_workers)
         return [*programs, demo_shop.program(self.root, self.ports, self.address)] if self.ui else programs
 
     def _gateway(self) -> Program:

@@ -18,7 +18,7 @@ class TooLong(Exception):
 
 
 class HttpClient:
-    """Connections to other servers. Their absence does not make the process unready: a call says it."""
+    """Connections to other servers. The process is ready without them; calls raise while one is away."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network in tests."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from shared.http.connections import Phase
 from shared.http.direct_cycle import DirectCycle
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from shared.http.protocol import BoundedProtocol
     from shared.http.raw_routes import RawRoutes
 
-_OK: Final = 200
 MAX_PIPELINED: Final = 16
 """Requests that a client may send before the answer to the first; arbitrary, known clients send one."""
 
@@ -167,12 +166,9 @@ class DirectLine:
         if len(self.cycles) >= MAX_PIPELINED:
             self._protocol.flow.pause_reading()
 
-    def head(self, status: int, status_line: bytes) -> bytes:
+    def head(self, status: int) -> bytes:
         """Return the beginning of an answer: the status line, and the headers of the server."""
-        default_headers = self._protocol.server_state.default_headers
-        if status == _OK:
-            return self._shared.ok_head(default_headers)
-        return self._shared.head(status_line, default_headers)
+        return self._shared.head(STATUS_LINE[status], self._protocol.server_state.default_headers)
 
     def _is_free(self) -> bool:
         """Return whether only direct requests are waiting."""

@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from shared.http.answer_times import observe
 from shared.http.body_limits import SMALL_BODY_BYTES
@@ -104,7 +103,7 @@ class DirectPost:
         self._end(content)
 
     def _bytes(self, answer: RawAnswer) -> bytes:
-        return answered_bytes(answer, self._line.head(answer.status, STATUS_LINE[answer.status]))
+        return answered_bytes(answer, self._line.head(answer.status))
 
     def cancel(self, msg: object = None) -> None:  # noqa: ARG002 - as uvicorn calls it
         """Give up, because the process stops; uvicorn walks through the tasks meanwhile."""

@@ -139,7 +139,7 @@ def endcap() -> Iterator[Endcap]:
             for name, limit in _BUSY_MACHINE.items():
                 patch.setenv(name, limit)
             # Other tests need the processor as well, and these wait for workers.
-            stack = Stack(folder, ports, external, durable=False, workers_yield=False)
+            stack = Stack(folder, ports, external, durable=False, low_priority_workers=False)
             try:
                 stack.launch(ends_with_caller=True)
                 stack.start_everything()

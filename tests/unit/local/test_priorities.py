@@ -8,13 +8,17 @@ from deploy.local.product import WORKERS, programs
 from deploy.local.tools import PROJECT
 
 
-def yielding(*, workers_yield: bool) -> set[str]:
-    return {each.name for each in programs(workers_yield=workers_yield) if each.command[0] == "nice"}
+def low_priority(*, low_priority_workers: bool) -> set[str]:
+    return {
+        each.name for each in programs(low_priority_workers=low_priority_workers) if each.command[0] == "nice"
+    }
 
 
-def test_workers_yield_but_for_the_one_that_follows_clicks() -> None:
-    assert yielding(workers_yield=True) == {f"{each}-worker" for each in WORKERS} - {"recommender-worker"}
-    assert yielding(workers_yield=False) == set()
+def test_workers_have_a_low_priority_but_for_the_one_that_follows_clicks() -> None:
+    assert low_priority(low_priority_workers=True) == {f"{each}-worker" for each in WORKERS} - {
+        "recommender-worker"
+    }
+    assert low_priority(low_priority_workers=False) == set()
 
 
 def test_compose_gives_the_same_processes_a_smaller_share() -> None:
@@ -22,4 +26,4 @@ def test_compose_gives_the_same_processes_a_smaller_share() -> None:
 
     shares = {name: service["cpu_shares"] for name, service in services.items() if "cpu_shares" in service}
 
-    assert shares == dict.fromkeys(yielding(workers_yield=True), 102)
+    assert shares == dict.fromkeys(low_priority(low_priority_workers=True), 102)
