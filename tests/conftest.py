@@ -35,6 +35,9 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeria
 # The matrices of tests are small: a second thread of OpenBLAS would mostly spin while it waits for work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# A statement of a request may be late on a busy machine. Tests of these limits set their own.
+os.environ |= {"DATABASE_REQUEST_SECONDS": "30", "ENDCAP_KEY_LOOKUP_SECONDS": "30"}
+
 pytest_plugins = [
     "tests.support.processes",
     "tests.support.stack",

@@ -73,8 +73,14 @@ def start(
 
 
 def base_environment() -> dict[str, str]:
-    """Return the variables that every process needs: paths of programs, and the run's mark."""
-    names = ("PATH", "JDK_JAVA_OPTIONS", RUN_VARIABLE)
+    """Return the variables that every process needs: paths of programs, the run's mark, limits of time."""
+    names = (
+        "PATH",
+        "JDK_JAVA_OPTIONS",
+        "DATABASE_REQUEST_SECONDS",
+        "ENDCAP_KEY_LOOKUP_SECONDS",
+        RUN_VARIABLE,
+    )
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

@@ -119,9 +119,7 @@ class Database:
     def environment(self) -> dict[str, str]:
         """Return the variables that a service and its migrations read."""
         own = {f"{service.upper()}_DATABASE_URL": self.role_url(service) for service in SERVICES}
-        # A busy machine may be slow; the limit of requests has a test of its own.
-        limits = {"DATABASE_REQUEST_SECONDS": "30", "ENDCAP_KEY_LOOKUP_SECONDS": "30"}
-        return {"DATABASE_URL": self.url, **own, **limits}
+        return {"DATABASE_URL": self.url, **own}
 
 
 @dataclass(frozen=True)

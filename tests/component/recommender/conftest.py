@@ -88,7 +88,7 @@ class World:
         return Settings(
             kafka=kafka,
             redis=RedisSettings(redis_url=redis),
-            postgres=PostgresSettings(database_url=postgres, database_request_seconds=30),
+            postgres=PostgresSettings(database_url=postgres),
             s3=S3Settings(
                 aws_endpoint_url_s3=self.store.endpoint if self.store else None,
                 aws_access_key_id=self.store.access_key_id if self.store else None,

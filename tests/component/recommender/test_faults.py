@@ -80,7 +80,7 @@ async def _pings(world: Any) -> bool:
 @asynccontextmanager
 async def warm(shop: Any, **changes: Any) -> AsyncIterator[Any]:
     """Yield a recommender that knows the active generation and is connected."""
-    async with shop.recommender(**PRODUCT_LIMITS, **changes) as caller:
+    async with shop.recommender(**(PRODUCT_LIMITS | changes)) as caller:
 
         async def ready() -> bool:
             answer = (await caller.get(f"{PATH}/u1")).json()
@@ -122,11 +122,16 @@ async def test_killed(shop: Any, redis_server: tuple[str, subprocess.Popen[bytes
         await asyncio.sleep(0.5)
         redis_server[1].kill()
         times, sources = await asking
-        bought = (await caller.get(f"{PATH}/u0")).json()
+
+        async def purchased_is_left_out() -> bool:
+            # A Postgres that is late on a busy machine means popular items.
+            answer = (await caller.get(f"{PATH}/u0")).json()
+            return (answer["source"], answer["recommendations"][0]["product_id"]) == ("postgres", "next")
+
+        await eventually(purchased_is_left_out)
 
     assert sources >= {"redis", "postgres"}
     assert p99(times) < IN_TIME
-    assert (bought["source"], bought["recommendations"][0]["product_id"]) == ("postgres", "next")
 
 
 async def test_frozen_and_thawed(shop: Any, redis_server: tuple[str, subprocess.Popen[bytes]]) -> None:
@@ -163,7 +168,8 @@ async def test_full(shop: Any) -> None:
     async with shop.redis as redis:
         await redis.config_set("maxmemory", "1mb")
         await redis.config_set("maxmemory-policy", "noeviction")
-    async with warm(shop) as caller:
+    # No answer may be from elsewhere because a busy machine made Redis late.
+    async with warm(shop, redis_milliseconds=10_000) as caller:
         _, sources = await ask_for(caller, 1)
 
     assert sources == {"redis"}
