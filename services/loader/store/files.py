@@ -65,6 +65,7 @@ class Files:
                         yield [*_without_blank(complete)]
             finally:
                 next_chunk.cancel()
+                _end_reads(body)
         if last := [*_without_blank([rest])]:
             yield last
         if (size, checksum.hexdigest()) != (file.bytes, file.sha256):
@@ -85,6 +86,12 @@ async def _chunk(key: str, body: Any) -> bytes:
             return await _call(key, lambda: body.read(CHUNK_BYTES))
     except TimeoutError as error:
         raise Transient(f"the object store sends {key} too slowly") from error
+
+
+def _end_reads(body: Any) -> None:
+    """End the read of another thread, which `close` would await on the event loop."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # there is no connection to end
+        body._raw_stream.shutdown()  # noqa: SLF001 - StreamingBody has no method for it
 
 
 async def _call(key: str, function: Callable[[], Result]) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import socketserver
 import threading
@@ -16,14 +15,15 @@ from botocore.config import Config
 from services.loader.domain import BatchRefused, ManifestFile
 from services.loader.store import Files, files
 from shared.errors import Transient
+from tests.support.waiting import PATIENCE
 
 BODY = b'{"a": 1}\n' * 1000
 
 
 @contextmanager
 def store_that_answers(*pieces: bytes, hang: bool = False) -> Iterator[Files]:
-    """An HTTP server that sends the same bytes to whoever connects."""
-    closing = threading.Event()
+    """An HTTP server that sends the same bytes to whoever connects; then it may hang until nobody reads."""
+    closing, hung = threading.Event(), list[bool]()
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -31,11 +31,11 @@ def store_that_answers(*pieces: bytes, hang: bool = False) -> Iterator[Files]:
             for piece in pieces:
                 self.request.sendall(piece)
             if hang:
-                closing.wait(20)
+                hung.append(closing.wait(PATIENCE))
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield Files(
@@ -45,13 +45,18 @@ def store_that_answers(*pieces: bytes, hang: bool = False) -> Iterator[Files]:
                     region_name="us-east-1",
                     aws_access_key_id="key",
                     aws_secret_access_key="secret",
-                    config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+                    config=Config(
+                        s3={"addressing_style": "path"},
+                        retries={"total_max_attempts": 1},
+                        read_timeout=2 * PATIENCE,
+                    ),
                 )
             )
         finally:
             closing.set()
             server.shutdown()
             thread.join()
+    assert all(hung), "the event loop waited for the store"
 
 
 def an_answer(body: bytes, *, status: str = "200 OK", length: int | None = None) -> bytes:
@@ -97,7 +102,7 @@ async def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPat
         store_that_answers(an_answer(BODY[:10], length=len(BODY)), hang=True) as store,
         pytest.raises(Transient, match="too slowly"),
     ):
-        await asyncio.wait_for(read(store, a_file()), 10)
+        await read(store, a_file())
 
 
 async def test_a_file_that_is_another_one_is_refused() -> None:
