@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from shared.aws_server.operations import Answer
+from shared.http import connections
 from tests.integration.shared.http_server import GET, refused, served
 from tests.support.waiting import eventually
 
@@ -139,7 +140,8 @@ async def test_other_requests_are_the_applications(request_bytes: bytes) -> None
     assert posts.asked == []
 
 
-async def test_a_slow_body_is_refused_and_not_answered() -> None:
+async def test_a_slow_body_is_refused_and_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CLOSING_SECONDS", 0.2)
     posts, before = Posts(), refused("body_time")
     async with served(direct_posts=[posts], body_seconds=0.2) as server:
         client = await server.connect(post("/direct/a", b"whole")[:-3])
@@ -206,6 +208,7 @@ async def test_a_slow_body_behind_another_request_gets_no_answer_of_its_own() ->
     async with served(direct_posts=[posts], body_seconds=0.2) as server:
         client = await server.connect(post("/direct/held", b"1") + post("/direct/a", b"whole")[:-3])
         rest = await client.rest()
+        posts.released.set()  # the server that stops awaits what it has begun
 
     assert rest == b""
     assert [path for path, _, _ in posts.asked] == ["/direct/held"]
