@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from shared.errors import EndcapError
 from shared.observability import counter
 from shared.postgres import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from shared.postgres import Notice
 
 MAX_PAUSE_SECONDS: Final = 30.0
 """The longest pause after failures, unless the period itself is longer; arbitrary."""
@@ -26,18 +29,29 @@ log = structlog.get_logger()
 class PeriodicTask:
     """Calls `work` every `seconds`, and less often while it fails. No failure of `work` ends the task.
 
+    With `notices`, a notice of Postgres ends a pause, except for the one after a failure.
+
     Several processes of a service may run the same task at the same time, so `work` must tolerate that.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        *,
+        seconds: float,
+        notices: Callable[[], Notice] | None = None,
+    ) -> None:
         self.name = name
+        self._notices = notices
         self._work = work
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start, with a first call at once: it may complete what an earlier process left unfinished."""
-        self._task = asyncio.create_task(self._run(), name=self.name)
+        notice = self._notices() if self._notices is not None else None
+        self._task = asyncio.create_task(self._run(notice), name=self.name)
 
     async def stop(self) -> None:
         """Cancel the task; a later call repeats what was cut off."""
@@ -54,9 +68,11 @@ class PeriodicTask:
         """Return None: no request depends on a periodic task."""
         return None
 
-    async def _run(self) -> None:
+    async def _run(self, notice: Notice | None) -> None:
         pause = self._seconds
         while True:
+            if notice is not None:
+                notice.clear()
             try:
                 await self._work()
                 pause = self._seconds
@@ -71,4 +87,9 @@ class PeriodicTask:
                     pause_seconds=pause,
                     exc_info=None if is_expected else error,
                 )
-            await asyncio.sleep(pause)
+                await asyncio.sleep(pause)
+                continue
+            if notice is None:
+                await asyncio.sleep(pause)
+            else:
+                await notice.wait(pause)

@@ -158,7 +158,9 @@ def worker(settings: Settings) -> FastAPI:
             consumer,
             jobs,
             pull_jobs,
-            PeriodicTask("pulls", pulls.begin_due, seconds=DUE_SECONDS),
+            PeriodicTask(
+                "pulls", pulls.begin_due, seconds=DUE_SECONDS, notices=partial(database.notices, "sources")
+            ),
             InboxReader(database, inbox, merge),
             PeriodicTask("inbox-backlog", inbox.measure, seconds=BACKLOG_SECONDS),
             PeriodicTask("quotas", catalogue.publish_quotas, seconds=QUOTA_SECONDS),

@@ -626,7 +626,7 @@ ORDER BY order_id, kind DESC, file_line, product_id, n;
 INSERT INTO sources (id, tenant, name, kind, enabled, config, secrets_encrypted, secret_names)
 VALUES (:id, :tenant, :name, :kind, :enabled, :config, :secrets, :secret_names)
 ON CONFLICT (tenant, name) DO NOTHING
-RETURNING created_at;
+RETURNING created_at, pg_notify(current_schema(), 'sources');
 
 -- change_source --
 -- Change a source of a tenant; secrets stay as they are unless new ones are passed. With another configuration the next
@@ -880,7 +880,7 @@ DELETE FROM jobs WHERE kind = 'pull' AND status IN ('done', 'failed') AND finish
 UPDATE sources SET next_pull_at = now(), full_wanted = full_wanted OR :full
 WHERE kind <> 'webhook' AND (:tenant::text IS NULL OR tenant = :tenant)
     AND (:name::text IS NULL OR name = :name)
-RETURNING tenant, name, pulls;
+RETURNING tenant, name, pulls, pg_notify(current_schema(), 'sources');
 
 -- add_pulled --
 -- Store the objects of a page that differ from what the source said of them before; return how many.
@@ -932,7 +932,7 @@ ON CONFLICT (source_id, topic, object_id) DO UPDATE SET hash = excluded.hash;
 -- Let the sources of a bucket look for files now.
 UPDATE sources SET next_pull_at = now()
 WHERE enabled AND kind = 'bucket' AND config ->> 'bucket' = :bucket
-RETURNING id;
+RETURNING id, pg_notify(current_schema(), 'sources');
 
 -- bucket_granted --
 -- Return whether an operator allows a tenant to read a folder of a bucket.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 import pytest
 
 from shared.errors import Transient
 from shared.periodic_task import PeriodicTask
+from shared.postgres.notices import Notice, Notices
+from tests.support.waiting import eventually
 
 
 async def pauses_after(
@@ -49,3 +52,22 @@ async def test_pauses_grow_while_calls_fail_and_shrink_after_a_success(
 
 async def test_a_failure_never_shortens_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await pauses_after(monkeypatch, [Transient("down"), None], seconds=300) == [300, 300]
+
+
+async def test_a_notice_ends_a_pause() -> None:
+    calls: list[int] = []
+    notice = Notice(Notices(_refuse, "sync"))
+
+    async def work() -> None:
+        calls.append(1)
+
+    part = PeriodicTask("noticed", work, seconds=86_400, notices=lambda: notice)
+    await part.start()
+    for count in (1, 2, 3):
+        await eventually(lambda count=count: len(calls) == count, f"call {count}")
+        notice.give()
+    await part.stop()
+
+
+async def _refuse() -> NoReturn:
+    raise OSError("refused")
