@@ -79,12 +79,26 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def fork(service: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> ForkedProcess:
-    """Run `python -m services.<service> <arguments>` in a fork; its output goes to the log file."""
+def fork(
+    service: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    errors: Path | None = None,
+) -> ForkedProcess:
+    """Run `python -m services.<service> <arguments>` in a fork; its output goes to the log file.
+
+    What it writes to the standard error goes to the file `errors`, if there is one.
+    """
     log.touch()
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(_server(service)))
-    request = {"arguments": list(arguments), "environment": dict(environment), "log": str(log)}
+    request = {
+        "arguments": list(arguments),
+        "environment": dict(environment),
+        "log": str(log),
+        "errors": str(errors or log),
+    }
     connection.sendall(json.dumps(request).encode() + b"\n")
     return ForkedProcess(connection)
 
@@ -154,9 +168,11 @@ def _become(request: dict[str, Any], module: str) -> None:
     """Run the module with the environment, the arguments and the log of the request."""
     os.environ.clear()
     os.environ.update(request["environment"])
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    options = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    log = os.open(request["log"], options, 0o644)
+    errors = log if request["errors"] == request["log"] else os.open(request["errors"], options, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+    for source, target in ((nothing, 0), (log, 1), (errors, 2)):
         os.dup2(source, target)
     random.seed()
     sys.argv = [module, *request["arguments"]]

@@ -24,7 +24,7 @@ import pytest
 
 from deploy.local.parent import end_with_parent
 from tests.support.fork_server import ForkedProcess, fork
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 _RESPONSE_SECONDS = 10
@@ -151,6 +151,20 @@ def _launch(
     with log.open("wb") as output:
         words = [sys.executable, "-m", f"services.{service}", command]
         return start(words, environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def finished(
+    service: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the command `python -m services.<service> <arguments>` in a fork to its end."""
+    name = uuid.uuid4().hex
+    output, errors = folder / f"{name}.output", folder / f"{name}.errors"
+    command = fork(service, arguments, {**base_environment(), **environment}, output, errors)
+    try:
+        status = command.wait(PATIENCE)
+    finally:
+        command.kill()
+    return subprocess.CompletedProcess([*arguments], status, output.read_text(), errors.read_text())
 
 
 def free_port() -> int:

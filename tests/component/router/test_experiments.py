@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from shared.events.topics import EXPERIMENTS
 from tests.component.router.experiments import AB, run
 from tests.support.kafka import raw_records
-from tests.support.processes import base_environment
+from tests.support.processes import finished
 from tests.support.waiting import eventually
 
 
@@ -66,14 +65,9 @@ async def test_applying_a_file_again_changes_nothing(world: Any, tmp_path: Path)
     file.write_text(json.dumps([{**AB, "running": True}]))
 
     async def apply(*more: str) -> subprocess.CompletedProcess[str]:
-        return await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "services.router", "apply", str(file), "--tenant", world.tenant, *more],
-            env={**base_environment(), "ROUTER_DATABASE_URL": world.database.role_url("router")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["apply", str(file), "--tenant", world.tenant, *more]
+        environment = {"ROUTER_DATABASE_URL": world.database.role_url("router")}
+        return await asyncio.to_thread(finished, "router", words, environment, tmp_path)
 
     first, second = await apply(), await apply()
     file.write_text('{"name": "broken"}')

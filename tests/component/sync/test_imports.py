@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from shared.events import ItemPut
 from shared.events.topics import PUTS
 from shared.kafka import Publisher
 from tests.support.kafka import running
-from tests.support.processes import ROOT, Process, base_environment
+from tests.support.processes import Process, finished
 from tests.support.tenants import SERVICE_KEY
 from tests.support.waiting import PATIENCE, eventually, until
 
@@ -251,7 +250,7 @@ def test_the_load_command_shows_progress_until_all_is_relayed(
     path = tmp_path / "orders.csv"
     path.write_bytes(ORDERS.replace(b"\n1,", b"\nload1,"))
 
-    done = load_command(sync, str(path))
+    done = load_command(sync, tmp_path, str(path))
 
     assert done.returncode == 0, done.stderr
     assert "3 rows read, 2 accepted, 0 duplicates, 1 rejected" in done.stdout
@@ -262,25 +261,14 @@ def test_the_load_command_says_what_is_wrong(sync: Sync, tmp_path: Path) -> None
     bad = tmp_path / "items.csv"
     bad.write_bytes(b"sku\n1\n")
 
-    refused = load_command(sync, str(bad))
-    missing = load_command(sync, str(tmp_path / "none.csv"))
+    refused = load_command(sync, tmp_path, str(bad))
+    missing = load_command(sync, tmp_path, str(tmp_path / "none.csv"))
 
     assert (refused.returncode, missing.returncode) == (1, 1)
     assert "item_id" in refused.stderr
     assert "is not a file" in missing.stderr
 
 
-def load_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "services.sync", "load", *arguments, "--tenant", sync.tenant.name],
-        cwd=ROOT,
-        env={
-            **base_environment(),
-            "ENDCAP_SYNC_URL": sync.serve.url,
-            "ENDCAP_CATALOGUE_KEY": SERVICE_KEY,
-        },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+def load_command(sync: Sync, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"ENDCAP_SYNC_URL": sync.serve.url, "ENDCAP_CATALOGUE_KEY": SERVICE_KEY}
+    return finished("sync", ["load", *arguments, "--tenant", sync.tenant.name], environment, folder)

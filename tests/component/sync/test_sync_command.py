@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.erp import TOKEN, running_erp
-from tests.support.processes import ROOT, base_environment, process
-from tests.support.waiting import PATIENCE, until
+from tests.support.processes import finished, process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.component.sync.conftest import Sync
@@ -19,20 +18,9 @@ TODAY = datetime.now(UTC).date()
 LONG_AGO, YESTERDAY = (str(TODAY - timedelta(days=back)) for back in (20, 1))
 
 
-def sync_command(sync: Sync, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "services.sync", "sync", *arguments],
-        cwd=ROOT,
-        env={
-            **base_environment(),
-            "ENDCAP_SYNC_URL": sync.serve.url,
-            "ENDCAP_ADMIN_KEY": sync.tenant.admin,
-        },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+def sync_command(sync: Sync, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"ENDCAP_SYNC_URL": sync.serve.url, "ENDCAP_ADMIN_KEY": sync.tenant.admin}
+    return finished("sync", ["sync", *arguments], environment, folder)
 
 
 def test_a_daily_run_reads_what_is_new_and_a_full_one_everything(sync: Sync, folder: Path) -> None:
@@ -42,7 +30,7 @@ def test_a_daily_run_reads_what_is_new_and_a_full_one_everything(sync: Sync, fol
         erp.add("store", YESTERDAY, 2)
         config = {"kind": "erp", "base_url": erp.url, "start_date": LONG_AGO, "requests_per_second": 100}
         source: dict[str, Any] = {"name": "till", "config": config, "secrets": {"token": TOKEN}}
-        none = sync_command(sync)
+        none = sync_command(sync, folder)
         assert sync.http.post("/v1/sources", json=source, headers=headers).status_code == 201
         with process("sync", "worker", sync.environment | {"SYNC_ALLOW_INTERNAL_SOURCES": "1"}, folder):
             until(
@@ -51,9 +39,9 @@ def test_a_daily_run_reads_what_is_new_and_a_full_one_everything(sync: Sync, fol
             )
             erp.add("online", LONG_AGO, 3)
             erp.add("store", YESTERDAY, 4)
-            daily = sync_command(sync, "--source", "till")
-            full = sync_command(sync, "--full")
-            unknown = sync_command(sync, "--source", "tail")
+            daily = sync_command(sync, folder, "--source", "till")
+            full = sync_command(sync, folder, "--full")
+            unknown = sync_command(sync, folder, "--source", "tail")
             ids = "SELECT order_id FROM orders WHERE order_id ~ '^(oe|pos)-' ORDER BY order_id"
             orders = until(lambda: sync.rows(ids), "four orders", enough=lambda rows: len(rows) == 4)
 
