@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 from pydantic import SecretStr
 
 from deploy.local.ports import Ports
@@ -27,6 +28,9 @@ from shared.kafka.topics import make_topics
 from shared.settings import KafkaSettings
 from tests.support.folders import stack_folder
 from tests.support.waiting import eventually
+
+_MEMBERS = 5
+"""The place of the members in the description of a group, https://kafka.apache.org/protocol#The_Messages_DescribeGroups"""
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -154,6 +158,21 @@ async def skip_to_end(settings: KafkaSettings, topic: Topic, group: str) -> None
         await consumer.commit(positions)
     finally:
         await consumer.stop()
+
+
+async def remove_members(settings: KafkaSettings, *groups: str) -> None:
+    """Remove all members of groups: Kafka would wait for the session timeouts of killed processes."""
+    admin = AIOKafkaAdminClient(**client_options(settings, "test"))
+    await admin.start()
+    try:
+        for group in groups:
+            coordinator = await admin.find_coordinator(group)
+            (answer,) = await admin.describe_consumer_groups([group], coordinator)
+            members = [member for described in answer.groups for member in described[_MEMBERS]]
+            for member_id, *_ in members:
+                await admin._client.send(coordinator, LeaveGroupRequest(group, member_id))
+    finally:
+        await admin.close()
 
 
 async def raw_records(

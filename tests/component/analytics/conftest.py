@@ -27,7 +27,7 @@ from shared.kafka.connection import client_options
 from shared.kafka.offsets import end_offsets
 from shared.kafka.producer import Producer
 from shared.settings import KafkaSettings
-from tests.support.kafka import kafka_environment, skip_to_end
+from tests.support.kafka import kafka_environment, remove_members, skip_to_end
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 from tests.support.tenants import SECRET_KEY, Tenant, make_tenant
@@ -61,6 +61,11 @@ class Shop:
         return self.started.enter_context(
             process("analytics", "worker", self.environment, self.folder, ready=False)
         )
+
+    async def kill(self, worker: Process) -> None:
+        """Kill a worker; the next one need not wait until Kafka has noticed."""
+        worker.kill()
+        await remove_members(self.kafka, *GROUPS)
 
     async def publish(self, begin: int = 0, every: int = 1) -> None:
         """Publish each so many events and answers, events first: the worker reads the topics in any order."""

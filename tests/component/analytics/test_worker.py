@@ -49,7 +49,7 @@ async def test_killed_workers_and_a_replay_change_no_figure(shop: Shop, own_envi
         await shop.administrator.execute(lock, shop.tenant.name)
         await shop.publish()
         await eventually(waits, "the worker is in its transaction")
-        worker.kill()
+        await shop.kill(worker)
     second = shop.start()
     await eventually(shop.is_read, "everything is read", every=0.3)
     figures = await shop.figures()
@@ -105,7 +105,7 @@ async def test_the_lake_equals_the_log_after_kills_and_without_an_object_store(
             await eventually(writes, "a worker writes to the lake", every=0.1)
             proxy.resume()
             await asyncio.sleep(chance.uniform(0, 0.3))
-            worker.kill()
+            await shop.kill(worker)
             await eventually(is_free, "Postgres knows that the worker has ended", every=0.1)
         proxy.cut_answers(2)  # the last worker doesn't know what became of its first requests
         shop.start()
