@@ -248,8 +248,8 @@ class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no
     async def stop(self) -> None:
         """Leave the group and close, in little more than `LEAVE_SECONDS`.
 
-        Hazard 7: test_hazard_07_stopping_is_bounded_while_the_broker_is_dead. It runs in tasks, because
-        aiokafka lets the cancellation of its own tasks escape from `close`.
+        Hazard 7: test_hazard_07_and_11_a_stopped_broker_holds_up_nobody_and_all_go_on_after_it. It runs in
+        tasks, because aiokafka lets the cancellation of its own tasks escape from `close`.
         """
         leaving = asyncio.create_task(super().stop())
         await asyncio.wait([leaving], timeout=LEAVE_SECONDS)

@@ -2,7 +2,7 @@
 
 aiokafka's idempotent producer never expires a batch (hazard 7), and after some errors it never sends again
 (hazard 9). So every wait is bounded, and a failed client is replaced; test_kafka_publishing.py and
-test_kafka_publishing_outages.py have the tests.
+test_kafka_outages.py have the tests.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 
 from shared.http import connections
 from shared.settings import KafkaSettings
+from tests.integration.shared.kafka_watchdogs import Clock
 from tests.support.kafka import Broker, own_broker
 
 
@@ -46,3 +47,21 @@ def quick_connection_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the limits of connections every 0.05 s, and drain a refused request for 0.2 s."""
     monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(connections, "DRAIN_SECONDS", 0.2)
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Why the process of a consumer would have ended."""
+    reasons: list[str] = []
+    monkeypatch.setattr("shared.kafka.consumer._end_process", reasons.append)
+    return reasons
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the consumers, whose watchdogs look every 0.5 s."""
+    clock = Clock()
+    for module in ("activity", "adapter", "session", "watchdog"):
+        monkeypatch.setattr(f"shared.kafka.{module}.monotonic", clock)
+    monkeypatch.setattr("shared.kafka.watchdog.LOOK_SECONDS", 0.5)
+    return clock

@@ -82,7 +82,10 @@ async def test_hazard_01_no_subscriber_acknowledges_by_itself(kafka: KafkaSettin
     assert policies == [AckPolicy.MANUAL]
 
 
-async def test_hazard_01_what_was_not_handled_to_the_end_comes_again(kafka: KafkaSettings) -> None:
+async def test_hazard_01_what_was_not_handled_to_the_end_comes_again(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "GRACE_SECONDS", 0.2)
     topic = await fresh_topic(kafka)
     events = interactions(100)
     await publish(kafka, topic, events)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from time import monotonic
 
 import pytest
 
@@ -12,8 +10,7 @@ from shared.events import CacheRefreshed, Event
 from shared.events.topics import Topic
 from shared.kafka import Publisher, Record, StateTable
 from shared.settings import KafkaSettings
-from tests.support.kafka import COMPACTED, Broker, fresh_topic, refreshed, running
-from tests.support.lateness import lateness
+from tests.support.kafka import COMPACTED, fresh_topic, refreshed, running
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("no_kafka_task_is_left")
@@ -159,34 +156,3 @@ async def test_a_reader_that_restarts_drops_states_that_were_deleted_meanwhile(k
         await eventually(lambda: table.caught_up)
 
     assert activations(table) == {"a": 1}
-
-
-async def test_states_stay_in_force_while_the_broker_is_away_and_follow_it_again(broker: Broker) -> None:
-    topic = await fresh_topic(broker.settings, COMPACTED)
-    await publish(broker.settings, topic, [refreshed("a", 1)])
-    table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)
-
-    async with running(table):
-        await eventually(lambda: table.caught_up)
-        broker.kill()
-        await asyncio.sleep(0.5)
-        assert activations(table) == {"a": 1}
-        await broker.until_ready()
-        await publish(broker.settings, topic, [refreshed("a", 2)])
-        await eventually(lambda: activations(table) == {"a": 2})
-
-
-async def test_starting_without_kafka_waits_and_stopping_does_not(broker: Broker) -> None:
-    topic = await fresh_topic(broker.settings, COMPACTED)
-    await broker.stop()
-    try:
-        table: StateTable[CacheRefreshed] = StateTable(broker.settings, topic)
-        async with lateness() as late:
-            began = monotonic()
-            async with running(table):
-                await asyncio.sleep(1)
-                assert (table.ready(), table.alive(), table.caught_up) == (None, None, False)
-            took = monotonic() - began
-        assert took < 4 + late.worst
-    finally:
-        await broker.start()
