@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import pytest_asyncio
 from shared.events.topics import BATCHES
 from shared.kafka import Publisher
 from shared.settings import KafkaSettings
-from tests.support.kafka import kafka_environment
+from tests.support.kafka import kafka_environment, remove_members
 from tests.support.processes import Process, process
 from tests.support.stack import Database, ObjectStore
 
@@ -58,6 +59,8 @@ def worker(
     }
     with ExitStack() as started:
         yield Worker(environment, tmp_path, started)
+    # Else the group of the next test's worker would wait for those that were killed.
+    asyncio.run(remove_members(kafka_settings, "loader"))
 
 
 @pytest_asyncio.fixture

@@ -19,7 +19,7 @@ from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from shared.kafka.topics import make_topics
 from tests.component.tracker.requests import an_event, headers
-from tests.support.kafka import Broker, kafka_environment, own_broker
+from tests.support.kafka import Broker, kafka_environment, own_broker, remove_members
 from tests.support.lateness import lateness
 from tests.support.processes import process
 from tests.support.stack import Database
@@ -184,6 +184,8 @@ async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
             with process("tracker", "worker", environment, tmp_path) as worker:
                 await _until_more(module_database, tenant)
                 worker.kill()
+            # Kafka would wait for the session timeouts of the dead worker.
+            await remove_members(broker.settings, "tracker-store", "tracker-orders", "tracker-erasures")
             broker.kill()
             await broker.until_ready()
             before = len(acknowledged)
