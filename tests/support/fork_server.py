@@ -1,13 +1,13 @@
 """Services forked from an interpreter that has imported their modules already.
 
-Importing takes up to 2 s of CPU time for each process, and a test run starts hundreds. Each service has one
-fork server, which a test run starts when it first needs it:
+Importing takes up to 2 s of CPU time for each process, and a test run starts hundreds. A test run starts one
+interpreter, which imports what all services import:
 
-    python -m tests.support.fork_server <socket> services.<name>
+    python -m tests.support.fork_server <socket>
 
-It imports `services.<name>.app`, and forks once for each connection. The child has the environment, the
-arguments and the log file of the request, and runs the module as `python -m` would. The server ends with its
-standard input, and its children end with it.
+It forks a server for each service when a test first needs it, which imports `services.<name>.app`, and forks
+once for each connection. The child has the environment, the arguments and the log file of the request, and
+runs the module as `python -m` would. All servers end with the standard input, and their children with them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from deploy.local.parent import end_with_parent
 
@@ -105,22 +105,66 @@ def fork(
 
 @cache
 def _server(service: str) -> Path:
-    """Start the fork server of a service; return its socket."""
-    path = Path(tempfile.mkdtemp(prefix="endcap-forks-")) / "socket"
-    command = [sys.executable, "-m", __name__, str(path), f"services.{service}"]
+    """Return the socket of a service's fork server, which is forked from the first server."""
+    path = _new_socket()
+    request = {"socket": str(path), "module": f"services.{service}"}
+    with _starting:
+        first = _first_server()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(first))
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        assert connection.makefile("r").readline(), f"the fork server of {service} has ended"
+    return path
+
+
+@cache
+def _first_server() -> Path:
+    """Start the server that has imported what services share; return its socket."""
+    path = _new_socket()
+    command = [sys.executable, "-m", __name__, str(path)]
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout is not None
-    assert server.stdout.readline(), f"the fork server of {service} has ended"
+    assert server.stdout.readline(), "the first fork server has ended"
     _servers.append(server)
     return path
 
 
+def _new_socket() -> Path:
+    return Path(tempfile.mkdtemp(prefix="endcap-forks-")) / "socket"
+
+
 _servers: list[subprocess.Popen[bytes]] = []
-"""The servers of this run: their standard inputs must stay open."""
+"""The first server of this run: its standard input must stay open."""
+
+_starting = threading.Lock()
+"""Lets several threads that need a server start the first one once."""
+
+_SHARED = ("shared.http.runtime", "shared.periodic_task", "faststream.kafka", "boto3", "httpx")
+"""Modules that all services import, and packages that most do."""
 
 
-def _main(path: str, module: str) -> None:
-    importlib.import_module(f"{module}.app")
+def _main(path: str) -> None:
+    """Fork the servers of services; become one of them in a fork, and a service in a fork of that."""
+    for module in _SHARED:
+        importlib.import_module(module)
+    server = _next_fork(path, _forked_server, lambda: _say_ready(sys.stdout))
+    if server is None:
+        return
+    importlib.import_module(f"{server['module']}.app")
+    run = _next_fork(server["socket"], _forked, lambda: _say_ready(server["answer"]))
+    if run is not None:
+        _become(run, server["module"])
+
+
+def _say_ready(stream: TextIO) -> None:
+    stream.write("ready\n")
+    stream.flush()
+
+
+def _next_fork(
+    path: str, fork: Callable[[socket.socket], dict[str, Any] | None], ready: Callable[[], None]
+) -> dict[str, Any] | None:
+    """Fork for each connection; return the request in a fork, and None at the end of the input."""
     gc.collect()
     gc.freeze()
     assert threading.active_count() == 1, "a fork copies one thread alone"
@@ -128,19 +172,25 @@ def _main(path: str, module: str) -> None:
         listener.bind(path)
         listener.listen()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        ready()
         while listener in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
-            request = _forked(connection)
+            request = fork(connection)
             if request is not None:
-                break
+                return request
             connection.close()
-        else:
-            Path(path).unlink()
-            Path(path).parent.rmdir()
-            return
-    _become(request, module)
+    Path(path).unlink()
+    Path(path).parent.rmdir()
+    return None
+
+
+def _forked_server(connection: socket.socket) -> dict[str, Any] | None:
+    """Fork for the server of a service; return its request, with a stream for the answer, in it alone."""
+    if os.fork():
+        return None
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request: dict[str, Any] = json.loads(connection.makefile("r").readline())
+    return request | {"answer": connection.makefile("w")}
 
 
 def _forked(connection: socket.socket) -> dict[str, Any] | None:
@@ -180,4 +230,4 @@ def _become(request: dict[str, Any], module: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(sys.argv[1])
