@@ -47,7 +47,7 @@ from tests.support.waiting import PATIENCE, eventually
 
 # The engine's subscription has no case here, and the dashboard has no worker.
 SERVICES_WITH_CONSUMERS = [service for service in SERVICES if service not in {"engine", "dashboard"}]
-FIRST, COUNT = 20, 60
+FIRST, COUNT = 10, 30
 """So many are in the first poll or polls; the others wait behind them."""
 BACK_OFF_CALLS = 5
 """The pause after so many calls is longer than a second."""
