@@ -232,9 +232,12 @@ def _revenue_by_order(lines: OrderLines, together: CoPurchases) -> sparse.csc_ar
 
 def _common_revenue(revenue: sparse.csc_array, a: int, b: int) -> float:
     """Return the revenue of two products in the orders that have both."""
-    columns = [slice(revenue.indptr[place], revenue.indptr[place + 1]) for place in (a, b)]
-    orders = [revenue.indices[column] for column in columns]
-    total = 0.0
-    for column, mine, theirs in zip(columns, orders, orders[::-1], strict=True):
-        total += float(revenue.data[column][np.isin(mine, theirs)].sum())
-    return total
+    few, many = sorted(
+        (slice(revenue.indptr[place], revenue.indptr[place + 1]) for place in (a, b)),
+        key=lambda column: int(column.stop - column.start),
+    )
+    # The orders of a column are sorted, and each column has one at least.
+    places = np.searchsorted(revenue.indices[many], revenue.indices[few])
+    places[places == many.stop - many.start] = 0
+    common = revenue.indices[many][places] == revenue.indices[few]
+    return float(revenue.data[few][common].sum() + revenue.data[many][places[common]].sum())

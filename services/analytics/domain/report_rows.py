@@ -77,10 +77,10 @@ def sales_by(lines: OrderLines, groups: npt.NDArray[np.integer[Any]]) -> Sales:
 
 def distinct_by(places: Integers, values: npt.NDArray[np.integer[Any]], groups: int) -> Integers:
     """Return how many different values each group has: int64[groups]. `places` are the groups of values."""
-    if len(places) == 0:
-        return np.zeros(groups, np.int64)
-    pairs = np.unique(places.astype(np.int64) << 32 | values.astype(np.int64))
-    return np.bincount(pairs >> 32, minlength=groups).astype(np.int64)
+    # np.sort takes a quarter of the time of np.unique.
+    pairs = np.sort(places.astype(np.int64) << 32 | values.astype(np.int64))
+    is_first = np.diff(pairs, prepend=-1) != 0
+    return np.bincount(pairs[is_first] >> 32, minlength=groups).astype(np.int64)
 
 
 def money(amount: float) -> float:

@@ -118,9 +118,10 @@ def _collaborative(bought: OrderLines) -> Reports:
 
 
 def _sales(bought: OrderLines, rules: ReportRules) -> Reports:
+    products = sales.products_report(bought)
     return {
-        "totals": Report(summary=sales.totals_summary(bought)),
-        "products": sales.products_report(bought),
+        "totals": Report(summary=sales.totals_summary(bought, products)),
+        "products": products,
         "popular": sales.popular_report(bought),
         "categories": sales.categories_report(bought),
         "brands": sales.brands_report(bought),

@@ -26,11 +26,13 @@ UNKNOWN: Final = "Unknown"
 TOP_PRODUCTS: Final = 5
 
 
-def totals_summary(lines: OrderLines) -> Row:
-    """Return the figures of all lines, new customers among them: those whose first order is here."""
+def totals_summary(lines: OrderLines, products: Report) -> Row:
+    """Return the figures of all lines, new customers among them: those whose first order is here.
+
+    `products` is the report of their products.
+    """
     sales = sales_by(lines, np.zeros(len(lines), np.int64))
     figures = sales.row(0)
-    products = products_report(lines)
     customers, first = _first_times(lines)
     new = int((first == lines.directory.first_order_times[customers]).sum())
     return {
