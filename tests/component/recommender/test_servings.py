@@ -16,12 +16,13 @@ import pytest
 from services.recommender.store.keys import erased_key
 from shared.aws.personalize.recommendation_ids import RecommendationIds, is_from, parse, signing_key
 from shared.events.servings import RecommendationServed
-from shared.events.topics import CACHES, ERASURES, SERVINGS, TOPICS
+from shared.events.topics import CACHES, ERASURES, SERVINGS
 from shared.kafka.records import Decoder
-from shared.kafka.topics import make_topics
 from tests.component.recommender.conftest import KEYS, World
 from tests.support.erasures import erasure
-from tests.support.kafka import own_broker, raw_records
+from tests.support.kafka import raw_records
+from tests.support.outage import stopped
+from tests.support.stack import Components
 from tests.support.waiting import eventually
 
 USER = "user-personalization"
@@ -44,7 +45,7 @@ async def caller(shop: World, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 @pytest.fixture
 async def own_shop(world: World) -> World:
-    """Return a tenant with lists for a test that needs another Kafka."""
+    """Return a tenant with lists for a test that stops Kafka."""
     return await _filled(world)
 
 
@@ -207,28 +208,25 @@ async def test_two_replicas_look_up_each_others_answers(
     assert [each.status_code for each in answers] == [200] * 4
 
 
-async def test_answers_wait_while_kafka_is_stopped(own_shop: World, tmp_path: Path) -> None:
-    with own_broker() as broker:
-        await make_topics(broker.settings, TOPICS)
-        own_shop.kafka = broker.settings
-        await own_shop.publish(CACHES, own_shop.pointer(1, user_personalization=7, popularity=7))
-        async with serving(own_shop, tmp_path) as caller:
-            before = (await caller.get(f"{PATH}/u1")).json()["recommendation_id"]
-            assert (await caller.get(f"{LOOKUP}/{before}")).status_code == 200
-            await broker.stop()
+async def test_answers_wait_while_kafka_is_stopped(
+    own_shop: World, components: Components, tmp_path: Path
+) -> None:
+    async with serving(own_shop, tmp_path) as caller:
+        before = (await caller.get(f"{PATH}/u1")).json()["recommendation_id"]
+        assert (await caller.get(f"{LOOKUP}/{before}")).status_code == 200
+        async with stopped(components, "kafka"):
             during = [(await caller.get(f"{PATH}/u{n}")).json()["recommendation_id"] for n in range(50)]
             unavailable = await caller.get(f"{LOOKUP}/{during[0]}")
             assert unavailable.status_code == 503
             assert unavailable.headers["retry-after"]
             await asyncio.sleep(3)
-            await broker.start()
 
-            async def all_published() -> bool:
-                return set(during) <= (await published(own_shop)).keys()
+        async def all_published() -> bool:
+            return set(during) <= (await published(own_shop)).keys()
 
-            await eventually(all_published, every=0.5)
+        await eventually(all_published, every=0.5)
 
-            async def found() -> bool:
-                return (await caller.get(f"{LOOKUP}/{during[0]}")).status_code == 200
+        async def found() -> bool:
+            return (await caller.get(f"{LOOKUP}/{during[0]}")).status_code == 200
 
-            await eventually(found, every=0.2)
+        await eventually(found, every=0.2)

@@ -14,26 +14,29 @@ import httpx
 import pytest
 
 from shared.events import OrderCancelled, OrderLine, OrderPlaced
-from shared.events.topics import ORDERS, TOPICS
+from shared.events.topics import ERASURES, INTERACTIONS, ORDERS
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
-from shared.kafka.topics import make_topics
+from shared.settings import KafkaSettings
 from tests.component.tracker.requests import an_event, headers
-from tests.support.kafka import Broker, kafka_environment, own_broker, remove_members
+from tests.support.kafka import Broker, kafka_environment, remove_members, skip_to_end
 from tests.support.lateness import lateness
+from tests.support.outage import shared_broker
 from tests.support.processes import process
-from tests.support.stack import Database
+from tests.support.stack import Components, Database
 from tests.support.tenants import SECRET_KEY, SERVICE_KEY
 from tests.support.waiting import PATIENCE, eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+GROUPS = {INTERACTIONS: "tracker-store", ORDERS: "tracker-orders", ERASURES: "tracker-erasures"}
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    """A broker that these tests may stop and kill."""
-    with own_broker() as started:
-        asyncio.run(make_topics(started.settings, TOPICS))
+def broker(components: Components, kafka_settings: KafkaSettings) -> Iterator[Broker]:
+    """The broker, whose events of other tests are read."""
+    for topic, group in GROUPS.items():
+        asyncio.run(skip_to_end(kafka_settings, topic, group))
+    with shared_broker(components) as started:
         yield started
 
 
@@ -185,7 +188,7 @@ async def test_what_was_acknowledged_is_stored_once_whatever_is_killed(
                 await _until_more(module_database, tenant)
                 worker.kill()
             # Kafka would wait for the session timeouts of the dead worker.
-            await remove_members(broker.settings, "tracker-store", "tracker-orders", "tracker-erasures")
+            await remove_members(broker.settings, *GROUPS.values())
             broker.kill()
             await broker.until_ready()
             before = len(acknowledged)
