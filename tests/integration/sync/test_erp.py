@@ -22,6 +22,9 @@ from tests.support.tenants import SECRET_KEY
 TODAY = datetime.now(ZoneInfo("Asia/Karachi")).date()
 """The day at the ERP, whose zone is that of the sources below."""
 DAYS = [str(TODAY - timedelta(days=back)) for back in range(6, -1, -1)]
+A_DAY = 5
+"""Orders of a list on each day."""
+ORDERS = 2 * len(DAYS) * A_DAY
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def erp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Erp]:
     monkeypatch.setattr(source_api, "MAX_PAUSE_SECONDS", 0.01)
     with running_erp() as running:
         for place, day in enumerate(DAYS):
-            for number in range(20):
+            for number in range(A_DAY):
                 running.add("store", day, place * 100 + number)
                 running.add("online", day, place * 100 + number)
         yield running
@@ -73,7 +76,7 @@ async def test_both_lists_are_read_in_their_own_shapes(shop: Shop, erp: Erp) -> 
     await pulling.run()
 
     orders = {row["order_id"]: row for row in await pulling.orders()}
-    assert len(orders) == 2 * 7 * 20
+    assert len(orders) == ORDERS
     online, store = orders["oe-0"], orders["pos-0"]
     midnight = datetime.fromisoformat(f"{DAYS[0]}T00:00:00+05:00")
     assert (online["ordered_at"], store["ordered_at"]) == (midnight + timedelta(hours=10), midnight)
@@ -91,8 +94,8 @@ async def test_a_fault_now_and_then_loses_and_doubles_nothing(shop: Shop, erp: E
 
     await pulling.run()
 
-    assert len(await pulling.orders()) == 280
-    assert len(await shop.published("orders-v1")) == 280
+    assert len(await pulling.orders()) == ORDERS
+    assert len(await shop.published("orders-v1")) == ORDERS
     assert not erp.faults
 
 
@@ -108,17 +111,17 @@ async def test_an_error_is_never_an_empty_day(shop: Shop, erp: Erp, fault: str) 
 
     await pulling.run()
 
-    assert len(await pulling.orders()) == 280
+    assert len(await pulling.orders()) == ORDERS
     assert erp.requests[earlier]["start_date"] == DAYS[3]
-    assert len(await shop.published("orders-v1")) == 280
+    assert len(await shop.published("orders-v1")) == ORDERS
 
 
 async def test_an_answer_that_is_cut_without_a_word_is_asked_for_again_in_parts(shop: Shop, erp: Erp) -> None:
-    pulling = await Pulling.add(shop, erp, window_days=7, limit=100, reread_days=0)
+    pulling = await Pulling.add(shop, erp, window_days=7, limit=25, reread_days=0)
 
     await pulling.run()
 
-    assert len(await pulling.orders()) == 280
+    assert len(await pulling.orders()) == ORDERS
 
 
 async def test_a_cap_below_the_limit_is_noticed(shop: Shop, erp: Erp) -> None:
@@ -132,7 +135,7 @@ async def test_a_cap_below_the_limit_is_noticed(shop: Shop, erp: Erp) -> None:
     (source,) = await pulling.sources.of_tenant(TENANT, "erp")
     assert len(source.pull_warnings) == 1
     assert DAYS[2] in source.pull_warnings[0]
-    assert len(await pulling.orders()) == 140 + 6 * 20 + 50
+    assert len(await pulling.orders()) == 7 * A_DAY + 6 * A_DAY + 50
 
 
 async def test_later_statuses_are_read_again_and_unchanged_orders_are_not_merged(
@@ -147,11 +150,11 @@ async def test_later_statuses_are_read_again_and_unchanged_orders_are_not_merged
     await pulling.run()
 
     assert {request["start_date"] for request in erp.requests[earlier:]} == set(DAYS[-4:])
-    assert len(await shop.rows("SELECT 1 FROM inbox")) == 281
+    assert len(await shop.rows("SELECT 1 FROM inbox")) == ORDERS + 1
     (cancelled,) = [event for event in await shop.published("orders-v1") if "cancels" in event]
     assert cancelled["cancels"] == "oe-500"
     await pulling.run(full=True)
-    assert len(await shop.rows("SELECT 1 FROM inbox")) == 282
+    assert len(await shop.rows("SELECT 1 FROM inbox")) == ORDERS + 2
     erp.orders["online"][DAYS[-2]][0]["order_status"] = "Delivered Orders"
     await pulling.run()
     remaining = await shop.rows("SELECT remaining FROM order_items WHERE order_id IN ('oe-500', 'oe-0')")
@@ -189,7 +192,7 @@ async def test_damaged_orders_wait_for_a_person_and_the_others_go_on(shop: Shop,
     await pulling.run()
 
     orders = {row["order_id"]: row for row in await pulling.orders()}
-    assert len(orders) == 282
+    assert len(orders) == ORDERS + 2
     assert orders["oe-779"]["unified_customer_id"] is None
     assert orders["oe-779"]["ordered_at"] == datetime.fromisoformat(f"{DAYS[0]}T00:00:00+05:00")
     (line,) = await shop.rows(

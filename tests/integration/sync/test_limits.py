@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEADER = b"order_id,ordered_at,product_id,quantity\n"
-BOMB = gzip.compress(HEADER + b"x\n" * 3_000_000, mtime=0)
+BOMB = gzip.compress(HEADER + (b"x" * 29 + b"\n") * 100_000, mtime=0)
 
 
-async def test_a_few_packed_kilobytes_of_millions_of_bad_rows_are_refused_early(shop: Shop) -> None:
+async def test_a_few_packed_kilobytes_of_many_bad_rows_are_refused_early(shop: Shop) -> None:
     identity = await shop.post("orders", BOMB)
 
     with pytest.raises(Permanent, match="more than 100 times its size"):
         await shop.importer(chunk_rows=5_000).run(a_job(identity, shop.pool))
 
     (kept,) = await shop.rows("SELECT count(*) AS rows, sum(length(raw)) AS bytes FROM import_rejects")
-    assert (len(BOMB), kept["rows"]) == (5_899, 10_000)
+    assert (len(BOMB), kept["rows"]) == (7_343, 10_000)
 
 
 async def test_of_refused_rows_the_first_are_kept_and_all_are_counted(shop: Shop) -> None:
@@ -87,7 +87,7 @@ async def test_refused_rows_go_some_days_after_their_import(shop: Shop) -> None:
 
 async def test_imports_of_one_tenant_do_not_hold_up_those_of_another(shop: Shop, database: Database) -> None:
     await make_tenant(database, "other")
-    slow = HEADER + b"1,2026-03-01,a,1\nx\n" * 30_000
+    slow = HEADER + b"1,2026-03-01,a,1\nx\n" * 5_000
     for _ in range(3):
         await shop.post("orders", slow)
     quick = await shop.post("orders", HEADER + b"1,2026-03-01,a,1\n", tenant="other")
@@ -96,7 +96,7 @@ async def test_imports_of_one_tenant_do_not_hold_up_those_of_another(shop: Shop,
         rows = await shop.rows("SELECT FROM imports WHERE finished_at IS NOT NULL")
         return len(rows)
 
-    importer = shop.importer(chunk_rows=5_000)
+    importer = shop.importer(chunk_rows=1_000)
     worker = JobWorker(shop.pool, {JOB: importer.run}, failed=importer.failed, concurrency=2, per_tenant=1)
     await worker.start()
     await eventually(ended, enough=lambda count: count == 4, every=0.2)
