@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.components.kafka import ARCHIVE_OPTION
 from deploy.local.ports import LOOPBACK, is_open
 from deploy.local.tools import Tools
 from tests.integration.shared.redis_servers import free_port
@@ -83,7 +84,8 @@ def secure_broker(tools: Tools, folder: Path) -> Iterator[SecureBroker]:
             data=folder / "data",
         )
     )
-    java = [str(tools.program("java")), "-cp", f"{tools.kafka_libraries}/*"]
+    archive = f"{ARCHIVE_OPTION}{tools.kafka_class_archive}"
+    java = [str(tools.program("java")), archive, "-cp", f"{tools.kafka_libraries}/*"]
     _format(java, config)
     with (folder / "kafka.log").open("wb") as log:
         options = ["-Xms192m", "-Xmx256m", "-XX:+UseSerialGC"]

@@ -106,10 +106,10 @@ async def test_the_request_of_a_fault_is_reduced_to_what_matters() -> None:
 
 def test_a_seed_makes_the_same_requests() -> None:
     callers = Callers(b"a", b"b", b"c", KeyPair("d", "e"))
+    targets = [target for target in (*routes(), *operations()) if not target.can_be_signed]
 
     def made(seed: int) -> list[bytes]:
         random = Random(seed)
-        targets = [target for target in (*routes(), *operations()) if not target.can_be_signed]
         return [
             mutated(target.valid({}, callers, random), random).wire("host")
             for target in islice(targets, 20)
