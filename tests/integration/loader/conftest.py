@@ -11,6 +11,8 @@ import orjson
 import pytest_asyncio
 from asgi_lifespan import LifespanManager
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from services.loader import app
 from services.loader.domain import Limits
@@ -141,6 +143,11 @@ class Loader:
             "AND relkind = 'r' AND relname LIKE 'lists\\_%' ORDER BY relname"
         )
         return [row["relname"] for row in rows]
+
+
+def away_redis() -> Redis:
+    """Return a client of a Redis that nobody runs, which tries once."""
+    return Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
 
 
 @pytest_asyncio.fixture

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from services.loader.store import Erasures
 from shared.errors import Transient
-from tests.integration.loader.conftest import Loader
+from tests.integration.loader.conftest import Loader, away_redis
 from tests.integration.loader.test_load_job import a_batch
 from tests.support.erasures import erasure
 
@@ -79,7 +78,7 @@ async def test_a_repetition_says_the_same_again(loader: Loader) -> None:
 
 async def test_without_redis_there_is_no_receipt_until_it_is_back(loader: Loader) -> None:
     await loader.load(a_batch(7))
-    away = Redis(host="127.0.0.1", port=1)
+    away = away_redis()
     request = erasure("user-3")
 
     with pytest.raises(Transient):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from redis.asyncio import Redis
 
 from services.loader.api.generations import Operations
 from services.loader.store import Caches, GenerationCleanup
 from services.loader.store.caches import filled_key
 from shared.errors import ApiError, Transient
 from shared.postgres import UNAVAILABLE
-from tests.integration.loader.conftest import Loader
+from tests.integration.loader.conftest import Loader, away_redis
 from tests.support.batches import Batch
 from tests.support.waiting import eventually
 
@@ -116,7 +115,7 @@ async def test_redis_follows_an_activation_that_it_does_not_know(loader: Loader)
     await loader.load(a_batch(1))
     old = await loader.pointer()
     await loader.receive(a_batch(2))
-    away = Caches(Redis(host="127.0.0.1", port=1, socket_timeout=1), loader.database)
+    away = Caches(away_redis(), loader.database)
     loader.load_job = type(loader.load_job)(
         loader.database,
         loader.generations,
@@ -179,7 +178,7 @@ async def test_the_last_two_beside_the_active_one_are_kept(loader: Loader) -> No
 async def test_cleaning_goes_on_where_it_was_cut_off(loader: Loader) -> None:
     for run in range(1, 5):
         await loader.load(a_batch(run))
-    away = Caches(Redis(host="127.0.0.1", port=1, socket_timeout=1), loader.database)
+    away = Caches(away_redis(), loader.database)
     with pytest.raises(Transient, match="did not delete generation 1"):
         await GenerationCleanup(loader.database, away, keep=2).run()
     assert await loader.state(1) == ("dropping", None)
