@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from deploy.local.parent import end_with_parent
+from tests.support import forked_computations
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS_TO_START = 300
@@ -151,6 +152,7 @@ def _main(path: str) -> None:
     if server is None:
         return
     importlib.import_module(f"{server['module']}.app")
+    forked_computations.import_modules()
     run = _next_fork(server["socket"], _forked, lambda: _say_ready(server["answer"]))
     if run is not None:
         _become(run, server["module"])
@@ -224,6 +226,8 @@ def _become(request: dict[str, Any], module: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (errors, 2)):
         os.dup2(source, target)
+    if request["arguments"] == ["worker"]:
+        forked_computations.prepare()
     random.seed()
     sys.argv = [module, *request["arguments"]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -77,8 +77,13 @@ def new_version(engine: Engine, solution: str) -> str:
 
 def computations(worker: Process) -> list[int]:
     """The processes in which a worker has its work done: forks of a child of its own."""
-    forks = [child for child in _children(worker.popen.pid) if b"forkserver" in _command(child)]
-    return [fork for child in forks for fork in _children(child)]
+    servers = [child for child in _children(worker.popen.pid) if _is_fork_server(_command(child))]
+    return [fork for server in servers for fork in _children(server)]
+
+
+def _is_fork_server(command: bytes) -> bool:
+    """Tell whether it is an interpreter of its own, or a fork (tests.support.forked_computations)."""
+    return b"multiprocessing.forkserver" in command or b"tests.support.fork_server" in command
 
 
 def _children(pid: int) -> list[int]:
