@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import Transient
 from shared.events.topics import INTERACTIONS, Topic
-from shared.kafka import Consumer, Record
+from shared.kafka import Consumer, Record, adapter
 from shared.kafka.adapter import PolledConsumer
 from shared.kafka.subscription import Subscription
 from shared.settings import KafkaSettings
@@ -159,6 +159,8 @@ def _assigned(consumer: Consumer) -> int:
 
 
 async def _hold(folder: Path, topics: dict[str, str]) -> None:
+    # The groups wait for a session after the kill; Kafka allows no shorter one.
+    adapter.CONSUMER_OPTIONS["session_timeout_ms"] = 6_000
     loops = [Loop(KafkaSettings(), _topic(name), state, folder / state) for state, name in topics.items()]
     await asyncio.gather(*(loop.reach() for loop in loops))
     _say("reached")
