@@ -7,12 +7,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from shared.events.topics import CACHES, EXPERIMENTS, EXPOSURES, ITEMS
 from shared.experiments import Experiment
 from shared.settings import KafkaSettings
 from tests.component.recommender.campaigns import arn, client
+from tests.component.recommender.conftest import KEYS
 from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 
@@ -257,20 +259,22 @@ async def test_an_unmodified_boto3_client_gets_its_variant(shop: Any) -> None:
         (shop.account, shop.tenant),
     )
     await shop.publish(EXPERIMENTS, experiment(shop, "campaign/home", variants=variants).changed())
-    async with shop.listening() as url:
+    key = {"x-api-key": KEYS["read"]}
+    async with shop.listening() as url, httpx.AsyncClient(base_url=url, headers=key) as caller:
+        await follows(caller, {"affinity": 1})
         personalize = client(url)
 
         async def ask(user: str) -> Any:
-            return await asyncio.to_thread(
-                personalize.get_recommendations, campaignArn=arn("home"), userId=user, numResults=5
-            )
-
-        answers = []
-        for user in USERS:
             try:
-                answers.append((user, await ask(user)))
+                return await asyncio.to_thread(
+                    personalize.get_recommendations, campaignArn=arn("home"), userId=user, numResults=5
+                )
             except personalize.exceptions.ResourceNotFoundException:
-                continue  # neither the variant's campaign nor the one that the ARN names exists
+                return None  # neither the variant's campaign nor the one that the ARN names exists
+
+        # At the same time: the server looks for an unknown campaign for a while.
+        asked = zip(USERS, await asyncio.gather(*map(ask, USERS)), strict=True)
+        answers = [(user, answer) for user, answer in asked if answer is not None]
 
     headers = {user: answer["ResponseMetadata"]["HTTPHeaders"] for user, answer in answers}
     assigned = {user: each["x-variant"] for user, each in headers.items()}
