@@ -19,7 +19,7 @@ class Clock:
 
     def __call__(self) -> float:
         """Return its seconds."""
-        return monotonic() + self.ahead
+        return self.ahead + monotonic()
 
 
 def watched(
