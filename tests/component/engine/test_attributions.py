@@ -14,7 +14,10 @@ import asyncpg
 import httpx
 import pytest
 
+from services.engine.jobs.attribution_scheduler import AttributionScheduler
 from shared.aws.personalize.recommendation_ids import RecommendationIds, signing_key
+from shared.postgres import Database
+from shared.settings import PostgresSettings
 from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import checked, dataset_group, imported
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, ITEMS_SCHEMA
@@ -31,12 +34,17 @@ ACCOUNT = "000000000000"
 HOUR_AGO = int(time.time()) // 900 * 900 - 3600
 
 
-@pytest.fixture(scope="module")
-def shop(engine: Engine, worker: Process) -> dict[str, str]:
-    """A group with items that have prices."""
+@pytest.fixture(scope="module", autouse=True)
+def purchases(engine: Engine, worker: Process) -> None:
+    """Items that have prices, and purchases to count. The worker looks for them while other tests run."""
     arns = dataset_group(engine, "attributed", {"Interactions": INTERACTIONS_SCHEMA, "Items": ITEMS_SCHEMA})
     imported(engine, arns["Items"], "attributed-items", "ITEM_ID,CATEGORY,PRICE\na,tea,2\nb,cup,10\n")
-    return arns
+    create(engine, arns["group"], METRICS, "counts")
+    # As if it had been made two hours ago.
+    back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'counts'"
+    first = [purchase("a", HOUR_AGO + 1, 1.5, "mail"), purchase("b", HOUR_AGO + 2, None, "mail")]
+    other_events = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
+    asyncio.run(_change(engine.database.url, (back,), *first, *other_events))
 
 
 def create(
@@ -96,37 +104,6 @@ def totals(reports: dict[str, list[dict[str, str]]]) -> dict[tuple[str, str, str
             key = row["METRIC_NAME"], row["EVENT_ATTRIBUTION_SOURCE"], row["TIMESTAMP"]
             sums[key] = sums.get(key, 0) + float(row["VALUE"])
     return sums
-
-
-def test_events_add_up_by_source_and_late_ones_are_added_once(
-    engine: Engine, worker: Process, shop: dict[str, str]
-) -> None:
-    create(engine, shop["group"], METRICS, "counts")
-    # As if it had been made two hours ago.
-    back = "UPDATE engine.resources SET created_at = created_at - interval '2 hours' WHERE name = 'counts'"
-    first = [purchase("a", HOUR_AGO + 1, 1.5, "mail"), purchase("b", HOUR_AGO + 2, None, "mail")]
-    other_events = [purchase("a", HOUR_AGO + 900), purchase("a", HOUR_AGO - 7200)]
-    asyncio.run(_change(engine.database.url, (back,), *first, *other_events))
-
-    reports = files(engine, 2)
-
-    early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
-    expected = {
-        ("bought", "mail", early): 2,
-        ("worth", "mail", early): 12,
-        ("paid", "mail", early): 1.5,
-        ("bought", "SOURCE_NAME_UNDEFINED", late): 1,
-        ("worth", "SOURCE_NAME_UNDEFINED", late): 2,
-    }
-    assert totals(reports) == expected
-    assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in reports)
-
-    asyncio.run(_change(engine.database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
-    reports = files(engine, 3)
-
-    more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
-    assert totals(reports) == expected | more
-    assert shown(worker, "worth", "mail") == 22
 
 
 def test_an_import_publishes_what_its_rows_add_up_to(engine: Engine, worker: Process) -> None:
@@ -196,21 +173,6 @@ def made_campaign(tenant: str) -> list[tuple[Any, ...]]:
     ]
 
 
-def shown(worker: Process, metric: str, source: str) -> float:
-    """What the worker's metrics say, once the job that wrote the file has ended."""
-    line = (
-        f'endcap_engine_attributed_total{{event_type="Purchase",metric="{metric}",source="{source}",'
-        'tenant="attributed"} '
-    )
-    time.sleep(1)
-    reports = [
-        each
-        for each in httpx.get(f"{worker.url}/metrics", timeout=PATIENCE).text.splitlines()
-        if each.startswith(line)
-    ]
-    return float(reports[0].removeprefix(line))
-
-
 def test_metrics_are_checked_and_one_attribution_is_in_a_group(engine: Engine) -> None:
     personalize = engine.personalize
     arns = dataset_group(engine, "attribution-rules", {"Items": ITEMS_SCHEMA})
@@ -259,3 +221,50 @@ def test_the_answers_have_the_shape_that_botocore_expects(engine: Engine) -> Non
     assert [each["metricName"] for each in first["metrics"] + second["metrics"]] == ["bought", "worth"]
     assert "nextToken" not in second
     assert set(deleting) <= {"DELETE PENDING", "DELETE IN_PROGRESS"}
+
+
+def test_events_add_up_by_source_and_late_ones_are_added_once(
+    engine: Engine, worker: Process, purchases: None
+) -> None:
+    reports = files(engine, 2)
+
+    early, late = str(HOUR_AGO), str(HOUR_AGO + 900)
+    expected = {
+        ("bought", "mail", early): 2,
+        ("worth", "mail", early): 12,
+        ("paid", "mail", early): 1.5,
+        ("bought", "SOURCE_NAME_UNDEFINED", late): 1,
+        ("worth", "SOURCE_NAME_UNDEFINED", late): 2,
+    }
+    assert totals(reports) == expected
+    assert all(name.startswith("AggregatedAttributionMetrics - PutEvents - ") for name in reports)
+
+    asyncio.run(_change(engine.database.url, purchase("b", HOUR_AGO + 3, 4.0, "mail")))
+    # The first files prove that the worker looks again and again. Here another looks before its next time.
+    asyncio.run(_enqueue_counts(engine.database.role_url("engine")))
+    reports = files(engine, 3)
+
+    more = {("bought", "mail", early): 3, ("worth", "mail", early): 22, ("paid", "mail", early): 5.5}
+    assert totals(reports) == expected | more
+    until(lambda: shown(worker, "worth", "mail"), "22 are shown", enough=lambda value: value == 22)
+
+
+def shown(worker: Process, metric: str, source: str) -> float | None:
+    """Return what the worker's metrics say; they say it once the job that wrote the file has ended."""
+    line = (
+        f'endcap_engine_attributed_total{{event_type="Purchase",metric="{metric}",source="{source}",'
+        'tenant="attributed"} '
+    )
+    text = httpx.get(f"{worker.url}/metrics", timeout=PATIENCE).text
+    reports = [each for each in text.splitlines() if each.startswith(line)]
+    return float(reports[0].removeprefix(line)) if reports else None
+
+
+async def _enqueue_counts(url: str) -> None:
+    """Look for events once, as another worker does."""
+    database = Database(PostgresSettings(database_url=url), "engine")
+    await database.start()
+    try:
+        await AttributionScheduler(database, garbage_hours=1).enqueue_due()
+    finally:
+        await database.stop()
