@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.contract.wiring import wiring_of
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@cache
 def openapi(service: str) -> bytes:
     """Return the OpenAPI document of a service, from its real application; nothing connects."""
     settings = import_module(f"services.{service}.settings").Settings()
@@ -30,6 +32,7 @@ def openapi_path(service: str) -> Path:
     return ROOT / "docs" / "openapi" / f"{service}.json"
 
 
+@cache
 def asyncapi(service: str) -> bytes:
     """Return the AsyncAPI document that FastStream generates from the wiring of a service."""
     document = wiring_of(service).asyncapi(f"Endcap {service}")
