@@ -11,7 +11,7 @@ import pytest
 
 from shared.aws.personalize.recommendation_ids import parse
 from shared.events.topics import CACHES, ITEMS
-from tests.component.recommender.conftest import World
+from tests.component.recommender.world import World
 from tests.support.waiting import eventually
 
 USER = "user-personalization"

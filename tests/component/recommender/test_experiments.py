@@ -14,7 +14,7 @@ from shared.events.topics import CACHES, EXPERIMENTS, EXPOSURES, ITEMS
 from shared.experiments import Experiment
 from shared.settings import KafkaSettings
 from tests.component.recommender.campaigns import arn, client
-from tests.component.recommender.conftest import KEYS
+from tests.component.recommender.world import KEYS
 from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 

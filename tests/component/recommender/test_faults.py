@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES
-from tests.component.recommender.conftest import PRODUCT_LIMITS
+from tests.component.recommender.world import PRODUCT_LIMITS
 from tests.support.lateness import lateness
 from tests.support.processes import start
 from tests.support.waiting import eventually

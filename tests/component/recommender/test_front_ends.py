@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from shared.events.topics import EXPERIMENTS, EXPOSURES
-from tests.component.recommender.conftest import KEYS
 from tests.component.recommender.test_experiments import TREATED, experiment, exposures, follows, shop
+from tests.component.recommender.world import KEYS
 from tests.support.kafka import raw_records
 from tests.support.waiting import eventually
 

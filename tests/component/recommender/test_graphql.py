@@ -11,7 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from shared.events.topics import CACHES, ITEMS
-from tests.component.recommender.conftest import KEYS, World
+from tests.component.recommender.world import KEYS, World
 from tests.support.waiting import eventually
 
 QUERY = """query Q($userId: String!, $limit: Int, $nextToken: String) {

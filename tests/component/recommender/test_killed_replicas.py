@@ -14,7 +14,7 @@ import pytest
 
 from shared.events.topics import CACHES, EXPERIMENTS, EXPOSURES, SERVINGS
 from shared.experiments import Experiment
-from tests.component.recommender.conftest import KEYS, World
+from tests.component.recommender.world import KEYS, World
 from tests.support.kafka import kafka_environment, raw_records
 from tests.support.processes import Process, process
 from tests.support.waiting import eventually

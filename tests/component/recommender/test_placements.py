@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.events.topics import CACHES, INTERACTIONS, ITEMS
-from tests.component.recommender.conftest import without_id
+from tests.component.recommender.world import without_id
 from tests.support.waiting import eventually
 
 USER = "user-personalization"

@@ -9,7 +9,7 @@ import pytest
 
 from shared.events import PlacementChanged
 from shared.events.topics import CACHES, ITEMS, PLACEMENTS
-from tests.component.recommender.conftest import KEYS, World
+from tests.component.recommender.world import KEYS, World
 from tests.support.waiting import eventually
 
 USER = "user-personalization"

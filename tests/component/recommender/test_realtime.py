@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.settings import HttpSettings
-from tests.component.recommender.conftest import KEYS, World
+from tests.component.recommender.world import KEYS, World
 from tests.support.waiting import PATIENCE
 
 SUBSCRIBE = (

@@ -18,7 +18,7 @@ from shared.aws.personalize.recommendation_ids import RecommendationIds, is_from
 from shared.events.servings import RecommendationServed
 from shared.events.topics import CACHES, ERASURES, SERVINGS
 from shared.kafka.records import Decoder
-from tests.component.recommender.conftest import KEYS, World
+from tests.component.recommender.world import KEYS, World
 from tests.support.erasures import erasure
 from tests.support.kafka import raw_records
 from tests.support.outage import stopped

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.settings import KafkaSettings
-from tests.component.recommender.conftest import PRODUCT_LIMITS
 from tests.component.recommender.rest.conftest import _activated, ids, ready
+from tests.component.recommender.world import PRODUCT_LIMITS
 from tests.support.lateness import lateness
 from tests.support.waiting import eventually
 

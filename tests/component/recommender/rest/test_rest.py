@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.events.topics import CACHES, ITEMS
-from tests.component.recommender.conftest import without_id
 from tests.component.recommender.rest.conftest import FAMOUS, USER, _activated, ids, ready
+from tests.component.recommender.world import without_id
 from tests.support.waiting import eventually
 
 UNREACHABLE = "127.0.0.1:1"

@@ -19,7 +19,7 @@ from shared.events.topics import CACHES, INTERACTIONS, ITEMS
 from shared.kafka import encoded
 from shared.kafka.producer import Producer
 from tests.component.recommender.campaigns import loaded
-from tests.component.recommender.conftest import KEYS
+from tests.component.recommender.world import KEYS
 from tests.support.waiting import PATIENCE, eventually
 
 USER = "user-personalization"
