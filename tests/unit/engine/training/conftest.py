@@ -60,7 +60,7 @@ def read() -> Callable[[list[tuple[str, str, int, str]]], Dataset]:
     return lambda events: Dataset.from_arrow(interactions(events))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop() -> Dataset:
     items = pa.table(
         {
@@ -82,7 +82,7 @@ def shop() -> Dataset:
     return Dataset.from_arrow(interactions(EVENTS), items, users)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_tastes() -> Dataset:
     return Dataset.from_arrow(crowd(120))
 

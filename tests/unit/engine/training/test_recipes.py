@@ -42,7 +42,7 @@ def keys(recipe: Recipe) -> set[str]:
     return KEYS | MORE_KEYS.get(recipe.name, set())
 
 
-@pytest.fixture(params=sorted(RECIPES))
+@pytest.fixture(scope="module", params=sorted(RECIPES))
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     return RECIPES[request.param]
 
@@ -58,7 +58,7 @@ def suited(dataset: Dataset, recipe: Recipe) -> Dataset:
     return replace(dataset, event_type_names=(wanted,) * len(dataset.event_type_names))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(recipe: Recipe, shop: Dataset) -> Model:
     return recipe.fit(shop, TrainingConfig(), silent)
 

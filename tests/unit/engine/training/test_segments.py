@@ -129,7 +129,7 @@ def test_conditions_are_met_together_and_a_cell_may_hold_several_values(model: M
 )
 def test_the_metrics_tell_a_pattern_from_noise(tastes: Dataset, recipe: Recipe, times: float) -> None:
     noise = [
-        replace(tastes, items=np.random.default_rng(seed).permutation(tastes.items)) for seed in range(20)
+        replace(tastes, items=np.random.default_rng(seed).permutation(tastes.items)) for seed in range(10)
     ]
 
     good = evaluate(recipe, tastes, TrainingConfig())
