@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -32,8 +33,9 @@ class Answers:
         return Reply(repr(request).encode(), b"redis", None if request.user_id is None else 7)
 
 
+@cache
 def ways() -> tuple[Any, PlacementFastPath]:
-    """Return the application, and the fast path in front of it."""
+    """Return the application, and the fast path in front of it; neither remembers a request."""
     authenticator = Authenticator(NOTHING, AuthSettings(endcap_service_key=SecretStr("between-services")))
     answers = cast("Any", Answers())
     routes = PlacementRoutes(answers, NOTHING, NOTHING, authenticator)
