@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +13,7 @@ import httpx
 import hypothesis
 import pytest
 import structlog
+from fastapi.dependencies import models as _dependencies
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -22,6 +25,12 @@ structlog.configure(
 # Each client of httpx reads the root certificates, which takes 30 ms of CPU. One reading serves the run.
 _transports: Any = httpx._transports.default
 _transports.create_ssl_context = functools.cache(_transports.create_ssl_context)
+
+# FastAPI remembers 4,096 functions of routes, each with its application. Tests make a thousand of those, and
+# each full collection of garbage would look through all that are remembered.
+for _name, _function in list(vars(_dependencies).items()):
+    if hasattr(_function, "cache_parameters"):
+        setattr(_dependencies, _name, functools.lru_cache(256)(_function.__wrapped__))
 
 # How long one example takes says more of the machine than of what is tested.
 hypothesis.settings.register_profile(
@@ -48,6 +57,23 @@ pytest_plugins = [
 ]
 
 _FOLDERS = {"architecture", "contract", "unit", "integration", "component", "browser", "e2e", "load"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without the garbage collector, and keep it from what was collected.
+
+    Tests and the modules that they import are 400,000 objects or more, which live as long as the process. The
+    garbage collector would look through all of them again and again: for 2 s or more while each process
+    collects tests, and for up to half a second at each full collection later.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
