@@ -134,8 +134,7 @@ def test_an_object_store_that_stays_away_is_named(environment: dict[str, str], t
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     path = str(tmp_path / "keys.json")
 
-    done = run(
-        "services.engine",
+    done = call(
         *("bootstrap", "--keys", path, "--wait", "1"),
         environment=environment | {"AWS_ENDPOINT_URL_S3": address},
     )
@@ -281,7 +280,7 @@ def test_a_wrong_use_of_keys_is_explained(
 
 @pytest.mark.parametrize("words", [("bootstrap", "--help"), ("keys", "--help"), ("keys", "create", "--help")])
 def test_every_command_explains_itself(environment: dict[str, str], words: tuple[str, ...]) -> None:
-    done = run("services.engine", *words, environment=environment)
+    done = call(*words, environment=environment)
 
     assert done.returncode == 0
     assert "usage: python -m services.engine" in done.stdout
