@@ -1,6 +1,6 @@
 """A file of resources: planned, applied, exported, applied again, with the commands that people run.
 
-One apply of a file, one of a wrong file and one export are processes, as people start them.
+One apply of a file is a process, as people start it. One of a wrong file and one export are forks of one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.component.engine.conftest import ROLE, Engine
 from tests.component.engine.groups import new_version
 from tests.component.engine.shop import INTERACTIONS_SCHEMA, interactions_csv
 from tests.support.engine import call, run
-from tests.support.processes import Process
+from tests.support.processes import Process, finished
 
 # Nobody else's schemas may be in what is exported.
 pytestmark = pytest.mark.own_engine
@@ -74,9 +74,15 @@ class Commands:
         assert done.returncode == 0, done.stdout + done.stderr
         return yaml.safe_load(done.stdout)
 
-    def in_a_process(self, command: str, *words: str, status: int = 0) -> str:
-        """Run `python -m services.engine …`; return its output, or what it wrote of an error."""
-        done = run("services.engine", command, *words, environment=self.environment)
+    def apply_in_a_process(self) -> str:
+        """Run `python -m services.engine apply … --yes`; return its output."""
+        done = run("services.engine", "apply", str(self.file), "--yes", environment=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def in_a_fork(self, *words: str, status: int = 0) -> str:
+        """Run a command to its end; return its output, or what it wrote of an error."""
+        done = finished("engine", words, self.environment, self.file.parent)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stderr if status else done.stdout
 
@@ -94,7 +100,7 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     assert "declared" not in {group["name"] for group in groups}
 
     assert "no terminal to ask for confirmation" in commands.apply(BEFORE_DATA, status=1).lower()
-    assert "Done." in commands.in_a_process("apply", str(commands.file), "--yes")
+    assert "Done." in commands.apply_in_a_process()
     assert "All resources are as the file declares." in commands.apply(BEFORE_DATA)
 
     # A campaign before there is data: the training says what to do.
@@ -115,7 +121,7 @@ def test_from_nothing_to_a_campaign_and_back_into_a_file(engine: Engine, command
     commands.apply(WITH_CAMPAIGN, "--yes")
     assert "All resources are as the file declares." in commands.apply(WITH_CAMPAIGN)
 
-    exported = yaml.safe_load(commands.in_a_process("export", "--group", "declared"))
+    exported = yaml.safe_load(commands.in_a_fork("export", "--group", "declared"))
     assert exported["datasetGroups"]["declared"]["solutions"]["declared"]["campaigns"]["declared"] == {
         "minProvisionedTPS": 1
     }
@@ -182,4 +188,4 @@ def test_a_conflict_stops_everything_before_anything_is_done(engine: Engine, com
 def test_a_file_that_is_none_is_said_so(commands: Commands) -> None:
     assert "colour" in commands.apply({"datasetGroups": {"shop": {"colour": "red"}}}, status=1)
     commands.file.write_text("a: [")
-    assert "is not valid YAML" in commands.in_a_process("apply", str(commands.file), status=1)
+    assert "is not valid YAML" in commands.in_a_fork("apply", str(commands.file), status=1)
