@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +13,35 @@ from shared.postgres import Statement, statements
 from tests.support.stack import Database
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Connections:
+    """A connection for the role of each service: each costs an authentication, and there are 600 tests."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._opened: dict[str, Any] = {}
+
+    async def of(self, service: str) -> Any:
+        """Return the connection of a service."""
+        if service not in self._opened:
+            self._opened[service] = await asyncpg.connect(
+                self._database.role_url(service), server_settings={"search_path": service}
+            )
+        return self._opened[service]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._opened.values():
+            await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def connections(module_database: Database) -> AsyncIterator[Connections]:
+    """Yield the connections of this module."""
+    opened = Connections(module_database)
+    yield opened
+    await opened.close()
 
 
 def _statements() -> list[tuple[str, Statement]]:
@@ -26,15 +57,9 @@ def _statements() -> list[tuple[str, Statement]]:
     ("service", "statement"), _statements(), ids=lambda value: getattr(value, "name", value)
 )
 async def test_a_statement_fits_the_schema(
-    module_database: Database, service: str, statement: Statement
+    connections: Connections, service: str, statement: Statement
 ) -> None:
-    connection = await asyncpg.connect(
-        module_database.role_url(service), server_settings={"search_path": service}
-    )
-    try:
-        await connection.prepare(statement.text)
-    finally:
-        await connection.close()
+    await (await connections.of(service)).prepare(statement.text)
 
 
 @pytest.mark.parametrize(
@@ -42,16 +67,11 @@ async def test_a_statement_fits_the_schema(
 )
 @pytest.mark.parametrize("service", ["sync", "trainer", "loader", "engine"])
 async def test_the_shared_statements_fit_every_schema_that_has_their_tables(
-    module_database: Database, folder: Path, service: str
+    connections: Connections, folder: Path, service: str
 ) -> None:
-    connection = await asyncpg.connect(
-        module_database.role_url(service), server_settings={"search_path": service}
-    )
-    try:
-        for statement in statements(folder):
-            await connection.prepare(statement.text)
-    finally:
-        await connection.close()
+    connection = await connections.of(service)
+    for statement in statements(folder):
+        await connection.prepare(statement.text)
 
 
 @pytest.mark.parametrize(
