@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -108,20 +108,6 @@ def spark_packages() -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark_options(spark_packages: Path) -> str:
-    """Return the options of Spark's Java (SPARK_SUBMIT_OPTS): an archive of its classes, written once."""
-
-    def install(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = f"-XX:ArchiveClassesAtExit={folder / 'classes.jsa'} -Xlog:disable"
-        variables = os.environ | {"PYTHONPATH": str(spark_packages), "SPARK_SUBMIT_OPTS": archive}
-        _run([sys.executable, "-m", "tests.support.spark_classes", str(folder)], environment=variables)
-
-    locks = [ROOT / "requirements" / "spark.txt", Path(__file__).with_name("spark_classes.py")]
-    return f"-XX:SharedArchiveFile={_installed('spark-classes', locks, install) / 'classes.jsa'}"
-
-
-@pytest.fixture(scope="session")
 def javascript_sdk() -> Path:
     """Return a folder whose node_modules contain AWS's SDK for JavaScript."""
     return _node_modules("javascript")
@@ -177,11 +163,11 @@ def _installed(name: str, locks: Sequence[Path], install: Callable[[Path], None]
     return folder
 
 
-def _run(command: Sequence[str], folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> None:
+def _run(command: Sequence[str], folder: Path = ROOT) -> None:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=dict(os.environ if environment is None else environment),
+        env=dict(os.environ),
         capture_output=True,
         text=True,
         timeout=PATIENCE,

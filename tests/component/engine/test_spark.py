@@ -78,7 +78,7 @@ def context_of(engine: Engine, version: str, folder: Path) -> models.Context:
 
 @pytest.fixture(scope="module")
 def trained(
-    engine: Engine, spark_packages: Path, spark_options: str, tmp_path_factory: pytest.TempPathFactory
+    engine: Engine, spark_packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Trained]:
     """The same solution trained `here`, by a worker without Spark, and `there`, by one with it."""
     folder = tmp_path_factory.mktemp("models")
@@ -98,7 +98,6 @@ def trained(
         "ENGINE_COMPUTE": "spark",
         "ENGINE_SPARK_MASTER": "local[2]",
         "PYTHONPATH": str(spark_packages),
-        "SPARK_SUBMIT_OPTS": spark_options,
     }
     with process("engine", "worker", spread, engine.folder) as worker:
         there = trained_and_asked(engine, solution, "there", folder)

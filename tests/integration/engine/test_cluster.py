@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -60,15 +58,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def spark(
-    tmp_path_factory: pytest.TempPathFactory, spark_packages: Path, spark_options: str
-) -> Iterator[Any]:
+def spark(tmp_path_factory: pytest.TempPathFactory, spark_packages: Path) -> Iterator[Any]:
     """Two executors in one process."""
     sys.path.append(str(spark_packages))
-    with (
-        mock.patch.dict(os.environ, SPARK_SUBMIT_OPTS=spark_options),
-        spark_aggregates.session("local[2]", tmp_path_factory.mktemp("spark")) as running,
-    ):
+    with spark_aggregates.session("local[2]", tmp_path_factory.mktemp("spark")) as running:
         yield running
 
 
