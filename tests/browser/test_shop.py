@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.shop import Shop
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
 HOME = "endcap-recommendations[placement=home]"
 ROWS = f"{HOME} li[data-item]"
@@ -96,6 +97,7 @@ async def test_a_guest_looks_around_buys_and_logs_in(
 
 
 async def test_the_drawer_shows_events_answers_and_reasons(page: Page, address: str) -> None:
+    await page.route("**/drawer.js*", _late)
     await page.goto(f"{address}/products/i-0241")
     await page.get_by_role("button", name="What happens behind").click()
     drawer = page.get_by_role("complementary", name="What happens behind")
@@ -109,6 +111,12 @@ async def test_the_drawer_shows_events_answers_and_reasons(page: Page, address: 
     await view.get_by_text("200 after").wait_for()
     await page.keyboard.press("Escape")
     assert await drawer.is_hidden()
+
+
+async def _late(route: Route) -> None:
+    """Answer after the scripts that are loaded beside this one."""
+    await asyncio.sleep(0.5)
+    await route.continue_()
 
 
 async def test_lists_reasons_and_the_drawer_open_with_the_keyboard(page: Page, address: str) -> None:
