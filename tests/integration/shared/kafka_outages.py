@@ -26,7 +26,10 @@ class Phase:
 
 
 class Outage:
-    """What an actor does before `begins`, between it and `ends`, and after that."""
+    """An outage of the broker with several actors, which check different clients at the same time.
+
+    An actor awaits `begins` and `ends`; what it does between them, it does while the broker is away.
+    """
 
     def __init__(self, broker: Broker, actors: int) -> None:
         self.broker = broker
